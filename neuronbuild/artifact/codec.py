@@ -1,0 +1,56 @@
+"""Records to JSON bytes and back, strictly: what isn't exactly a record of a known format is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from typing import TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+Record = TypeVar("Record")
+
+
+class DecodeError(ValueError):
+    """Bytes that aren't a record of this kind; `future` says that a newer version may well read them."""
+
+    def __init__(self, kind: str, problem: str, *, future: bool = False) -> None:
+        self.future = future
+        super().__init__(f"not a {kind}: {problem}")
+
+
+def encode(record: object) -> bytes:
+    """A record as UTF-8 JSON for people and programs: keys sorted, two spaces, a newline at the end."""
+    if not dataclasses.is_dataclass(record) or isinstance(record, type):
+        raise TypeError(f"not a record: {record!r}")
+    plain = dataclasses.asdict(record)
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
+    """Read a record of a format up to `newest`.
+
+    Raises:
+        DecodeError: malformed, of another kind, or of a future format.
+    """
+    try:
+        loaded = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(kind.__name__, str(error)) from None
+    stated = loaded.get("format") if isinstance(loaded, dict) else None
+    if type(stated) is int and stated > newest:
+        raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
+    try:
+        return _adapter(kind).validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DecodeError(kind.__name__, f"{where}: {first['msg']}") from None
+
+
+@functools.cache
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    config = ConfigDict(extra="forbid")
+    kind.__pydantic_config__ = config  # type: ignore[attr-defined]  # the documented hook for plain dataclasses
+    return TypeAdapter(kind)

@@ -1,0 +1,83 @@
+"""The record of what one action produced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from neuronbuild.artifact.signature import Signature  # noqa: TC001 (read at run time by the codec)
+from neuronbuild.digest import ActionKey, Digest, digest_json, is_hex_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMAT = 1
+"""The manifest format that this version writes, and the highest that it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of an artifact: a relative path, and the blob that holds its bytes."""
+
+    path: str
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        if not is_safe_path(self.path):
+            raise ValueError(f"unsafe path in a manifest: {self.path!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One numeric comparison against eager PyTorch: the largest absolute difference of each output, and the limit."""
+
+    kind: str
+    reference: str
+    max_abs_error: dict[str, float]
+    scale: dict[str, float]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who made it, when (ISO 8601, UTC), in how many seconds. Never part of a key."""
+
+    tool: str
+    built_at: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An action, whole, and what came of it. The key must be the digest of the action: a moved manifest doesn't load."""
+
+    key: ActionKey
+    action: dict[str, object]
+    files: tuple[FileEntry, ...]
+    provenance: Provenance
+    signature: Signature | None = None
+    checks: tuple[Check, ...] = ()
+    facts: dict[str, object] = field(default_factory=dict)
+    log: Digest | None = None
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if not is_hex_digest(self.key) or digest_json(self.action).sha256 != self.key:
+            raise ValueError("the key is not the digest of the action that the manifest holds")
+        paths = [entry.path for entry in self.files]
+        if len(set(paths)) != len(paths):
+            raise ValueError("a manifest names a path twice")
+
+    def file(self, path: str) -> Digest | None:
+        """Digest of the file at that path, or `None`."""
+        return next((entry.digest for entry in self.files if entry.path == path), None)
+
+    def blobs(self) -> Iterable[Digest]:
+        """Every blob that must exist for this artifact to be whole. The log is not one of them."""
+        return (entry.digest for entry in self.files)
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether a path is relative, plain and stays below the folder that it is put in."""
+    parts = path.split("/")
+    return bool(path) and "\\" not in path and "\0" not in path and all(part not in {"", ".", ".."} for part in parts)

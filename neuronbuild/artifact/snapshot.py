@@ -1,0 +1,68 @@
+"""A model pinned: every file that matters, by digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.digest import Digest, digest_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+WEIGHT_SUFFIXES = (".safetensors", ".bin")
+WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Model id as the user wrote it, the commit if there is one, and the digest of each file that matters."""
+
+    model: str
+    revision: str | None
+    files: Mapping[str, Digest]
+    license: str | None = None
+    gated: bool = False
+    format: int = 1
+
+    def as_json(self) -> dict[str, object]:
+        """As it is stored; its canonical form decides the snapshot's digest."""
+        return {
+            "format": self.format,
+            "model": self.model,
+            "revision": self.revision,
+            "license": self.license,
+            "gated": self.gated,
+            "files": {path: {"sha256": d.sha256, "size": d.size} for path, d in self.files.items()},
+        }
+
+    @property
+    def digest(self) -> Digest:
+        """The name under which it is stored."""
+        return digest_json(self.as_json())
+
+    @property
+    def weights(self) -> dict[str, Digest]:
+        """The files that hold weights, without the indexes of shards."""
+        return {path: d for path, d in self.files.items() if path.endswith(WEIGHT_SUFFIXES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A snapshot and the way to its files: small ones are read through it at planning, large ones only at release.
+
+    `open_file` gives the path of one file of the snapshot, fetching it first where it is far away.
+    """
+
+    snapshot: Snapshot
+    config: Mapping[str, object]
+    open_file: Callable[[str], Path]
+
+    def read_json(self, path: str) -> dict[str, object] | None:
+        """One JSON file of the snapshot, or `None` where the model has no such file."""
+        if path not in self.snapshot.files:
+            return None
+        loaded = json.loads(self.open_file(path).read_text(encoding="utf-8"))
+        return loaded if isinstance(loaded, dict) else {"": loaded}

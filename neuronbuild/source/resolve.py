@@ -1,0 +1,54 @@
+"""From a recipe's `model:` to the source that knows it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuronbuild.source.digests import DigestMemory
+from neuronbuild.source.local import PACKAGE_PREFIX, FolderSource, PackageSource
+
+if TYPE_CHECKING:
+    from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.source.base import Source
+
+
+def user_cache() -> Path:
+    """This user's folder for what can be made again (XDG base directory specification)."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "neuronbuild"
+
+
+def open_memory() -> DigestMemory:
+    """The digest memory of this user."""
+    return DigestMemory(user_cache() / "digests.json")
+
+
+def is_folder_reference(reference: str) -> bool:
+    """Whether a reference is a path: it starts like one, where a Hub id never does."""
+    return reference.startswith(("./", "../", "/", "~")) or reference in {".", ".."}
+
+
+def resolve_model(
+    reference: str, revision: str | None, *, base: Path, memory: DigestMemory, trust_remote_code: bool = False
+) -> Model:
+    """Pin the model that a reference names.
+
+    `base` is the folder that relative paths count from.
+
+    Raises:
+        SourceError: it isn't there, can't be reached or can't be used.
+    """
+    source = _source_for(reference, base, memory)
+    return source.resolve(reference, revision, trust_remote_code=trust_remote_code)
+
+
+def _source_for(reference: str, base: Path, memory: DigestMemory) -> Source:
+    if reference.startswith(PACKAGE_PREFIX):
+        return PackageSource(memory)
+    if is_folder_reference(reference):
+        return FolderSource(base, memory)
+    from neuronbuild.source.hub import HubSource  # httpx and all that only where a Hub id is used
+
+    return HubSource(memory)
