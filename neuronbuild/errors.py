@@ -77,7 +77,9 @@ class BlobMissingError(StoreError):
 
     def __init__(self, location: str, sha256: str) -> None:
         self.sha256 = sha256
-        super().__init__(location, f"blob {sha256} is missing", hint="run `neuronbuild apply` again: it rebuilds what is missing")
+        super().__init__(
+            location, f"blob {sha256} is missing", hint="run `neuronbuild apply` again: it rebuilds what is missing"
+        )
 
 
 class BlobCorruptError(StoreError):

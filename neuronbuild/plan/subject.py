@@ -1,0 +1,125 @@
+"""What is compiled, apart from shapes and options: a model's part in an action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.plan.config import normalise_config
+from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, infer_task, input_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SENTENCE_MODULES = "modules.json"
+
+POOLING_MODES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""sentence-transformers' keys in a Pooling module's config.json, and our words for them."""
+
+
+class SubjectError(ValueError):
+    """A model that a task can't be compiled for; `key` is the recipe's key to blame."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A task, a family, and the model's document as it stands in every action for it."""
+
+    task: Task
+    family: Family
+    document: dict[str, object]
+    longest: int | None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs, in order."""
+        return input_names(self.task, self.family)
+
+
+def pooling_file(modules: Mapping[str, object] | None) -> str | None:
+    """Path of the pooling module's config, as a sentence-transformers model's `modules.json` names it."""
+    for module in _modules(modules):
+        if _kind(module) == "Pooling":
+            return f"{module.get('path')}/config.json"
+    return None
+
+
+def make_subject(
+    config: Mapping[str, object],
+    *,
+    task: str | None,
+    modules: Mapping[str, object] | None = None,
+    pooling: Mapping[str, object] | None = None,
+    code: Mapping[str, str] | None = None,
+) -> Subject:
+    """Find the task if it isn't given, and check that the model can do it.
+
+    `modules` and `pooling` are the contents of a sentence-transformers model's files, `code` the digests of Python files
+    that the model brings along.
+
+    Raises:
+        SubjectError: the task can't be told, or this model type isn't supported for it.
+    """
+    chosen = _task(config, task, modules)
+    family = FAMILIES.get(str(config["model_type"]))
+    if family is None or chosen.name in family.tasks_without:
+        able = ", ".join(name for name, known in FAMILIES.items() if chosen.name not in known.tasks_without)
+        raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
+    document: dict[str, object] = {"config": normalise_config(config, chosen), "attention": family.attention}
+    if chosen.name == "sentence-similarity":
+        document["pooling"] = _pooling(modules, pooling)
+    if code:
+        document["code"] = dict(code)
+    return Subject(chosen, family, document, _longest(config, family))
+
+
+def _task(config: Mapping[str, object], task: str | None, modules: Mapping[str, object] | None) -> Task:
+    architectures = config.get("architectures")
+    names = [str(name) for name in architectures] if isinstance(architectures, list) else []
+    found = task or infer_task(names, sentence_transformers=modules is not None)
+    if found is None:
+        raise SubjectError(
+            "model", f"the task can't be told from the config (architectures: {names}); set `task`: {', '.join(TASKS)}"
+        )
+    return TASKS[found]
+
+
+def _pooling(modules: Mapping[str, object] | None, config: Mapping[str, object] | None) -> dict[str, object]:
+    """Pooling and normalisation of sentence embeddings; plain models get the mean, as sentence-transformers does."""
+    if modules is None:
+        return {"mode": "mean", "normalize": False}
+    kinds = [_kind(module) for module in _modules(modules)]
+    strange = [kind for kind in kinds if kind not in {"Transformer", "Pooling", "Normalize"}]
+    if strange:
+        raise SubjectError(
+            "task", f"module {strange[0]!r} of sentence-transformers isn't supported; use task feature-extraction"
+        )
+    chosen = [mode for key, mode in POOLING_MODES.items() if config is not None and config.get(key)]
+    if len(chosen) != 1:
+        modes = ", ".join(chosen) or "none that is known"
+        raise SubjectError("task", f"one pooling mode is supported, the model has {modes}; use task feature-extraction")
+    return {"mode": chosen[0], "normalize": "Normalize" in kinds}
+
+
+def _modules(modules: Mapping[str, object] | None) -> list[dict[str, object]]:
+    listed = (modules or {}).get("", [])
+    return [module for module in listed if isinstance(module, dict)] if isinstance(listed, list) else []
+
+
+def _kind(module: Mapping[str, object]) -> str:
+    return str(module.get("type", "")).rpartition(".")[2]
+
+
+def _longest(config: Mapping[str, object], family: Family) -> int | None:
+    stated = config.get("max_position_embeddings")
+    return stated - family.positions if isinstance(stated, int) and family.positions is not None else None

@@ -1,0 +1,162 @@
+"""What a recipe and a workspace may say. Strict: an unknown key or a wrong type is an error, never a guess."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from neuronbuild.tasks import TASKS
+
+Platform = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "trn3", "cpu"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Size = Annotated[int, Field(strict=True, ge=1, le=1 << 24)]
+
+CASTS_ON_CPU = ("bf16", "fp16")
+
+
+class Strict(BaseModel):
+    """Base of everything that people write."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Compiler(Strict):
+    """Options of the compiler, in optimum-neuron's words."""
+
+    auto_cast: Literal["none", "matmul", "all"] = Field("none", description="which operations may run in a lower precision")
+    auto_cast_type: Literal["bf16", "fp16", "tf32", "fp8_e4m3"] = Field("bf16", description="the lower precision")
+    optlevel: Literal[1, 2, 3] = Field(2, description="1 compiles fastest, 3 tries hardest")
+    extra_args: tuple[str, ...] = Field((), strict=False, description="flags handed to the compiler as they are")
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Sizes = Annotated[tuple[Size, ...], Field(strict=False, min_length=1), BeforeValidator(_as_list)]
+
+
+class Shapes(BaseModel):
+    """Sizes by axis, and corrections: `exclude` drops points that match it, then `include` adds points."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    __pydantic_extra__: dict[str, Sizes]
+    exclude: tuple[dict[str, Size], ...] = Field(
+        (), description="points to leave out; a partial point leaves out all that match"
+    )
+    include: tuple[dict[str, Size], ...] = Field((), description="further points, each with every axis of the task")
+
+    @property
+    def axes(self) -> dict[str, tuple[int, ...]]:
+        """Sizes by axis name, as written."""
+        return dict(self.__pydantic_extra__)
+
+
+class ReleaseSettings(Strict):
+    """How the release folder is called, and where it may be pushed."""
+
+    name: str | None = Field(None, description="name of the folder, before the platform; default: the recipe's name")
+    repo: str | None = Field(None, description="Hub repository for a push")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_plain(cls, value: str | None) -> str | None:
+        return value if value is None else plain_name(value)
+
+
+class Recipe(Strict):
+    """One recipe."""
+
+    name: str = Field("", description="default: the file's stem, and a number from the second document on")
+    model: str = Field(min_length=1, description="Hub id, ./folder, or package:module/subfolder")
+    revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub")
+    task: str | None = Field(None, description="default: inferred from the model's config")
+    platforms: tuple[Platform, ...] = Field(("cpu",), strict=False, min_length=1, description="hardware to compile for")
+    compiler: Compiler = Field(default_factory=Compiler)  # type: ignore[arg-type]  # the plugin doesn't see the defaults
+    shapes: Shapes = Field(default_factory=Shapes, description="the grid: the product of all axes' sizes")  # type: ignore[arg-type]
+    dynamic_batch_size: bool = Field(default=False, description="split larger batches over the compiled one at run time")
+    weights: Literal["separate", "inline"] | None = Field(None, description="default: separate on cpu, inline on Neuron")
+    num_cores: Annotated[int, Field(ge=1, le=64)] = 1
+    dtype: Dtype = Field("float32", description="of the weights in the graph")
+    trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
+    release: ReleaseSettings = Field(default_factory=ReleaseSettings)  # type: ignore[arg-type]
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_plain(cls, value: str) -> str:
+        return plain_name(value)
+
+    @field_validator("task")
+    @classmethod
+    def _task_is_known(cls, value: str | None) -> str | None:
+        if value is not None and value not in TASKS:
+            raise ValueError(unknown_word("task", value, list(TASKS)))
+        return value
+
+    @field_validator("platforms")
+    @classmethod
+    def _platforms_differ(cls, value: tuple[Platform, ...]) -> tuple[Platform, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a platform is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def _pairs_can_work(self) -> Recipe:
+        neuron = [platform for platform in self.platforms if platform != "cpu"]
+        if self.dynamic_batch_size and self.weights == "separate" and neuron:
+            raise ValueError(f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`")
+        if "cpu" not in self.platforms:
+            return self
+        if self.weights == "inline":
+            raise ValueError("`weights: inline` isn't supported on cpu; leave `weights` out, or give cpu a recipe of its own")
+        if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type not in CASTS_ON_CPU:
+            kinds = " or ".join(CASTS_ON_CPU)
+            raise ValueError(f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}")
+        if self.compiler.extra_args or self.num_cores != 1:
+            raise ValueError("compiler.extra_args and num_cores are for Neuron platforms; give cpu a recipe of its own")
+        return self
+
+
+class Limits(Strict):
+    """Bounds of a build."""
+
+    jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        None, description="compiles at a time; default: one a core, at most 4"
+    )
+    timeout: Annotated[int, Field(ge=1)] = Field(7200, description="seconds that one compile may take")
+
+
+class Workspace(Strict):
+    """`neuronbuild.yaml`, in the folder that commands are run from or one above it."""
+
+    cache: str | None = Field(None, description="the near store; default: cache/ beside this file")
+    output: str | None = Field(None, description="folder of releases; default: releases/ beside this file")
+    defaults: dict[str, object] = Field(default_factory=dict, description="keys of every recipe that doesn't set them")
+    limits: Limits = Field(default_factory=Limits)  # type: ignore[arg-type]
+    isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def plain_name(value: str) -> str:
+    """Let a name through that can be a folder's name anywhere.
+
+    Raises:
+        ValueError: it has other characters than letters, digits, dot, dash and underscore.
+    """
+    if value and not _PLAIN.fullmatch(value):
+        raise ValueError(f"{value!r} can't be a folder's name: use letters, digits, '.', '-' and '_'")
+    return value
+
+
+def unknown_word(kind: str, word: str, known: list[str]) -> str:
+    """`unknown task 'fil-mask'; did you mean 'fill-mask'?`, or the list of what there is."""
+    import difflib  # 6 ms to import, for errors only
+
+    near = difflib.get_close_matches(word, known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"unknown {kind} {word!r}; {advice}"

@@ -1,0 +1,132 @@
+"""YAML text to plain values, each with its place in the file.
+
+Values are made from PyYAML's node tree and not by its constructor: so that duplicate keys are errors, places are known,
+and a few lines of nested aliases can't grow into gigabytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from neuronbuild.errors import Issue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MAX_NODES = 100_000
+"""Nodes in one document after aliases are followed. A recipe has tens."""
+
+Keys = tuple[str | int, ...]
+"""The way to a value from the top of its document: keys, and indexes of lists."""
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML document: plain values, and the line and column (from 1) of each key and item."""
+
+    value: object
+    places: dict[Keys, tuple[int, int]] = field(default_factory=dict)
+
+    def place(self, path: Keys) -> tuple[int, int]:
+        """Where a path stands, or the nearest part of it that stands anywhere."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, (1, 1))
+
+
+def read_documents(text: str, path: str) -> tuple[list[Document], list[Issue]]:
+    """All documents of a YAML text, or what is wrong with it. Empty documents are left out."""
+    issues: list[Issue] = []
+    documents: list[Document] = []
+    try:
+        for node in _nodes(text):
+            reader = _Reader(path, issues)
+            document = Document(reader.value(node, ()), reader.places)
+            if document.value is not None:
+                documents.append(document)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        issues.append(Issue(path, *place, f"not YAML: {error.problem or error.context}"))
+    except yaml.YAMLError as error:
+        issues.append(Issue(path, 1, 1, f"not YAML: {' '.join(str(error).split())}"))
+    except RecursionError:
+        issues.append(Issue(path, 1, 1, "nested too deeply"))
+    return documents, issues
+
+
+def _nodes(text: str) -> Iterator[yaml.Node]:
+    loader = _LOADER(text)
+    try:
+        while loader.check_node():
+            yield loader.get_node()
+    finally:
+        loader.dispose()
+
+
+class _TooLargeError(yaml.YAMLError):
+    def __str__(self) -> str:
+        return f"more than {MAX_NODES:,} nodes once aliases are followed"
+
+
+class _Reader:
+    """Turns one document's nodes into values."""
+
+    def __init__(self, path: str, issues: list[Issue]) -> None:
+        self.places: dict[Keys, tuple[int, int]] = {}
+        self._path = path
+        self._issues = issues
+        self._count = 0
+        self._scalars = yaml.constructor.SafeConstructor()
+
+    def value(self, node: yaml.Node, path: Keys) -> object:
+        """The plain value of a node; the same node may be read at several places through aliases."""
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise _TooLargeError
+        self.places.setdefault(path, _place(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: Keys) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key == "<<":
+                self._issue(key_node, "merge keys are not supported; use `defaults:`")
+                continue
+            if key in result:
+                self._issue(key_node, f"key {key!r} is given twice")
+            self.places[(*path, key)] = _place(key_node)
+            result[key] = self.value(value_node, (*path, key))
+        return result
+
+    def _key(self, node: yaml.Node) -> str:
+        if isinstance(node, yaml.ScalarNode):
+            return str(node.value)
+        self._issue(node, "a key must be a plain word")
+        return ""
+
+    def _scalar(self, node: yaml.Node) -> object:
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return node.value
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self._issue(node, f"a value of kind {node.tag} is not supported here")
+            return None
+
+    def _issue(self, node: yaml.Node, message: str) -> None:
+        self._issues.append(Issue(self._path, *_place(node), message))
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1

@@ -1,0 +1,1 @@
+"""Artifacts by action key, blobs by digest. Knows nothing of recipes or compilers."""

@@ -1,0 +1,143 @@
+"""Objects in a folder: written to a temporary file, synced, renamed; so a crash leaves no half object."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.errors import StoreError
+from neuronbuild.store.link import LinkMode, copy_file, link_file
+from neuronbuild.store.objects import Entry, ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READ_ONLY = 0o444
+"""Mode of every object: releases may be hard links to it, and an edit there must not be a slip of the hand."""
+
+HINTS = {
+    errno.ENOSPC: "free some space and run the same command again; what was finished is kept",
+    errno.EROFS: "name a folder that can be written with --cache or NEURONBUILD_CACHE",
+    errno.EACCES: "name a folder that you may write with --cache or NEURONBUILD_CACHE",
+    errno.ENOTDIR: "--cache must name a folder",
+}
+
+
+@final
+class LocalObjects(ObjectStore):
+    """A folder of objects. Temporary files lie in `tmp/` beside them, on the same file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def path(self, name: str) -> Path:
+        """Where an object lies, or would."""
+        return self.root / name
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, or `None`."""
+        with self._guard():
+            try:
+                return self.path(name).read_bytes()
+            except (FileNotFoundError, IsADirectoryError):
+                return None
+        return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write, sync, rename."""
+        self._place(name, lambda temporary: temporary.write_bytes(data))
+
+    def add_file(self, name: str, source: Path) -> None:
+        """Copy (by reflink where possible), sync, rename."""
+        self._place(name, lambda temporary: (temporary.unlink(), copy_file(source, temporary)))
+
+    def fetch(self, name: str, destination: Path) -> bool:
+        """Copy out."""
+        return self.link(name, destination, "copy") is not None
+
+    def link(self, name: str, destination: Path, mode: LinkMode) -> str | None:
+        """Put an object at a path as `mode` says, and say how; `None` if there is no such object."""
+        with self._guard():
+            if not self.path(name).is_file():
+                return None
+            return link_file(self.path(name), destination, mode)
+        return None
+
+    def size(self, name: str) -> int | None:
+        """Size of the file, or `None`."""
+        try:
+            return os.stat(self.path(name)).st_size  # noqa: PTH116 (four times Path.stat's speed, called for thousands)
+        except OSError:
+            return None
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Walk the folder."""
+        with self._guard():
+            yield from self._walk(os.path.join(self.root, prefix), prefix)  # noqa: PTH118 (text all the way down: thousands of entries)
+
+    def delete(self, name: str) -> None:
+        """Unlink."""
+        with self._guard():
+            self.path(name).unlink(missing_ok=True)
+
+    def move(self, name: str, target: str) -> None:
+        """Rename."""
+        with self._guard(), contextlib.suppress(FileNotFoundError):
+            self.path(target).parent.mkdir(parents=True, exist_ok=True)
+            self.path(name).rename(self.path(target))
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[Entry]:
+        try:
+            entries = list(os.scandir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                stat = entry.stat(follow_symlinks=False)
+                yield Entry(prefix + entry.name, stat.st_size, f"{stat.st_mtime_ns}.{stat.st_ino}")
+
+    def _place(self, name: str, fill: Callable[[Path], object]) -> None:
+        with self._guard():
+            folder = self.root / "tmp"
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, text = tempfile.mkstemp(dir=folder)
+            os.close(handle)
+            temporary = Path(text)
+            try:
+                fill(temporary)
+                temporary.chmod(READ_ONLY)
+                sync(temporary)
+                target = self.path(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
+                sync(target.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

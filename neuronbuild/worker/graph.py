@@ -1,0 +1,137 @@
+"""From an action's document to the module that is traced, its example inputs and its weights.
+
+The model comes from the document's config alone. Its weights are seeded random numbers: no value of them may shape the
+graph, and a zero bias or a scale of one could, so every parameter is shaken.
+"""
+
+from __future__ import annotations
+
+import torch
+import transformers
+
+from .serve import UserError
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+MASKED_TAIL = 3
+"""Tokens at the end of the last row of the example inputs that the attention mask leaves out."""
+
+
+class Graph(torch.nn.Module):
+    """A transformers model as a function of positional tensors to a tuple of tensors."""
+
+    def __init__(self, model: torch.nn.Module, action: dict) -> None:
+        super().__init__()
+        self.model = model
+        self.input_names = [entry["name"] for entry in action["inputs"]]
+        self.wanted = action["model"]["outputs"]
+        self.pooling = action["model"].get("pooling")
+        self.cast = cast_of(action)
+        self.output_names = []
+
+    def forward(self, *tensors: torch.Tensor) -> tuple:
+        """Outputs in the order of the action's list, those that this model has."""
+        kwargs = dict(zip(self.input_names, tensors))
+        if self.cast is None:
+            found = self._run(kwargs)
+        else:
+            with torch.autocast("cpu", dtype=self.cast):
+                found = self._run(kwargs)
+        self.output_names = [name for name in self.wanted if found.get(name) is not None]
+        results = [found[name] for name in self.output_names]
+        return tuple(value.float() if self.cast is not None else value for value in results)
+
+    def _run(self, kwargs: dict) -> dict:
+        out = self.model(**kwargs, return_dict=True)
+        if self.pooling is None:
+            return dict(out)
+        tokens = out["last_hidden_state"]
+        return {"token_embeddings": tokens, "sentence_embedding": pool(tokens, kwargs["attention_mask"], self.pooling)}
+
+
+def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tensor:
+    """Sentence embeddings (batch, hidden) of token embeddings (batch, tokens, hidden), as sentence-transformers does it.
+
+    https://sbert.net/docs/package_reference/sentence_transformer/models.html#pooling
+    """
+    mode = pooling["mode"]
+    weights = mask.unsqueeze(-1).to(tokens.dtype)
+    if mode == "cls":
+        pooled = tokens[:, 0]
+    elif mode == "lasttoken":
+        last = (mask.sum(1) - 1).clamp(min=0)
+        pooled = tokens.gather(1, last.view(-1, 1, 1).expand(-1, 1, tokens.shape[-1])).squeeze(1)
+    elif mode == "max":
+        pooled = tokens.masked_fill(weights == 0, torch.finfo(tokens.dtype).min).max(1).values
+    else:
+        count = weights.sum(1).clamp(min=1e-9)
+        pooled = (tokens * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len" else count)
+    return torch.nn.functional.normalize(pooled, p=2, dim=1) if pooling["normalize"] else pooled
+
+
+def cast_of(action: dict):  # noqa: ANN201 (a torch dtype or None)
+    """The lower precision that matrix products run in, or `None`."""
+    compiler = action["compiler"]
+    return DTYPES[compiler["auto_cast_type"]] if compiler["auto_cast"] == "matmul" else None
+
+
+def weight_dtype(action: dict) -> torch.dtype:
+    """The dtype of the weights in the graph: `auto_cast: all` lowers them all."""
+    compiler = action["compiler"]
+    if compiler["auto_cast"] == "all":
+        return DTYPES[compiler["auto_cast_type"]]
+    return getattr(torch, action["dtype"])
+
+
+def make_config(action: dict) -> transformers.PretrainedConfig:
+    """The model's config, from the document and nothing else."""
+    values = dict(action["model"]["config"])
+    kind = values.pop("model_type")
+    return transformers.CONFIG_MAPPING[kind].from_dict(values, attn_implementation=action["model"]["attention"])
+
+
+def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
+    """The model in evaluation mode, with seeded random weights of a dtype. Buffers that follow from the config are real."""
+    auto = getattr(transformers, action["model"]["auto_class"])
+    torch.manual_seed(0)
+    try:
+        model = auto.from_config(make_config(action), attn_implementation=action["model"]["attention"])
+    except (ValueError, KeyError) as error:
+        raise UserError(f"transformers can't make this model: {error}") from error
+    model = model.eval().to(dtype)
+    shake(model, seed=1)
+    return model
+
+
+def shake(model: torch.nn.Module, seed: int) -> None:
+    """Add small seeded noise to every parameter in place; the model's aliases of one tensor stay one tensor."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
+            parameter.add_(0.02 * noise.to(parameter.dtype))
+
+
+def example_inputs(action: dict, seed: int = 0) -> tuple:
+    """Tensors for every input: all distinct, since one tensor passed twice would be traced as one input.
+
+    The last row's tail is masked, so that a graph that ignored the mask would show in the check.
+    """
+    config = action["model"]["config"]
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(_example(entry, config, generator) for entry in action["inputs"])
+
+
+def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Tensor:
+    shape = entry["shape"]
+    if entry["name"] == "attention_mask":
+        mask = torch.ones(shape, dtype=torch.int64)
+        if shape[-1] > MASKED_TAIL:
+            mask.view(-1, shape[-1])[-1, -MASKED_TAIL:] = 0
+        return mask
+    if entry["name"] == "token_type_ids":
+        ids = torch.zeros(shape, dtype=torch.int64)
+        ids[..., shape[-1] // 2 :] = min(1, int(config.get("type_vocab_size") or 1) - 1)
+        return ids
+    vocabulary = int(config.get("vocab_size") or config.get("n_words") or config.get("emb_dim"))
+    return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator)

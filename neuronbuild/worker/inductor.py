@@ -1,0 +1,159 @@
+"""Compile an action for the host's CPU: torch.export, then AOTInductor, weights apart."""
+
+from __future__ import annotations
+
+import os
+
+import safetensors.torch
+import torch
+import torch._inductor
+import torch._inductor.config
+import torch._inductor.cpp_builder
+import torch._inductor.cpu_vec_isa
+
+from . import graph, numeric, package
+from .serve import UserError
+
+PACKAGE = "model.pt2"
+CONSTANTS = "constants.safetensors"
+
+
+def compile_action(job: dict) -> dict:
+    """Compile, check against eager PyTorch, and write `model.pt2` and `constants.safetensors` into the job's folder."""
+    action, folder = job["action"], job["folder"]
+    module = graph.Graph(graph.make_model(action, graph.weight_dtype(action)), action)
+    inputs = graph.example_inputs(action)
+    path = os.path.join(folder, PACKAGE)
+    _compile(module, inputs, action, path)
+    specs, own = describe_constants(module, path)
+    safetensors.torch.save_file(own, os.path.join(folder, CONSTANTS))
+    graph.shake(module.model, seed=2)  # other weights than those it was traced with: none of their values may be in it
+    outputs, record = _check(module, inputs, action, path)
+    return {
+        "files": [PACKAGE, CONSTANTS],
+        "signature": {
+            "inputs": [{"name": entry["name"], "dtype": entry["dtype"], "shape": entry["shape"]} for entry in action["inputs"]],
+            "outputs": outputs,
+            "constants": specs,
+        },
+        "checks": [record],
+    }
+
+
+def _compile(module: graph.Graph, inputs: tuple, action: dict, path: str) -> None:
+    flags = action["toolchain"]["flags"]
+    use_isa(flags["vector_isa"], action["toolchain"]["flags"]["march"])
+    settings = dict(flags["inductor"])
+    settings["aot_inductor.compile_wrapper_opt_level"] = flags["wrapper_opt_level"][str(action["compiler"]["optlevel"])]
+    with torch.no_grad():
+        try:
+            program = torch.export.export(module, inputs)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise UserError("torch.export can't trace this model: " + str(error).strip().splitlines()[0]) from error
+        made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
+    package.repack(made, path)
+    os.unlink(made)
+
+
+def use_isa(name: str, march: str) -> None:
+    """Have Inductor use a declared vector ISA, rather than all that this host has, and leave no path of this host behind.
+
+    Without this the same declared level would give other code on a host with AMX or VNNI.
+    """
+    vector = getattr(torch._inductor.cpu_vec_isa, name)
+
+    class Declared(vector):  # a plain `True`: no test compiles, and none of the extras that they would switch on
+        __hash__ = vector.__hash__
+
+        def __bool__(self) -> bool:
+            return True
+
+    isa = Declared()
+    torch._inductor.cpu_vec_isa.valid_vec_isa_list = lambda: [isa]
+    torch._inductor.config.cpp.march = march
+    torch._inductor.config.cpp.simdlen = isa.bit_width()
+    torch._inductor.config.compile_threads = 1
+    torch._inductor.cpp_builder._get_optimization_cflags = _without_paths(torch._inductor.cpp_builder._get_optimization_cflags)
+
+
+def _without_paths(original):  # noqa: ANN001, ANN202
+    if getattr(original, "without_paths", False):
+        return original
+    places = {os.path.dirname(torch.__file__): "torch", os.environ["TORCHINDUCTOR_CACHE_DIR"]: "build"}
+
+    def flags(*args, **kwargs):  # noqa: ANN002, ANN003, ANN202
+        cflags, ldflags = original(*args, **kwargs)
+        return cflags + [f"ffile-prefix-map={place}={word}" for place, word in places.items()], ldflags
+
+    flags.without_paths = True
+    return flags
+
+
+def describe_constants(module: graph.Graph, path: str) -> tuple:
+    """Specs of all constants that the package asks for, and those tensors that no checkpoint holds."""
+    from torch._C._aoti import AOTIModelPackageLoader
+
+    persistent = set(module.state_dict())
+    tensors = all_constants(module)
+    aliases = {}
+    for name in sorted(persistent):
+        aliases.setdefault(_identity(tensors[name]), []).append(name)
+    specs, own = [], {}
+    for name in sorted(AOTIModelPackageLoader(path, package.NAME, False, 1, -1).get_constant_fqns()):
+        if name not in tensors:
+            raise UserError(f"the compiled graph asks for a constant {name!r} that the model has not")
+        tensor = tensors[name]
+        tied = [alias.partition(".")[2] for alias in aliases.get(_identity(tensor), [])]
+        specs.append(
+            {
+                "name": name,
+                "dtype": str(tensor.dtype).rpartition(".")[2],
+                "shape": list(tensor.shape),
+                "stride": list(tensor.stride()),
+                "tied": tied,
+                "in_artifact": not tied,
+            }
+        )
+        if not tied:
+            own[name] = tensor.detach().clone().contiguous()
+    return specs, own
+
+
+def all_constants(module: torch.nn.Module) -> dict:
+    """Every parameter and buffer under every name it has: tied ones have several."""
+    found = dict(module.named_parameters(remove_duplicate=False))
+    found.update(module.named_buffers(remove_duplicate=False))
+    return found
+
+
+def _identity(tensor: torch.Tensor) -> tuple:
+    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
+
+
+def _check(module: graph.Graph, inputs: tuple, action: dict, path: str) -> tuple:
+    loader = package.open_package(path, {name: t.detach() for name, t in all_constants(module).items()})
+    got = package.run(loader, inputs)
+    expected = reference(module, inputs)
+    names = module.output_names
+    record = numeric.compare(names, got, expected, precision(action), "random-weights")
+    outputs = [
+        {"name": name, "dtype": str(value.dtype).rpartition(".")[2], "shape": list(value.shape)}
+        for name, value in zip(names, got)
+    ]
+    return outputs, record
+
+
+def reference(module: graph.Graph, inputs: tuple) -> tuple:
+    """What eager PyTorch gives in float32, without casts, from the same weights."""
+    cast, module.cast = module.cast, None
+    try:
+        with torch.no_grad():
+            module.model.float()
+            return module(*inputs)
+    finally:
+        module.cast = cast
+
+
+def precision(action: dict) -> torch.dtype:
+    """The lowest precision that the graph computes in."""
+    return graph.cast_of(action) or graph.weight_dtype(action)

@@ -1,0 +1,42 @@
+"""AOTInductor packages (`.pt2`): written with nothing in them but the library, and opened with constants bound."""
+
+from __future__ import annotations
+
+import zipfile
+
+import torch
+
+NAME = "model"
+FOLDER = NAME + "/data/aotinductor/" + NAME + "/"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def repack(made: str, path: str) -> None:
+    """Copy a package without sources, serial numbers and times: same library, same bytes.
+
+    Layout as torch.export's PT2 archive has it (torch/export/pt2_archive/constants.py); stored, not compressed.
+    """
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for name in sorted(source.namelist()):
+            inner = name.partition("/")[2]
+            file = inner.rpartition("/")[2]
+            if file == "serialization_id" or file.endswith(".cpp") or "kernel_metadata" in file:
+                continue
+            place = FOLDER + "library" + file[file.index(".wrapper") :] if ".wrapper" in file else NAME + "/" + inner
+            target.writestr(zipfile.ZipInfo(place.replace(".wrapper_", "_").replace(".wrapper", ""), EPOCH), source.read(name))
+
+
+def open_package(path: str, constants: dict):  # noqa: ANN201 (torch's own loader, which has no public type)
+    """Load a package with all its constants bound to tensors that the caller keeps."""
+    from torch._C._aoti import AOTIModelPackageLoader
+
+    loader = AOTIModelPackageLoader(path, NAME, False, 1, -1)
+    wanted = loader.get_constant_fqns()
+    loader.load_constants({name: constants[name] for name in wanted}, False, True, True)
+    return loader
+
+
+def run(loader, inputs: tuple) -> list:  # noqa: ANN001
+    """Call a loaded package."""
+    with torch.no_grad():
+        return loader.run(list(inputs))

@@ -1,0 +1,69 @@
+"""The conversation: a job file's path comes in on a line, a line of JSON goes out when it is done.
+
+Everything that libraries print goes to the log instead, so that the answers stay clean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+
+from . import supervise
+
+KINDS = {
+    "compile": ("inductor", "compile_action"),
+    "convert": ("weights", "convert"),
+    "check": ("check", "check_release"),
+}
+"""Kind of job: the module that does it, imported when first asked for, and its function."""
+
+
+class UserError(Exception):
+    """Something that the person who wrote the recipe can mend: told without a traceback."""
+
+
+def main(lifeline: int) -> None:
+    """Answer jobs until the input ends."""
+    supervise.split(lifeline)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answer = _run(line.strip())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _run(path: str) -> dict:
+    started = time.monotonic()
+    try:
+        with open(path, encoding="utf-8") as file:
+            job = json.load(file)
+        result = _function(job["kind"])(job)
+    except Exception as error:  # noqa: BLE001 (whatever went wrong is the answer)
+        traceback.print_exc()
+        return {"ok": False, "error": describe(error), "seconds": time.monotonic() - started}
+    return {"ok": True, "result": result, "seconds": time.monotonic() - started}
+
+
+def _function(kind: str):  # noqa: ANN202 (a job's function; 3.9 has no short way to say so)
+    import importlib
+
+    module, name = KINDS[kind]
+    return getattr(importlib.import_module("." + module, __package__), name)
+
+
+def describe(error: BaseException) -> dict:
+    """An error's class in the builder's words, and its message: the first line, or what a person can mend."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "bad_alloc" in text:
+        return {"class": "memory", "message": text.splitlines()[0]}
+    if isinstance(error, UserError):
+        return {"class": "user", "message": text}
+    if isinstance(error, OSError) and error.errno is not None:
+        return {"class": "system", "message": text}
+    return {"class": "internal", "message": f"{type(error).__name__}: {text.splitlines()[0]}"}

@@ -1,0 +1,52 @@
+"""Two processes in one group: one that works, and one that watches the builder and ends the group when it is gone.
+
+A thread in the working process can't do that: it would wait for the interpreter's lock while a compiler hangs in C code.
+The kernel's parent-death signal alone can't either: it doesn't reach the compiler's own children.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that this process gets when its parent ends."""
+
+
+def split(lifeline: int) -> None:
+    """Fork. The child returns and works; the parent watches and never returns.
+
+    `lifeline` is the reading end of a pipe whose writing end only the builder holds: it ends when the builder does, by
+    whatever cause. Only then, or when the child has ended, does the watcher act.
+    """
+    ended, ending = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ended)
+        os.close(lifeline)
+        _die_with_parent()
+        return
+    os.close(ending)
+    for standard in (0, 1):
+        os.close(standard)
+    _watch(lifeline, ended, child)
+
+
+def _watch(lifeline: int, ended: int, child: int) -> None:
+    readable, _, _ = select.select([lifeline, ended], [], [])
+    if lifeline in readable:
+        os.killpg(0, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _die_with_parent() -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
