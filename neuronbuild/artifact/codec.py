@@ -54,3 +54,20 @@ def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
     config = ConfigDict(extra="forbid")
     kind.__pydantic_config__ = config  # type: ignore[attr-defined]  # the documented hook for plain dataclasses
     return TypeAdapter(kind)
+
+
+def decode_part(kind: type[Record], value: object) -> Record:
+    """A value of JSON, as a worker sent it, to the type that it must be.
+
+    Raises:
+        DecodeError: it is something else.
+    """
+    try:
+        return _adapter_of(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise DecodeError("worker's answer", str(error.errors(include_url=False)[0])) from None
+
+
+@functools.cache
+def _adapter_of(kind: type[Record]) -> TypeAdapter[Record]:
+    return TypeAdapter(kind)

@@ -75,7 +75,12 @@ def make_subject(
     if family is None or chosen.name in family.tasks_without:
         able = ", ".join(name for name, known in FAMILIES.items() if chosen.name not in known.tasks_without)
         raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
-    document: dict[str, object] = {"config": normalise_config(config, chosen), "attention": family.attention}
+    document: dict[str, object] = {
+        "auto_class": chosen.auto_class,
+        "outputs": list(chosen.outputs),
+        "config": normalise_config(config, chosen),
+        "attention": family.attention,
+    }
     if chosen.name == "sentence-similarity":
         document["pooling"] = _pooling(modules, pooling)
     if code:

@@ -25,24 +25,20 @@ if TYPE_CHECKING:
 
     from neuronbuild.source.digests import DigestMemory
 
+logger = logging.getLogger(__name__)
+
 WHOLE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 # HTTPError: the base of all that the transport raises, whichever transport this release of the client is built on.
 # RuntimeError: how the Xet downloader reports a network that fails. The last three: answers that make no sense.
 CLIENT_ERRORS = (errors.HTTPError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 
+IDS = "ids read `organisation/name`, and a folder's path starts with ./ or /"
 REFUSALS: tuple[tuple[type[Exception], str, str], ...] = (
-    (
-        errors.HFValidationError,
-        "that can't be a model's id",
-        "ids read `organisation/name`; a folder's path starts with ./ or /",
-    ),
+    (errors.HFValidationError, "that can't be a model's id", IDS),
     (errors.GatedRepoError, "it is gated", "accept its terms at {page}, then set HF_TOKEN to a token of the same account"),
-    (
-        errors.RepositoryNotFoundError,
-        "the Hub has no such model, or it is private",
-        "check the spelling; a private model needs HF_TOKEN; a folder's path starts with ./ or /",
-    ),
+    (errors.DisabledRepoError, "the Hub has disabled it", "its page may say why: {page}"),
+    (errors.RepositoryNotFoundError, "the Hub has no such model, or it is private", "a private one needs HF_TOKEN; " + IDS),
     (errors.RevisionNotFoundError, "it has no revision {revision!r}", "its branches, tags and commits: {page}/commits/main"),
 )
 STATUS_HINTS = {
@@ -50,6 +46,8 @@ STATUS_HINTS = {
     403: "give the token in HF_TOKEN the right to read this model",
     429: "wait a few minutes; with HF_TOKEN set the Hub allows more requests",
 }
+OTHER_HINT = "check the model's id, the revision and HF_ENDPOINT"
+DELETE = "delete {path} and run the same command again"
 FETCH = "where the Hub can be reached, run `hf download {reference} --revision {revision}`"
 
 
@@ -78,10 +76,9 @@ class HubSource(Source):
         except CLIENT_ERRORS as error:
             if refusal := _refusal(reference, revision, error):
                 raise refusal from None
-            problem = _problem(error)
             if not isinstance(error, errors.OfflineModeIsEnabled):
-                logging.getLogger(__name__).warning("%s; going by the local cache for model %s", problem, reference)
-            return self._from_cache(reference, revision, problem, trusted=trust_remote_code)
+                logger.warning("%s; going by the local cache for model %s", _problem(error), reference)
+            return self._without_hub(reference, revision, _problem(error), trusted=trust_remote_code)
         return self._from_hub(reference, revision, listing, trusted=trust_remote_code)
 
     def _from_hub(self, reference: str, revision: str, listing: _Listing, *, trusted: bool) -> Model:
@@ -90,10 +87,17 @@ class HubSource(Source):
         config = read_config(reference, _download_config(reference, revision, listing.commit))
         refuse_remote_code(reference, config, trusted=trusted)
         files = {
-            name: listing.files[name] or self._digest(reference, _download(reference, name, listing.commit))
+            name: listing.files[name] or self._fetched_digest(reference, _download(reference, name, listing.commit))
             for name in select_files(listing.files, code=trusted)
         }
         return self._model(Snapshot(reference, listing.commit, files, listing.license, listing.gated), config)
+
+    def _without_hub(self, reference: str, revision: str, problem: str, *, trusted: bool) -> Model:
+        try:
+            return self._from_cache(reference, revision, problem, trusted=trusted)
+        except (OSError, ValueError) as error:
+            hint = f"check the files and their permissions in {constants.HF_HUB_CACHE}"
+            raise SourceError(reference, f"{problem}, and the local cache can't be read: {error}", hint=hint) from None
 
     def _from_cache(self, reference: str, revision: str, problem: str, *, trusted: bool) -> Model:
         hint = FETCH.format(reference=reference, revision=revision)
@@ -108,27 +112,27 @@ class HubSource(Source):
         if missing := _missing_weights(folder, names):
             listed = ", ".join(missing)
             raise SourceError(reference, f"{problem}, and the local cache has no usable {listed} of it", hint=hint)
-        files = {name: self._cached_digest(reference, folder / name) for name in names}
+        files = {name: self._cached_digest(folder / name) for name in names}
         return self._model(Snapshot(reference, folder.name, files), config)
 
-    def _cached_digest(self, reference: str, path: Path) -> Digest:
+    def _cached_digest(self, path: Path) -> Digest:
         # Only the first link's target is named by the SHA-256. It can itself be a link into the store that repositories
         # share, and there names are Xet hashes: of the same length, but not of the bytes.
         name = path.readlink().name if path.is_symlink() else ""
-        return Digest(name, path.stat().st_size) if is_hex_digest(name) else self._digest(reference, path)
+        return Digest(name, path.stat().st_size) if is_hex_digest(name) else self._memory.digest(path)
 
-    def _digest(self, reference: str, path: Path) -> Digest:
+    def _fetched_digest(self, reference: str, path: Path) -> Digest:
         try:
             return self._memory.digest(path)
         except OSError as error:
-            raise SourceError(reference, f"{error.filename} can't be read: {error.strerror}") from None
+            raise SourceError(reference, f"{path} can't be read: {error.strerror}", hint=DELETE.format(path=path)) from None
 
     def _model(self, snapshot: Snapshot, config: Mapping[str, object]) -> Model:
         def open_file(name: str) -> Path:
             path = _download(snapshot.model, name, str(snapshot.revision))
-            if self._digest(snapshot.model, path) != snapshot.files[name]:
-                hint = f"delete {path.resolve()} and run the same command again"
-                raise SourceError(snapshot.model, f"{name} in the local cache holds other bytes than were pinned", hint=hint)
+            if self._fetched_digest(snapshot.model, path) != snapshot.files[name]:
+                problem = f"{name} in the local cache holds other bytes than were pinned"
+                raise SourceError(snapshot.model, problem, hint=DELETE.format(path=path.resolve()))
             return path
 
         return Model(snapshot, config, open_file)
@@ -181,7 +185,7 @@ def _refusal(reference: str, revision: str, error: BaseException) -> SourceError
             return SourceError(reference, problem.format(revision=revision), hint=hint.format(page=page))
     if isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500:  # noqa: PLR2004 (servers' faults)
         status = error.response.status_code
-        return SourceError(reference, f"{_endpoint()} answered HTTP {status}", hint=STATUS_HINTS.get(status))
+        return SourceError(reference, f"{_endpoint()} answered HTTP {status}", hint=STATUS_HINTS.get(status, OTHER_HINT))
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -49,7 +50,7 @@ class PackageSource(Source):
         folder = _module_folder(reference, module) / rest
         if not folder.is_dir():
             raise SourceError(reference, f"the package {module} ships no folder {rest}")
-        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+        return replace(open_folder(reference, folder, self._memory, trusted=trust_remote_code), immutable=True)
 
 
 def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: bool) -> Model:

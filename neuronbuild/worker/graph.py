@@ -27,6 +27,7 @@ class Graph(torch.nn.Module):
         self.wanted = action["model"]["outputs"]
         self.pooling = action["model"].get("pooling")
         self.cast = cast_of(action)
+        self.widen = action["compiler"]["auto_cast"] != "none"
         self.output_names = []
 
     def forward(self, *tensors: torch.Tensor) -> tuple:
@@ -39,7 +40,7 @@ class Graph(torch.nn.Module):
                 found = self._run(kwargs)
         self.output_names = [name for name in self.wanted if found.get(name) is not None]
         results = [found[name] for name in self.output_names]
-        return tuple(value.float() if self.cast is not None else value for value in results)
+        return tuple(value.float() for value in results) if self.widen else tuple(results)
 
     def _run(self, kwargs: dict) -> dict:
         out = self.model(**kwargs, return_dict=True)

@@ -37,6 +37,7 @@ def compile_action(job: dict) -> dict:
             "constants": specs,
         },
         "checks": [record],
+        "facts": {"prefix": module.model.base_model_prefix},
     }
 
 
@@ -103,6 +104,8 @@ def describe_constants(module: graph.Graph, path: str) -> tuple:
         if name not in tensors:
             raise UserError(f"the compiled graph asks for a constant {name!r} that the model has not")
         tensor = tensors[name]
+        if not tensor.is_contiguous():
+            raise UserError(f"constant {name!r} isn't contiguous, and no checkpoint can hold it so")
         tied = [alias.partition(".")[2] for alias in aliases.get(_identity(tensor), [])]
         specs.append(
             {

@@ -10,15 +10,23 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from huggingface_hub import constants
+from huggingface_hub.utils import close_session
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    import pytest
 
 LFS_THRESHOLD = 10_000
-GOOD_TOKEN = "hf_goodtoken"  # noqa: S105 (opens nothing)
+GOOD_TOKEN = "hf_goodtoken"
+COMMIT = "a" * 40
 
 
 @dataclass
@@ -36,9 +44,38 @@ class HubRepo:
         return revision if revision in self.commits else self.refs.get(revision)
 
 
-def one_commit(files: Mapping[str, bytes], commit: str = "a" * 40, **facts: object) -> HubRepo:
+def one_commit(files: Mapping[str, bytes], *, gated: bool = False, private: bool = False) -> HubRepo:
     """A repository with one commit, on `main`."""
-    return HubRepo({commit: dict(files)}, {"main": commit}, **facts)
+    return HubRepo({COMMIT: dict(files)}, {"main": COMMIT}, gated, private)
+
+
+def lead_client_to(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the Hub's client of this process talk to `endpoint` and keep its cache below `home`, for one test.
+
+    The client reads its environment once, when it is imported; replaced is what it made of it.
+    """
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    settings = {
+        "ENDPOINT": endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HUB_DISABLE_PROGRESS_BARS": True,
+    }
+    for name, value in settings.items():
+        monkeypatch.setattr(constants, name, value)
+    _renew_client()
+
+
+@cache
+def _renew_client() -> None:
+    # Once, for the sake of NO_PROXY. At each test it would cost more than the test: certificates are loaded anew.
+    close_session()
 
 
 def is_lfs(path: str, data: bytes) -> bool:
@@ -109,16 +146,15 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
     server: _Server
 
     def log_message(self, *_: object) -> None:
         """Silence."""
 
-    def do_HEAD(self) -> None:  # noqa: N802 (http.server's name)
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+    def do_GET(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -127,7 +163,6 @@ class _Handler(BaseHTTPRequestHandler):
         hub.requests.append((self.command, unquote(url.path)))
         if hub.silent:
             hub.wait_until_stopped()
-            self.close_connection = True
         elif hub.fail_with:
             self._send(hub.fail_with)
         elif hub.garbled:

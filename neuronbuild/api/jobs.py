@@ -1,0 +1,53 @@
+"""Jobs of a release in a worker: over a folder that holds just the snapshot's files, linked in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from neuronbuild.artifact.manifest import Manifest
+    from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.build.workbench import Workbench
+    from neuronbuild.toolchain.base import Toolchain
+
+
+@final
+class ReleaseJobs:
+    """Runs conversions and checks for one release on a workbench."""
+
+    def __init__(self, name: str, toolchain: Toolchain, bench: Workbench, logs: Path) -> None:
+        self._name = name
+        self._toolchain = toolchain
+        self._bench = bench
+        self._logs = logs
+
+    def __call__(
+        self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
+    ) -> Manifest:
+        """Run a job, and hand what came of it to `keep`.
+
+        Raises:
+            ReleaseError: the job failed; the message is the worker's.
+        """
+        with self._bench.folder() as folder:
+            place = folder / "model"
+            for name in model.snapshot.files:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / name).symlink_to(model.open_file(name).resolve())
+            identity = model.snapshot.digest.sha256
+            answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
+            if answer.error is None:
+                return keep(folder, answer.result, answer.seconds)
+            hint = f"the log is in {self._keep_log(str(job['kind']), answer.log)}"
+            raise ReleaseError(self._name, answer.error.message, hint=hint)
+
+    def _keep_log(self, kind: str, log: bytes) -> Path:
+        path = self._logs / f"{self._name}-{kind}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(log)
+        return path

@@ -1,0 +1,163 @@
+"""From recipes to a plan: resolve models, ask toolchains who they are, ask the store what it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuronbuild.errors import RecipeError
+from neuronbuild.plan.action import ActionMaker
+from neuronbuild.plan.planner import Plan, make_plan
+from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
+from neuronbuild.recipe.grid import expand
+from neuronbuild.source.resolve import open_memory, resolve_model
+from neuronbuild.store.location import open_store
+from neuronbuild.toolchain.registry import open_toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from neuronbuild.api.settings import Settings
+    from neuronbuild.artifact.fingerprint import Fingerprint
+    from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.plan.action import Action
+    from neuronbuild.plan.subject import Subject
+    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.target import Options, Target
+    from neuronbuild.source.digests import DigestMemory
+    from neuronbuild.store.cas import CasStore
+    from neuronbuild.toolchain.base import Toolchain
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recipe for one platform, with everything known that its release needs."""
+
+    located: Located
+    platform: str
+    model: Model
+    subject: Subject
+    fingerprint: Fingerprint
+    steps: tuple[tuple[Target, Action], ...]
+
+
+@dataclass(slots=True)
+class Context:
+    """What one command opens once: toolchains, fingerprints, models, the store."""
+
+    settings: Settings
+    store: CasStore
+    memory: DigestMemory
+    toolchains: dict[str, Toolchain] = field(default_factory=dict)
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Context:
+        """Open the store that the settings name.
+
+        Raises:
+            StoreError: it can't be one.
+        """
+        return cls(settings, open_store(settings.cache), open_memory())
+
+    def fingerprint(self, platform: str) -> Fingerprint:
+        """The fingerprint of the toolchain for a platform, asked for once."""
+        if platform not in self.fingerprints:
+            toolchain = open_toolchain(platform, scratch=self.settings.scratch / "toolchains", isa=self.settings.isa)
+            self.fingerprints[platform] = toolchain.fingerprint(platform)
+            self.toolchains[platform] = toolchain
+        return self.fingerprints[platform]
+
+    def model(self, located: Located) -> Model:
+        """The pinned model of a recipe, resolved once for all recipes that name it."""
+        recipe = located.recipe
+        base = located.path.parent
+        key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
+        if key not in self.models:
+            self.models[key] = resolve_model(
+                recipe.model, recipe.revision, base=base, memory=self.memory, trust_remote_code=recipe.trust_remote_code
+            )
+        return self.models[key]
+
+
+def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
+    """What exists and what must be compiled, and why. Compiles nothing and imports no torch.
+
+    Raises:
+        RecipeError, SourceError, StoreError, ToolchainError: as their names say.
+    """
+    context = Context.open(settings)
+    return make_full_plan(prepare(recipes, context), context.store)
+
+
+def make_full_plan(prepared: Iterable[Prepared], store: CasStore) -> Plan:
+    """One plan for all, against what the store has now."""
+    steps = [step for each in prepared for step in each.steps]
+    return make_plan(steps, store.known({action.key for _, action in steps}))
+
+
+def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
+    """Resolve every recipe, for every platform that is wanted.
+
+    Raises:
+        RecipeError: with what is wrong in any of them.
+        SourceError, ToolchainError: as their names say.
+    """
+    prepared: list[Prepared] = []
+    issues = []
+    for located in recipes:
+        try:
+            prepared += _prepare(located, context)
+        except RecipeError as error:
+            issues += error.issues
+    context.memory.save()
+    if issues:
+        raise RecipeError(issues)
+    return prepared
+
+
+def _prepare(located: Located, context: Context) -> list[Prepared]:
+    model = context.model(located)
+    subject = _subject(located, model)
+    targets = expand(located, subject.task.name)
+    _refuse_too_long(located, targets, subject)
+    by_options: dict[Options, list[Target]] = {}
+    for target in targets:
+        by_options.setdefault(target.options, []).append(target)
+    wanted = context.settings.platforms
+    prepared = []
+    for options, group in by_options.items():
+        if wanted is None or options.platform in wanted:
+            fingerprint = context.fingerprint(options.platform)
+            weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
+            maker = ActionMaker(subject, options, fingerprint, weights)
+            steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
+            prepared.append(Prepared(located, options.platform, model, subject, fingerprint, steps))
+    return prepared
+
+
+def _subject(located: Located, model: Model) -> Subject:
+    modules = model.read_json(SENTENCE_MODULES)
+    pooling = pooling_file(modules)
+    code = {path: digest.sha256 for path, digest in model.snapshot.files.items() if path.endswith(".py")}
+    try:
+        return make_subject(
+            model.config,
+            task=located.recipe.task,
+            modules=modules,
+            pooling=model.read_json(pooling) if pooling else None,
+            code=code,
+        )
+    except SubjectError as error:
+        raise RecipeError([located.issue((error.key,), str(error))]) from None
+
+
+def _refuse_too_long(located: Located, targets: list[Target], subject: Subject) -> None:
+    longest = subject.longest
+    sizes = {target.shape.as_dict().get("sequence_length", 0) for target in targets}
+    over = sorted(size for size in sizes if longest is not None and size > longest)
+    if over:
+        message = f"sequence_length {over[0]} is longer than this model can read: {longest} tokens"
+        raise RecipeError([located.issue(("shapes", "sequence_length"), message)])

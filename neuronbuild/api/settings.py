@@ -1,0 +1,55 @@
+"""Where things are kept and how a build runs: what a recipe doesn't say, and what no key holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuronbuild.recipe.load import load_workspace
+from neuronbuild.source.resolve import user_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from neuronbuild.store.link import LinkMode
+
+CACHE_VARIABLE = "NEURONBUILD_CACHE"
+MOST_JOBS = 4
+"""Compiles at a time unless told otherwise: each takes a core and gigabytes of memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it, with defaults for the Python API: stores below the user's cache folder."""
+
+    cache: str = field(default_factory=lambda: os.environ.get(CACHE_VARIABLE) or str(user_cache() / "store"))
+    output: Path = field(default_factory=lambda: user_cache() / "releases")
+    jobs: int = field(default_factory=lambda: min(MOST_JOBS, os.cpu_count() or 1))
+    timeout: float = 7200.0
+    isa: str | None = None
+    platforms: tuple[str, ...] | None = None
+    keep_going: bool = False
+    link_mode: LinkMode = "auto"
+    scratch: Path = field(default_factory=user_cache)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+
+def workspace_settings(folder: Path) -> Settings:
+    """Settings for commands run in a folder: from its `neuronbuild.yaml`, or that of the nearest folder above.
+
+    Raises:
+        RecipeError: the file is wrong.
+    """
+    workspace, base = load_workspace(folder)
+    settings = Settings()
+    return replace(
+        settings,
+        cache=os.environ.get(CACHE_VARIABLE) or str(base / (workspace.cache or "cache")),
+        output=base / (workspace.output or "releases"),
+        jobs=workspace.limits.jobs or settings.jobs,
+        timeout=float(workspace.limits.timeout),
+        isa=workspace.isa,
+        defaults=workspace.defaults,
+    )

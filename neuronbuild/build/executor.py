@@ -1,0 +1,166 @@
+"""Many steps: a pool of threads that each wait on one compile, retries, and an orderly stop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import replace
+
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.build.builder import build_step
+from neuronbuild.build.report import Outcome
+from neuronbuild.errors import NeuronBuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from neuronbuild.build.progress import Progress
+    from neuronbuild.build.workbench import Workbench
+    from neuronbuild.digest import ActionKey
+    from neuronbuild.plan.planner import Plan, Step
+    from neuronbuild.store.cas import CasStore
+    from neuronbuild.toolchain.base import Toolchain
+
+RETRIED = {"internal", "crash", "output"}
+"""Failures that a second try may mend. Want of memory is tried again too, but alone, after everything else."""
+
+
+class InterruptedBuildError(NeuronBuildError):
+    """Ctrl-C: what was finished is kept, the rest is skipped."""
+
+    exit_code = 130
+
+    def __init__(self, outcomes: tuple[Outcome, ...]) -> None:
+        self.outcomes = outcomes
+        super().__init__("interrupted", hint="what was finished is kept: run the same command again to go on")
+
+
+@final
+class Executor:
+    """Builds a plan's misses, each action once, `jobs` at a time."""
+
+    def __init__(
+        self, toolchains: Mapping[str, Toolchain], store: CasStore, bench: Workbench, progress: Progress, *, logs: Path, keep_going: bool
+    ) -> None:
+        self._toolchains = toolchains
+        self._store = store
+        self._bench = bench
+        self._progress = progress
+        self._logs = logs
+        self._keep_going = keep_going
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._fatal: list[BaseException] = []
+        self._done: dict[ActionKey, Outcome] = {}
+        self._starved: list[Step] = []
+
+    def run(self, plan: Plan, jobs: int) -> tuple[Outcome, ...]:
+        """An outcome for each step of the plan, in its order.
+
+        Raises:
+            InterruptedBuildError: Ctrl-C was pressed.
+            StoreError: the store can't be written; steps that were recorded before are kept.
+        """
+        waiting: dict[ActionKey, Step] = {step.action.key: step for step in plan.misses}
+        for toolchain in {id(self._toolchain(step)): self._toolchain(step) for step in waiting.values()}.values():
+            toolchain.preflight()
+        try:
+            self._drain(waiting.values(), jobs)
+            self._drain(self._take_starved(), 1)
+        except KeyboardInterrupt:
+            self._stop.set()
+            self._bench.stop()
+            raise InterruptedBuildError(self._outcomes(plan)) from None
+        if self._fatal:
+            raise self._fatal[0]
+        return self._outcomes(plan)
+
+    def _toolchain(self, step: Step) -> Toolchain:
+        return self._toolchains[step.target.options.platform]
+
+    def _drain(self, steps: Iterable[Step], jobs: int) -> None:
+        todo: queue.SimpleQueue[Step] = queue.SimpleQueue()
+        for step in steps:
+            todo.put(step)
+        threads = [threading.Thread(target=self._serve, args=(todo,), daemon=True) for _ in range(min(jobs, todo.qsize()))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # a plain join would not let Ctrl-C through until the compile is over
+                thread.join(0.1)
+
+    def _serve(self, todo: queue.SimpleQueue[Step]) -> None:
+        while not self._stop.is_set():
+            try:
+                step = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._settle(self._try(step))
+            except BaseException as error:  # noqa: BLE001 (handed to the main thread, which raises it)
+                self._fatal.append(error)
+                self._stop.set()
+
+    def _try(self, step: Step) -> Outcome:
+        outcome = self._build(step)
+        if outcome.error is not None and outcome.error.kind in RETRIED and not self._stop.is_set():
+            self._note(f"{step.target.recipe} {step.target.shape}: {outcome.error.message}; trying once more")
+            outcome = self._build(step)
+        return outcome
+
+    def _build(self, step: Step) -> Outcome:
+        told = threading.Event()
+
+        def waiting() -> bool:
+            if not told.is_set():
+                told.set()
+                self._note(f"{step.target.recipe} {step.target.shape}: waiting for another build of it")
+            return not self._stop.is_set()
+
+        def compiling() -> None:
+            self._tell(lambda: self._progress.started(step))
+
+        return build_step(step, self._toolchain(step), self._store, self._bench, self._logs, waiting=waiting, compiling=compiling)
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._stop.is_set() and outcome.kind == "failed":
+            return  # killed by the stop: neither the model's fault nor the compiler's
+        if outcome.error is not None and outcome.error.kind == "memory" and outcome.step not in self._starved:
+            self._starved.append(outcome.step)
+            self._note(f"{outcome.step.target.recipe} {outcome.step.target.shape}: {outcome.error.message}; trying again alone, later")
+            return
+        self._done[outcome.step.action.key] = outcome
+        self._tell(lambda: self._progress.finished(outcome))
+        if outcome.kind == "failed" and not self._keep_going:
+            self._stop.set()
+
+    def _take_starved(self) -> list[Step]:
+        return [] if self._stop.is_set() else list(self._starved)
+
+    def _outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
+        """Every step's own outcome; of steps that share an action, the first built it and the others reuse it."""
+        told: set[ActionKey] = set()
+        outcomes = []
+        for step in plan.steps:
+            outcome = self._done.get(step.action.key)
+            if step.state == "hit":
+                outcomes.append(Outcome(step, "reused"))
+            elif outcome is None:
+                outcomes.append(Outcome(step, "skipped"))
+            elif step.action.key in told and outcome.kind == "built":
+                outcomes.append(replace(outcome, step=step, kind="reused", seconds=0.0))
+            else:
+                outcomes.append(replace(outcome, step=step))
+            told.add(step.action.key)
+        return tuple(outcomes)
+
+    def _note(self, text: str) -> None:
+        self._tell(lambda: self._progress.note(text))
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            call()
+
+

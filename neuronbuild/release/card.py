@@ -1,0 +1,83 @@
+"""The model card: Hub metadata that validates, the buckets, the checks, and how to load."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from neuronbuild.tasks import TASKS
+
+if TYPE_CHECKING:
+    from neuronbuild.artifact.release_index import Bucket, ReleaseIndex
+    from neuronbuild.artifact.snapshot import Snapshot
+
+
+def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
+    """README.md of a release: the same index and snapshot give the same text."""
+    model_class = TASKS[index.task].model_class
+    lines = [
+        "---",
+        *_metadata(index, snapshot),
+        "---",
+        "",
+        f"# {index.name} for {index.platform}",
+        "",
+        f"`{snapshot.model}`{_revision(snapshot)}, compiled ahead of time for `{index.platform}`, task `{index.task}`.",
+        "",
+        "```python",
+        f"from neuronbuild import {model_class}",
+        "",
+        f'model = {model_class}.from_pretrained("path/to/this/folder")',
+        "```",
+        "",
+        "## Compiled shapes",
+        "",
+        *_table(index.buckets),
+        "",
+        "Smaller inputs are padded to the cheapest shape that fits, and outputs are cut back."
+        + (" Larger batches are split." if index.dynamic_batch_size else ""),
+        "",
+        "Errors are the largest absolute difference from eager PyTorch with the same weights.",
+        "",
+    ]
+    if index.omitted_outputs:
+        names = ", ".join(index.omitted_outputs)
+        lines += [f"Left out, since the checkpoint has no weights for it: {names}.", ""]
+    lines += [
+        "## Made with",
+        "",
+        f"{index.tool}; {_toolchain(index)}. What came from what, by SHA-256, is in `neuronbuild.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:
+    """YAML front matter (https://huggingface.co/docs/hub/model-cards#model-card-metadata); strings quoted as JSON is YAML."""
+    lines = ["library_name: neuronbuild", f"pipeline_tag: {index.task}"]
+    if snapshot.revision is not None:
+        lines.append(f"base_model: {json.dumps(snapshot.model)}")
+    if snapshot.license:
+        lines.append(f"license: {json.dumps(snapshot.license)}")
+    tags = ["neuronbuild", "ahead-of-time", index.platform]
+    return [*lines, "tags:", *(f"- {tag}" for tag in tags)]
+
+
+def _table(buckets: tuple[Bucket, ...]) -> list[str]:
+    axes = list(buckets[0].shape)
+    rows = [f"| {' | '.join(axes)} | error |", "|" + " ---: |" * (len(axes) + 1)]
+    for bucket in buckets:
+        worst = max((value for check in bucket.checks for value in check.max_abs_error.values()), default=None)
+        shown = "not measured" if worst is None else f"{worst:.1e}"
+        rows.append(f"| {' | '.join(str(bucket.shape[axis]) for axis in axes)} | {shown} |")
+    return rows
+
+
+def _revision(snapshot: Snapshot) -> str:
+    return f" at `{snapshot.revision}`" if snapshot.revision else ""
+
+
+def _toolchain(index: ReleaseIndex) -> str:
+    versions = index.toolchain.get("versions")
+    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) if isinstance(versions, dict) else ""
+    return f"toolchain {index.toolchain.get('name')} ({listed})"

@@ -1,0 +1,68 @@
+"""The numeric check of a bucket with the real weights: done once for a snapshot and an artifact, then remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuronbuild.artifact.codec import decode_part
+from neuronbuild.artifact.manifest import Check, Manifest
+from neuronbuild.digest import ActionKey, digest_json
+from neuronbuild.store.provenance import provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from neuronbuild.artifact.release_index import Binding
+    from neuronbuild.release.request import ReleaseRequest, RunJob
+    from neuronbuild.release.weights import Weights
+    from neuronbuild.store.cas import CasStore
+
+
+def check_bucket(
+    request: ReleaseRequest, manifest: Manifest, weights: Weights, folders: tuple[Path, Path], store: CasStore, run: RunJob
+) -> tuple[Check, ...]:
+    """Compare one bucket with eager PyTorch. `folders` are the release's, as far as it is written, and the bucket's.
+
+    Raises:
+        ReleaseError: the difference is out of tolerance.
+    """
+    document: dict[str, object] = {
+        "format": 1,
+        "kind": "check",
+        "action": manifest.key,
+        "files": {entry.path: entry.digest.sha256 for entry in manifest.files},
+        "weights": {path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
+    }
+    key = ActionKey(digest_json(document).sha256)
+    known = store.lookup(key)
+    if known is not None:
+        return known.checks
+
+    def keep(_: Path, result: Mapping[str, object], seconds: float) -> Manifest:
+        checks = decode_part(tuple[Check, ...], result["checks"])
+        record = Manifest(key, document, (), provenance(seconds), checks=checks)
+        store.record(record)
+        return record
+
+    release, bucket = folders
+    job: dict[str, object] = {
+        "kind": "check",
+        "action": manifest.action,
+        "package": str(bucket / "model.pt2"),
+        "bindings": {name: [str(file), tensor] for name, (file, tensor) in _places(manifest, weights, release, bucket).items()},
+        "omitted": list(weights.omitted),
+    }
+    return run(job, request.model, keep).checks
+
+
+def _places(manifest: Manifest, weights: Weights, release: Path, bucket: Path) -> dict[str, tuple[Path, str]]:
+    """File and tensor of every constant: the checkpoint's by binding, the config's own beside the compiled file."""
+    places = {}
+    for constant in manifest.signature.constants if manifest.signature else ():
+        binding: Binding | None = weights.bindings.get(constant.name)
+        if constant.in_artifact or binding is None:
+            places[constant.name] = (bucket / "constants.safetensors", constant.name)
+        else:
+            places[constant.name] = (release / binding.file, binding.tensor)
+    return places

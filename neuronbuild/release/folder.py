@@ -1,0 +1,182 @@
+"""A release folder, written whole or not at all; the same artifacts and snapshot give the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from neuronbuild.artifact.codec import DecodeError, decode, encode
+from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleasedFile, ReleaseIndex
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.artifact.snapshot import WEIGHT_INDEXES
+from neuronbuild.digest import Digest, digest_bytes
+from neuronbuild.errors import BlobMissingError, ReleaseError
+from neuronbuild.release.card import render_card
+from neuronbuild.release.check import check_bucket
+from neuronbuild.release.swap import put_in_place
+from neuronbuild.release.weights import DERIVED, settle_weights
+from neuronbuild.store.link import copy_file, link_file
+from neuronbuild.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from neuronbuild.artifact.manifest import Manifest
+    from neuronbuild.digest import ActionKey
+    from neuronbuild.release.request import ReleaseRequest, RunJob
+    from neuronbuild.release.weights import Weights
+    from neuronbuild.store.cas import CasStore
+
+CARD = "README.md"
+MANIFEST = "manifest.json"
+
+
+def write_release(request: ReleaseRequest, store: CasStore, run: RunJob) -> bool:
+    """Write a release, unless the folder is up to date already; says whether it was written.
+
+    Raises:
+        ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
+        StoreError: an artifact is missing or damaged.
+    """
+    if is_up_to_date(request):
+        return False
+    _refuse_foreign(request.folder)
+    with _writing(request) as temporary:
+        files = _Files(temporary)
+        index = _fill(request, store, run, files)
+        files.put(CARD, render_card(index, request.model.snapshot).encode())
+        listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
+        (temporary / FILENAME).write_bytes(encode(replace(index, files=listed)))
+        put_in_place(temporary, request.folder)
+    return True
+
+
+def is_up_to_date(request: ReleaseRequest) -> bool:
+    """Whether the folder was made from just this, and no file has gone or changed its size since."""
+    index = read_index(request.folder)
+    if index is None or index.stamp != request.stamp:
+        return False
+    try:
+        return all(os.stat(request.folder / file.path).st_size == file.size for file in index.files)  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def read_index(folder: Path) -> ReleaseIndex | None:
+    """A folder's index, or `None` where there is none that can be read."""
+    try:
+        return decode(ReleaseIndex, (folder / FILENAME).read_bytes(), newest=FORMAT)
+    except (OSError, DecodeError):
+        return None
+
+
+class _Files:
+    """Files of a release as they are put in, each with its digest."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.digests: dict[str, Digest] = {}
+
+    def place(self, path: str, digest: Digest) -> Path:
+        """Where a file of that digest is about to be put."""
+        self.digests[path] = digest
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        return self.root / path
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write bytes."""
+        self.place(path, digest_bytes(data)).write_bytes(data)
+
+
+def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) -> ReleaseIndex:
+    manifests = [_manifest(store, key) for key in request.keys]
+    weights = settle_weights(request, manifests[0], store, run)
+    _put_model_files(request, weights, store, files)
+    buckets = []
+    for manifest in manifests:
+        bucket = _put_bucket(request, manifest, store, files)
+        checks = check_bucket(request, manifest, weights, (files.root, files.root / bucket.folder), store, run)
+        buckets.append(Bucket(bucket.graph, bucket.shape, bucket.folder, bucket.key, checks))
+    snapshot = request.model.snapshot
+    return ReleaseIndex(
+        name=request.name,
+        task=request.task,
+        platform=request.platform,
+        model=snapshot.model,
+        revision=snapshot.revision,
+        snapshot=snapshot.digest.sha256,
+        stamp=request.stamp,
+        tool=f"neuronbuild {__version__}",
+        dynamic_batch_size=request.dynamic_batch_size,
+        buckets=tuple(buckets),
+        bindings=weights.bindings,
+        files=(),
+        omitted_outputs=weights.omitted,
+        toolchain=dict(request.toolchain),
+    )
+
+
+def _manifest(store: CasStore, key: ActionKey) -> Manifest:
+    manifest = store.lookup(key)
+    if manifest is None:
+        raise BlobMissingError(store.location, key)
+    return manifest
+
+
+def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore, files: _Files) -> None:
+    """Config and tokenizer as they are; the weight files that are bound; the derived one if there is one."""
+    model = request.model
+    small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
+    for name in small:
+        copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
+    for name in weights.files:
+        mode = request.link_mode if model.immutable or request.link_mode != "auto" else "copy"
+        link_file(model.open_file(name), files.place(name, model.snapshot.files[name]), mode)
+    if weights.derived is not None:
+        store.fetch(weights.derived, files.place(DERIVED, weights.derived), request.link_mode)
+
+
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: CasStore, files: _Files) -> Bucket:
+    sizes = manifest.action["shape"]
+    if not isinstance(sizes, dict):
+        raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
+    graph = str(manifest.action["graph"])
+    folder = f"buckets/{graph}-{Shape.of(sizes).label}"
+    for entry in manifest.files:
+        path = f"{folder}/{entry.path}"
+        store.fetch(entry.digest, files.place(path, entry.digest), request.link_mode)
+    files.put(f"{folder}/{MANIFEST}", encode(manifest))
+    return Bucket(graph, sizes, folder, manifest.key)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Never replace what isn't a release: it could be anybody's work."""
+    if folder.exists() and not (folder / FILENAME).is_file() and any(folder.iterdir()):
+        raise ReleaseError(
+            str(folder), f"the folder holds something else (it has no {FILENAME})", hint="move it away, or choose another --output"
+        )
+
+
+@contextlib.contextmanager
+def _writing(request: ReleaseRequest) -> Iterator[Path]:
+    """A temporary folder beside the release's place, held by one process at a time."""
+    output, name = request.folder.parent, request.folder.name
+    temporary = output / f".{name}.writing"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / f".{name}.lock"):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            try:
+                yield temporary
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        problem = f"can't be written: {error.strerror or error} ({error.filename})"
+        raise ReleaseError(str(request.folder), problem, hint="free some space or choose another --output, then run again") from None

@@ -1,0 +1,48 @@
+"""What a safetensors file holds, from its header alone: no tensor is read, and no library is needed.
+
+Format: 8 bytes little-endian length, then that much JSON (https://github.com/huggingface/safetensors#format).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMIT = 100 << 20
+"""Longest header that the format's own library reads."""
+
+DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
+    "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+
+
+class HeaderError(ValueError):
+    """Bytes that are no safetensors header."""
+
+
+def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Dtype (torch's name) and shape of each tensor, by name.
+
+    Raises:
+        HeaderError: the file isn't in this format, or shorter than its header says.
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        try:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > LIMIT:
+                raise HeaderError(f"{path.name} is no safetensors file")
+            header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            ends = [entry["data_offsets"][1] for entry in header.values()]
+            tensors = {name: (DTYPES.get(e["dtype"], e["dtype"]), tuple(e["shape"])) for name, e in header.items()}
+        except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise HeaderError(f"{path.name} is no safetensors file: {error}") from None
+    if path.stat().st_size != 8 + length + max(ends, default=0):
+        raise HeaderError(f"{path.name} is shorter than its header says")
+    return tensors

@@ -1,0 +1,62 @@
+"""What a release is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from neuronbuild.digest import digest_json
+from neuronbuild.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from neuronbuild.artifact.manifest import Manifest
+    from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.digest import ActionKey
+    from neuronbuild.store.link import LinkMode
+
+
+class RunJob(Protocol):
+    """Has a worker do a job over a model's files, and hands the folder, the result and the seconds taken to `keep`.
+
+    Raises `ReleaseError` with the worker's message if the job fails.
+    """
+
+    def __call__(
+        self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
+    ) -> Manifest:
+        """Run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """One release folder to be: recipe and platform, a pinned model, and the actions whose artifacts are its buckets."""
+
+    recipe: str
+    name: str
+    platform: str
+    task: str
+    model: Model
+    keys: tuple[ActionKey, ...]
+    folder: Path
+    toolchain: Mapping[str, object]
+    dynamic_batch_size: bool = False
+    repo: str | None = None
+    link_mode: LinkMode = "auto"
+
+    @property
+    def stamp(self) -> str:
+        """Digest of everything that decides the folder's bytes."""
+        document = {
+            "tool": __version__,
+            "name": self.name,
+            "task": self.task,
+            "platform": self.platform,
+            "snapshot": self.model.snapshot.digest.sha256,
+            "keys": list(self.keys),
+            "dynamic_batch_size": self.dynamic_batch_size,
+            "repo": self.repo,
+        }
+        return digest_json(document).sha256

@@ -1,0 +1,92 @@
+"""The weights of a release: files bound as they are, and one derived file for what had to be converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.artifact.codec import decode_part
+from neuronbuild.artifact.manifest import FileEntry, Manifest
+from neuronbuild.artifact.release_index import Binding
+from neuronbuild.digest import ActionKey, Digest, digest_json
+from neuronbuild.errors import ReleaseError
+from neuronbuild.release.binding import match_constants
+from neuronbuild.release.header import HeaderError, read_header
+from neuronbuild.store.provenance import provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from neuronbuild.release.request import ReleaseRequest, RunJob
+    from neuronbuild.store.cas import CasStore
+
+DERIVED = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where each constant's value lies in the release, which of the snapshot's files that takes, and what was derived."""
+
+    bindings: dict[str, Binding]
+    files: tuple[str, ...]
+    derived: Digest | None
+    omitted: tuple[str, ...]
+
+
+def settle_weights(request: ReleaseRequest, manifest: Manifest, store: CasStore, run: RunJob) -> Weights:
+    """Bind a graph's constants to the snapshot's files, converting what can't be bound; a conversion is done once.
+
+    Raises:
+        ReleaseError: the checkpoint isn't this model's, or can't be read.
+    """
+    constants = manifest.signature.constants if manifest.signature else ()
+    match = match_constants(constants, _headers(request), str(manifest.facts.get("prefix", "")))
+    files = tuple(sorted({binding.file for binding in match.bound.values()}))
+    if not match.unbound:
+        return Weights(match.bound, files, None, ())
+    names = sorted(set(match.unbound.values()))
+    converted = _convert(request, manifest.action, names, store, run)
+    bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
+    omitted = decode_part(tuple[str, ...], converted.facts["omitted"])
+    return Weights(bindings, files, converted.file(DERIVED), omitted)
+
+
+def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[int, ...]]]]:
+    model = request.model
+    try:
+        return {
+            name: read_header(model.open_file(name))
+            for name in model.snapshot.weights
+            if name.endswith(".safetensors")
+        }
+    except HeaderError as error:
+        raise ReleaseError(request.name, f"model {model.snapshot.model}: {error}", hint="get the model's files again") from None
+
+
+def _convert(
+    request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob
+) -> Manifest:
+    """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
+    document: dict[str, object] = {
+        "format": 1,
+        "kind": "convert",
+        "model": action["model"],
+        "dtype": action["dtype"],
+        "compiler": action["compiler"],
+        "toolchain": action["toolchain"],
+        "weights": {path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
+        "names": names,
+    }
+    key = ActionKey(digest_json(document).sha256)
+    known = store.lookup(key)
+    if known is not None and store.lack(known) is None:
+        return known
+
+    def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:
+        entry = FileEntry(DERIVED, store.add(folder / DERIVED))
+        manifest = Manifest(key, document, (entry,), provenance(seconds), facts={"omitted": result["omitted"]})
+        store.record(manifest)
+        return manifest
+
+    return run({"kind": "convert", "action": dict(action), "names": names}, request.model, keep)

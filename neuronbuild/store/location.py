@@ -1,0 +1,30 @@
+"""From the text that names a store to the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuronbuild.errors import StoreError
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.index import ManifestIndex
+from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.memory import MemoryObjects
+
+MEMORY = "memory:"
+INDEX = "index.json"
+
+
+def open_store(location: str) -> CasStore:
+    """A store for a folder's path, or one in memory for `memory:`.
+
+    Raises:
+        StoreError: the location can't be a store.
+    """
+    if location == MEMORY:
+        return CasStore(MemoryObjects())
+    if "://" in location:
+        raise StoreError(location, "only folders can be stores in this version", hint="name a folder")
+    root = Path(location).expanduser()
+    if root.exists() and not root.is_dir():
+        raise StoreError(location, "it is a file, and not a folder", hint="name a folder with --cache or NEURONBUILD_CACHE")
+    return CasStore(LocalObjects(root), ManifestIndex(root / INDEX))

@@ -1,0 +1,1 @@
+"""What turns a target into files. Describes and validates; the compiling itself happens in the worker."""

@@ -1,0 +1,124 @@
+"""The `cpu` platform: torch.export and AOTInductor, on any x86-64 Linux host with g++."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform as host
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, ClassVar, final
+
+from neuronbuild.artifact.fingerprint import Fingerprint
+from neuronbuild.digest import digest_json
+from neuronbuild.errors import ToolchainError
+from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.isa import LEVELS, Level, cpu_flags, highest_level, level_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("torch", "transformers")
+FILES = ("model.pt2", "constants.safetensors")
+INSTALL = "pip install 'neuronbuild[cpu]'"
+COMPILER = "g++"
+
+SETTINGS: dict[str, object] = {
+    "aot_inductor.package_constants_in_so": False,
+    "aot_inductor.enable_line_tables": False,
+    "aot_inductor.enable_frame_pointer": False,
+    "cpp.dynamic_threads": True,
+}
+"""Inductor's settings for every compile. `dynamic_threads`: code made at one thread has no parallel loops otherwise."""
+
+WRAPPER_OPT_LEVEL = {"1": "O0", "2": "O1", "3": "O3"}
+"""optlevel to g++'s level for the code that calls the kernels, which is most of the compile time. Kernels are always -O3."""
+
+CLEARED = ("TORCH", "AOT_INDUCTOR", "AOTINDUCTOR", "OMP_", "GOMP_", "KMP_", "MKL_", "ATEN_", "CXX", "CFLAGS", "CPATH", "PYTHONPATH")
+"""Beginnings of environment variables that would change a compile: they are taken out, since the fingerprint lacks them."""
+
+
+@final
+class Inductor(Toolchain):
+    """AOTInductor in this interpreter. `isa` names a level lower than the host's; `scratch` keeps precompiled headers."""
+
+    name: ClassVar[str] = "inductor"
+
+    def __init__(self, scratch: Path, isa: str | None = None) -> None:
+        self._scratch = scratch
+        self._isa = isa
+
+    def fingerprint(self, platform: str) -> Fingerprint:
+        """Versions of torch, transformers, g++ and the C library, the ISA level, and every setting."""
+        level = self._level()
+        versions = {name: _version(name) for name in PACKAGES}
+        versions[COMPILER] = _compiler_version()
+        versions["libc"] = "-".join(host.libc_ver())
+        flags = {
+            "machine": host.machine(),
+            "march": level.march,
+            "vector_isa": level.vector_isa,
+            "wrapper_opt_level": WRAPPER_OPT_LEVEL,
+            "inductor": SETTINGS,
+        }
+        return Fingerprint(self.name, platform, versions, flags)
+
+    def preflight(self) -> None:
+        """Check for g++, and for a host that can run what is made: results are checked here."""
+        _compiler_version()
+        level = self._level()
+        lacking = level.flags - cpu_flags()
+        if lacking:
+            problem = f"this CPU can't run code for {level.march} (it lacks {', '.join(sorted(lacking))})"
+            raise ToolchainError(self.name, problem, hint="set a lower `isa` in neuronbuild.yaml, or leave it out")
+
+    def worker(self) -> WorkerCommand:
+        """This interpreter, with folders for precompiled headers that all compiles of one fingerprint share."""
+        name = digest_json(self.fingerprint("cpu").as_json()).sha256[:16]
+        scratch = self._scratch / name
+        for folder in ("cache", "tmp"):
+            (scratch / folder).mkdir(parents=True, exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
+        environment |= {
+            "TORCHINDUCTOR_CACHE_DIR": str(scratch / "cache"),
+            "TMPDIR": str(scratch / "tmp"),
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        return WorkerCommand(sys.executable, environment, self.name)
+
+    def fault(self, folder: Path, files: list[str]) -> str | None:
+        """Both files must be there and hold something; the numeric check has run them already."""
+        for name in FILES:
+            if name not in files or not (folder / name).is_file() or (folder / name).stat().st_size == 0:
+                return f"the compiler reported success, but left no usable {name}"
+        return None
+
+    def _level(self) -> Level:
+        level = level_named(self._isa) if self._isa else highest_level(cpu_flags())
+        if level is None or host.system() != "Linux" or host.machine() != "x86_64":
+            lowest = LEVELS[-1].march
+            problem = f"the cpu platform needs Linux on x86-64 with at least {lowest} (AVX2); this is {host.system()} {host.machine()}"
+            raise ToolchainError(self.name, problem, hint="run on such a host, or choose a Neuron platform")
+        return level
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise ToolchainError("inductor", f"the Python package {package} is not installed", hint=INSTALL) from None
+
+
+def _compiler_version() -> str:
+    path = shutil.which(COMPILER)
+    if path is None:
+        raise ToolchainError(
+            "inductor", f"{COMPILER} is not on PATH", hint="install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"
+        )
+    done = subprocess.run([path, "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, check=False, timeout=60)
+    version = done.stdout.strip()
+    if done.returncode != 0 or not version:
+        raise ToolchainError("inductor", f"{path} doesn't tell its version: {done.stderr.strip()[:200]}")
+    return version

@@ -1,0 +1,66 @@
+"""Weights from a checkpoint of any kind to the constants that a graph asks for.
+
+Used where the files can't be mapped as they are: pickled, renamed, merged, of another dtype, or with parts missing.
+transformers' own loading does the work, so that what it understands is understood here.
+"""
+
+from __future__ import annotations
+
+import os
+
+import safetensors.torch
+import torch
+import transformers
+
+from . import graph
+from .serve import UserError
+
+FILE = "weights.safetensors"
+
+OPTIONAL = {"pooler": "pooler_output"}
+"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them."""
+
+
+def convert(job: dict) -> dict:
+    """Write the constants named in the job, in the graph's dtype, as `weights.safetensors` into the job's folder."""
+    action = job["action"]
+    module, missing = load(job["model"], action, graph.weight_dtype(action))
+    state = module.state_dict()
+    tensors = {name: state[name].detach().clone().contiguous() for name in job["names"]}
+    for name in missing:
+        if name in tensors:
+            tensors[name].zero_()
+    safetensors.torch.save_file(tensors, os.path.join(job["folder"], FILE))
+    return {"files": [FILE], "omitted": sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL})}
+
+
+def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
+    """The model with its real weights, and the names that the checkpoint lacks, all of them optional.
+
+    Raises:
+        UserError: the checkpoint can't be read, or doesn't hold this model.
+    """
+    auto = getattr(transformers, action["model"]["auto_class"])
+    try:
+        module, said = auto.from_pretrained(
+            model,
+            config=graph.make_config(action),
+            dtype=dtype,
+            attn_implementation=action["model"]["attention"],
+            output_loading_info=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # reported below, in one sentence for all
+        )
+    except (OSError, ValueError, RuntimeError, EOFError) as error:
+        raise UserError(f"the checkpoint can't be read: {str(error).splitlines()[0]}") from error
+    if said["mismatched_keys"]:
+        name, found, wanted = sorted(said["mismatched_keys"])[0]
+        raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
+    module = module.eval()
+    persistent = module.state_dict()
+    missing = sorted(name for name in said["missing_keys"] if name in persistent)
+    lost = [name for name in missing if not set(name.split(".")) & set(OPTIONAL)]
+    if lost:
+        listing = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+        raise UserError(f"the checkpoint has no weights for {listing}; is the task right for this model?")
+    return module, missing

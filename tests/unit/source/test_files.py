@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.source.files import select_files
+
+OF_A_MODEL = [
+    "1_Pooling/config.json",
+    "LICENSE.txt",
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+    "merges.txt",
+    "model.safetensors",
+    "modules.json",
+    "preprocessor_config.json",
+    "sentence_bert_config.json",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+]
+BESIDE_A_MODEL = [
+    ".gitattributes",
+    "1_Pooling/deep/config.json",
+    "README.md",
+    "adapter_model.safetensors",
+    "flax_model.msgpack",
+    "model.onnx",
+    "onnx/config.json",
+    "onnx/model.safetensors",
+    "optimizer.pt",
+    "pictures/cat.png",
+    "rust_model.ot",
+    "tf_model.h5",
+    "train.py",
+    "training_args.bin",
+]
+
+
+def test_everything_of_a_model_is_selected():
+    assert select_files(OF_A_MODEL, code=False) == OF_A_MODEL
+
+
+@pytest.mark.parametrize("name", BESIDE_A_MODEL)
+def test_what_lies_beside_a_model_is_left_out(name):
+    assert select_files([name], code=False) == []
+
+
+def test_pickled_weights_are_left_out_where_safetensors_exist():
+    assert select_files(["model.safetensors", "pytorch_model.bin"], code=False) == ["model.safetensors"]
+
+
+def test_pickled_weights_are_taken_where_there_is_nothing_better():
+    assert select_files(["pytorch_model.bin", "tf_model.h5"], code=False) == ["pytorch_model.bin"]
+
+
+@pytest.mark.parametrize(("stem", "suffix"), [("model", "safetensors"), ("pytorch_model", "bin")])
+def test_shards_come_with_their_index(stem, suffix):
+    shards = [f"{stem}-00001-of-00002.{suffix}", f"{stem}-00002-of-00002.{suffix}", f"{stem}.{suffix}.index.json"]
+    assert select_files(shards, code=False) == shards
+
+
+def test_code_is_selected_only_where_it_is_trusted():
+    names = ["config.json", "modeling_own.py"]
+    assert select_files(names, code=False) == ["config.json"]
+    assert select_files(names, code=True) == names
+
+
+def test_no_files_select_nothing():
+    assert select_files([], code=True) == []
+
+
+@given(st.permutations(OF_A_MODEL + BESIDE_A_MODEL))
+def test_the_order_of_the_names_makes_no_difference(names):
+    assert select_files(names, code=False) == OF_A_MODEL
+
+
+@given(st.lists(st.sampled_from([*OF_A_MODEL, *BESIDE_A_MODEL, "pytorch_model.bin"])), st.booleans())
+def test_selecting_again_changes_nothing(names, code):
+    once = select_files(names, code=code)
+    assert set(once) <= set(names)
+    assert select_files(once, code=code) == once
