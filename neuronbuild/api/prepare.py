@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.errors import Issue
     from neuronbuild.plan.action import Action
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.load import Located
@@ -106,7 +107,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         SourceError, ToolchainError: as their names say.
     """
     prepared: list[Prepared] = []
-    issues = []
+    issues: list[Issue] = []
     for located in recipes:
         try:
             prepared += _prepare(located, context)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 Record = TypeVar("Record")
 
@@ -42,7 +45,7 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     if type(stated) is int and stated > newest:
         raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
     try:
-        return _adapter(kind).validate_json(data, strict=True)
+        return cast("Record", _record_adapter(kind).validate_json(data, strict=True))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -50,7 +53,7 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
 
 
 @functools.cache
-def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+def _record_adapter(kind: Hashable) -> TypeAdapter[object]:
     config = ConfigDict(extra="forbid")
     kind.__pydantic_config__ = config  # type: ignore[attr-defined]  # the documented hook for plain dataclasses
     return TypeAdapter(kind)
@@ -63,11 +66,11 @@ def decode_part(kind: type[Record], value: object) -> Record:
         DecodeError: it is something else.
     """
     try:
-        return _adapter_of(kind).validate_json(json.dumps(value), strict=True)
+        return cast("Record", _adapter(kind).validate_json(json.dumps(value), strict=True))
     except ValidationError as error:
         raise DecodeError("worker's answer", str(error.errors(include_url=False)[0])) from None
 
 
 @functools.cache
-def _adapter_of(kind: type[Record]) -> TypeAdapter[Record]:
+def _adapter(kind: Hashable) -> TypeAdapter[object]:
     return TypeAdapter(kind)

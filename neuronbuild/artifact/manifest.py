@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from neuronbuild.artifact.signature import Signature  # noqa: TC001 (read at run time by the codec)
+from neuronbuild.artifact.signature import Signature
 from neuronbuild.digest import ActionKey, Digest, digest_json, is_hex_digest
 
 if TYPE_CHECKING:

@@ -18,7 +18,10 @@ WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Model id as the user wrote it, the commit if there is one, and the digest of each file that matters."""
+    """Model id as the user wrote it, the commit if there is one, and the digest of each file that matters.
+
+    `license` and `gated` are what the Hub says; its local cache doesn't say it, so they are no part of the digest.
+    """
 
     model: str
     revision: str | None
@@ -28,20 +31,17 @@ class Snapshot:
     format: int = 1
 
     def as_json(self) -> dict[str, object]:
-        """As it is stored; its canonical form decides the snapshot's digest."""
-        return {
-            "format": self.format,
-            "model": self.model,
-            "revision": self.revision,
-            "license": self.license,
-            "gated": self.gated,
-            "files": {path: {"sha256": d.sha256, "size": d.size} for path, d in self.files.items()},
-        }
+        """As it is stored."""
+        return {**self._identity(), "license": self.license, "gated": self.gated}
+
+    def _identity(self) -> dict[str, object]:
+        files = {path: {"sha256": d.sha256, "size": d.size} for path, d in self.files.items()}
+        return {"format": self.format, "model": self.model, "revision": self.revision, "files": files}
 
     @property
     def digest(self) -> Digest:
         """The name under which it is stored."""
-        return digest_json(self.as_json())
+        return digest_json(self._identity())
 
     @property
     def weights(self) -> dict[str, Digest]:

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 
 def build_step(
-    step: Step, toolchain: Toolchain, store: CasStore, bench: Workbench, logs: Path, *, waiting: Callable[[], bool], compiling: Callable[[], None]
+    step: Step,
+    toolchain: Toolchain,
+    store: CasStore,
+    bench: Workbench,
+    logs: Path,
+    *,
+    waiting: Callable[[], bool],
+    compiling: Callable[[], None],
 ) -> Outcome:
     """Build one miss, unless somebody else has built it meanwhile.
 
@@ -100,5 +107,3 @@ def _tensor(entry: dict[str, object], axes: tuple[str | None, ...], sizes: dict[
         if axis is not None and sizes[axis] != size:
             raise ValueError(f"{spec.name}: axis {axis} is {size} in the compiled graph, {sizes[axis]} in its shape")
     return spec
-
-

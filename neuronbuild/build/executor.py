@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import replace
-
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.builder import build_step
@@ -42,7 +41,14 @@ class Executor:
     """Builds a plan's misses, each action once, `jobs` at a time."""
 
     def __init__(
-        self, toolchains: Mapping[str, Toolchain], store: CasStore, bench: Workbench, progress: Progress, *, logs: Path, keep_going: bool
+        self,
+        toolchains: Mapping[str, Toolchain],
+        store: CasStore,
+        bench: Workbench,
+        progress: Progress,
+        *,
+        logs: Path,
+        keep_going: bool,
     ) -> None:
         self._toolchains = toolchains
         self._store = store
@@ -122,14 +128,18 @@ class Executor:
         def compiling() -> None:
             self._tell(lambda: self._progress.started(step))
 
-        return build_step(step, self._toolchain(step), self._store, self._bench, self._logs, waiting=waiting, compiling=compiling)
+        return build_step(
+            step, self._toolchain(step), self._store, self._bench, self._logs, waiting=waiting, compiling=compiling
+        )
 
     def _settle(self, outcome: Outcome) -> None:
         if self._stop.is_set() and outcome.kind == "failed":
             return  # killed by the stop: neither the model's fault nor the compiler's
         if outcome.error is not None and outcome.error.kind == "memory" and outcome.step not in self._starved:
             self._starved.append(outcome.step)
-            self._note(f"{outcome.step.target.recipe} {outcome.step.target.shape}: {outcome.error.message}; trying again alone, later")
+            self._note(
+                f"{outcome.step.target.recipe} {outcome.step.target.shape}: {outcome.error.message}; trying again alone, later"
+            )
             return
         self._done[outcome.step.action.key] = outcome
         self._tell(lambda: self._progress.finished(outcome))
@@ -162,5 +172,3 @@ class Executor:
     def _tell(self, call: Callable[[], None]) -> None:
         with self._lock:
             call()
-
-

@@ -70,6 +70,8 @@ def make_subject(
     Raises:
         SubjectError: the task can't be told, or this model type isn't supported for it.
     """
+    if "auto_map" in config:
+        raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
     chosen = _task(config, task, modules)
     family = FAMILIES.get(str(config["model_type"]))
     if family is None or chosen.name in family.tasks_without:

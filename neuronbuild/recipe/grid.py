@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neuronbuild.errors import Issue
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.schema import Recipe
+    from neuronbuild.recipe.yaml_tree import Keys
 
 LIMIT = 20_000
 """Points of one grid. A compile takes seconds to hours, so more is a slip of the pen."""
@@ -79,7 +80,9 @@ def _excluded(point: dict[str, int], recipe: Recipe, used: list[bool]) -> bool:
 
 def _axis_issues(located: Located, task: str) -> list[Issue]:
     axes, shapes = TASKS[task].axes, located.recipe.shapes
-    points = [(("shapes", "include", index), set(point)) for index, point in enumerate(shapes.include)]
+    points: list[tuple[Keys, set[str]]] = [
+        (("shapes", "include", index), set(point)) for index, point in enumerate(shapes.include)
+    ]
     if shapes.axes or not points:
         points.append((("shapes",), set(shapes.axes)))
     issues = []

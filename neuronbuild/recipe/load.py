@@ -164,8 +164,7 @@ def _parse(
         return kind.model_validate(merge(defaults, document.value))
     except ValidationError as error:
         issues += [
-            Issue(str(file), *document.place(fault["loc"]), _message(fault, kind))
-            for fault in error.errors(include_url=False)
+            Issue(str(file), *document.place(fault["loc"]), _message(fault, kind)) for fault in error.errors(include_url=False)
         ]
         return None
 

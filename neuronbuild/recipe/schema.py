@@ -75,14 +75,14 @@ class Recipe(Strict):
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub")
     task: str | None = Field(None, description="default: inferred from the model's config")
     platforms: tuple[Platform, ...] = Field(("cpu",), strict=False, min_length=1, description="hardware to compile for")
-    compiler: Compiler = Field(default_factory=Compiler)  # type: ignore[arg-type]  # the plugin doesn't see the defaults
-    shapes: Shapes = Field(default_factory=Shapes, description="the grid: the product of all axes' sizes")  # type: ignore[arg-type]
+    compiler: Compiler = Field(default_factory=Compiler)
+    shapes: Shapes = Field(default_factory=Shapes, description="the grid: the product of all axes' sizes")
     dynamic_batch_size: bool = Field(default=False, description="split larger batches over the compiled one at run time")
     weights: Literal["separate", "inline"] | None = Field(None, description="default: separate on cpu, inline on Neuron")
     num_cores: Annotated[int, Field(ge=1, le=64)] = 1
     dtype: Dtype = Field("float32", description="of the weights in the graph")
     trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
-    release: ReleaseSettings = Field(default_factory=ReleaseSettings)  # type: ignore[arg-type]
+    release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 
     @field_validator("name")
     @classmethod
@@ -135,7 +135,7 @@ class Workspace(Strict):
     cache: str | None = Field(None, description="the near store; default: cache/ beside this file")
     output: str | None = Field(None, description="folder of releases; default: releases/ beside this file")
     defaults: dict[str, object] = Field(default_factory=dict, description="keys of every recipe that doesn't set them")
-    limits: Limits = Field(default_factory=Limits)  # type: ignore[arg-type]
+    limits: Limits = Field(default_factory=Limits)
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
 
 

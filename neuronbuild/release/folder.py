@@ -159,7 +159,9 @@ def _refuse_foreign(folder: Path) -> None:
     """Never replace what isn't a release: it could be anybody's work."""
     if folder.exists() and not (folder / FILENAME).is_file() and any(folder.iterdir()):
         raise ReleaseError(
-            str(folder), f"the folder holds something else (it has no {FILENAME})", hint="move it away, or choose another --output"
+            str(folder),
+            f"the folder holds something else (it has no {FILENAME})",
+            hint="move it away, or choose another --output",
         )
 
 
@@ -179,4 +181,6 @@ def _writing(request: ReleaseRequest) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         problem = f"can't be written: {error.strerror or error} ({error.filename})"
-        raise ReleaseError(str(request.folder), problem, hint="free some space or choose another --output, then run again") from None
+        raise ReleaseError(
+            str(request.folder), problem, hint="free some space or choose another --output, then run again"
+        ) from None

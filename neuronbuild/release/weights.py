@@ -55,18 +55,12 @@ def settle_weights(request: ReleaseRequest, manifest: Manifest, store: CasStore,
 def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[int, ...]]]]:
     model = request.model
     try:
-        return {
-            name: read_header(model.open_file(name))
-            for name in model.snapshot.weights
-            if name.endswith(".safetensors")
-        }
+        return {name: read_header(model.open_file(name)) for name in model.snapshot.weights if name.endswith(".safetensors")}
     except HeaderError as error:
         raise ReleaseError(request.name, f"model {model.snapshot.model}: {error}", hint="get the model's files again") from None
 
 
-def _convert(
-    request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob
-) -> Manifest:
+def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob) -> Manifest:
     """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
     document: dict[str, object] = {
         "format": 1,

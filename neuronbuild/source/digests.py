@@ -7,12 +7,13 @@ coarsely, and a second edit could share the stamp (git's "racy" entries, the sam
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.digest import Digest, digest_file
+from neuronbuild.digest import Digest, digest_file, is_hex_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,8 @@ class DigestMemory:
             temporary.write_text(json.dumps(self._load()), encoding="utf-8")
             temporary.replace(self._file)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         self._dirty = False
 
     def _load(self) -> dict[str, list[object]]:
@@ -90,4 +92,5 @@ def _is_entry(entry: object) -> bool:
         and len(entry) == width
         and all(isinstance(value, int) for value in (*entry[:5], entry[6]))
         and isinstance(entry[5], str)
+        and is_hex_digest(entry[5])
     )

@@ -30,7 +30,10 @@ class FolderSource(Source):
     def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
         """Digest the folder's files that matter."""
         _refuse_revision(reference, revision)
-        folder = self._base / Path(reference).expanduser()
+        try:
+            folder = self._base / Path(reference).expanduser()
+        except RuntimeError:
+            raise SourceError(reference, "there is no such home folder", hint="write the path in full") from None
         if not folder.is_dir():
             raise SourceError(reference, f"there is no folder {folder}", hint="paths count from the recipe's own folder")
         return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
@@ -49,7 +52,7 @@ class PackageSource(Source):
         module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
         folder = _module_folder(reference, module) / rest
         if not folder.is_dir():
-            raise SourceError(reference, f"the package {module} ships no folder {rest}")
+            raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
         return replace(open_folder(reference, folder, self._memory, trusted=trust_remote_code), immutable=True)
 
 
@@ -61,14 +64,20 @@ def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: 
     """
     config = read_config(reference, folder / "config.json")
     refuse_remote_code(reference, config, trusted=trusted)
-    names = select_files(_walk(folder), code=trusted)
     try:
+        names = select_files(_walk(folder), code=trusted)
         files = {name: memory.digest(folder / name) for name in names}
     except OSError as error:
-        raise SourceError(reference, f"{error.filename} can't be read: {error.strerror}") from None
+        raise SourceError(
+            reference, f"{error.filename} can't be read: {error.strerror}", hint="check its permissions"
+        ) from None
 
     def open_file(name: str) -> Path:
-        if memory.digest(folder / name) != files[name]:
+        try:
+            unchanged = memory.digest(folder / name) == files[name]
+        except OSError:
+            unchanged = False
+        if not unchanged:
             raise SourceError(reference, f"{name} changed while it was being used", hint="run the same command again")
         return folder / name
 

@@ -5,6 +5,7 @@ A convenience and never the truth: entries hold for one writing of a manifest, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, final
@@ -49,7 +50,8 @@ class ManifestIndex:
             temporary.write_text(json.dumps(self._load(), separators=(",", ":")), encoding="utf-8")
             temporary.replace(self._file)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         self._dirty = False
 
     def _load(self) -> dict[str, list[object]]:

@@ -37,7 +37,9 @@ def hold_lease(store: CasStore, key: ActionKey, waiting: Callable[[], bool]) -> 
         lock = FileLock(path, thread_local=False)
         held = _acquire(lock, waiting)
     except OSError as error:
-        raise StoreError(store.location, f"no lease can be taken: {error.strerror}", hint="name a folder that can be written with --cache") from None
+        raise StoreError(
+            store.location, f"no lease can be taken: {error.strerror}", hint="name a folder that can be written with --cache"
+        ) from None
     try:
         yield held
     finally:

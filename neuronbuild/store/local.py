@@ -46,11 +46,8 @@ class LocalObjects(ObjectStore):
     def read(self, name: str) -> bytes | None:
         """The file's bytes, or `None`."""
         with self._guard():
-            try:
-                return self.path(name).read_bytes()
-            except (FileNotFoundError, IsADirectoryError):
-                return None
-        return None
+            path = self.path(name)
+            return path.read_bytes() if path.is_file() else None
 
     def write(self, name: str, data: bytes) -> None:
         """Write, sync, rename."""
@@ -58,7 +55,12 @@ class LocalObjects(ObjectStore):
 
     def add_file(self, name: str, source: Path) -> None:
         """Copy (by reflink where possible), sync, rename."""
-        self._place(name, lambda temporary: (temporary.unlink(), copy_file(source, temporary)))
+
+        def fill(temporary: Path) -> None:
+            temporary.unlink()
+            copy_file(source, temporary)
+
+        self._place(name, fill)
 
     def fetch(self, name: str, destination: Path) -> bool:
         """Copy out."""
@@ -67,10 +69,8 @@ class LocalObjects(ObjectStore):
     def link(self, name: str, destination: Path, mode: LinkMode) -> str | None:
         """Put an object at a path as `mode` says, and say how; `None` if there is no such object."""
         with self._guard():
-            if not self.path(name).is_file():
-                return None
-            return link_file(self.path(name), destination, mode)
-        return None
+            path = self.path(name)
+            return link_file(path, destination, mode) if path.is_file() else None
 
     def size(self, name: str) -> int | None:
         """Size of the file, or `None`."""

@@ -35,7 +35,20 @@ SETTINGS: dict[str, object] = {
 WRAPPER_OPT_LEVEL = {"1": "O0", "2": "O1", "3": "O3"}
 """optlevel to g++'s level for the code that calls the kernels, which is most of the compile time. Kernels are always -O3."""
 
-CLEARED = ("TORCH", "AOT_INDUCTOR", "AOTINDUCTOR", "OMP_", "GOMP_", "KMP_", "MKL_", "ATEN_", "CXX", "CFLAGS", "CPATH", "PYTHONPATH")
+CLEARED = (
+    "TORCH",
+    "AOT_INDUCTOR",
+    "AOTINDUCTOR",
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "ATEN_",
+    "CXX",
+    "CFLAGS",
+    "CPATH",
+    "PYTHONPATH",
+)
 """Beginnings of environment variables that would change a compile: they are taken out, since the fingerprint lacks them."""
 
 
@@ -115,7 +128,9 @@ def _compiler_version() -> str:
     path = shutil.which(COMPILER)
     if path is None:
         raise ToolchainError(
-            "inductor", f"{COMPILER} is not on PATH", hint="install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"
+            "inductor",
+            f"{COMPILER} is not on PATH",
+            hint="install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)",
         )
     done = subprocess.run([path, "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, check=False, timeout=60)
     version = done.stdout.strip()

@@ -70,7 +70,7 @@ def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tenso
     return torch.nn.functional.normalize(pooled, p=2, dim=1) if pooling["normalize"] else pooled
 
 
-def cast_of(action: dict):  # noqa: ANN201 (a torch dtype or None)
+def cast_of(action: dict):
     """The lower precision that matrix products run in, or `None`."""
     compiler = action["compiler"]
     return DTYPES[compiler["auto_cast_type"]] if compiler["auto_cast"] == "matmul" else None

@@ -77,12 +77,12 @@ def use_isa(name: str, march: str) -> None:
     torch._inductor.cpp_builder._get_optimization_cflags = _without_paths(torch._inductor.cpp_builder._get_optimization_cflags)
 
 
-def _without_paths(original):  # noqa: ANN001, ANN202
+def _without_paths(original):
     if getattr(original, "without_paths", False):
         return original
     places = {os.path.dirname(torch.__file__): "torch", os.environ["TORCHINDUCTOR_CACHE_DIR"]: "build"}
 
-    def flags(*args, **kwargs):  # noqa: ANN002, ANN003, ANN202
+    def flags(*args, **kwargs):
         cflags, ldflags = original(*args, **kwargs)
         return cflags + [f"ffile-prefix-map={place}={word}" for place, word in places.items()], ldflags
 

@@ -26,7 +26,7 @@ def repack(made: str, path: str) -> None:
             target.writestr(zipfile.ZipInfo(place.replace(".wrapper_", "_").replace(".wrapper", ""), EPOCH), source.read(name))
 
 
-def open_package(path: str, constants: dict):  # noqa: ANN201 (torch's own loader, which has no public type)
+def open_package(path: str, constants: dict):
     """Load a package with all its constants bound to tensors that the caller keeps."""
     from torch._C._aoti import AOTIModelPackageLoader
 
@@ -36,7 +36,7 @@ def open_package(path: str, constants: dict):  # noqa: ANN201 (torch's own loade
     return loader
 
 
-def run(loader, inputs: tuple) -> list:  # noqa: ANN001
+def run(loader, inputs: tuple) -> list:
     """Call a loaded package."""
     with torch.no_grad():
         return loader.run(list(inputs))

@@ -50,7 +50,7 @@ def _run(path: str) -> dict:
     return {"ok": True, "result": result, "seconds": time.monotonic() - started}
 
 
-def _function(kind: str):  # noqa: ANN202 (a job's function; 3.9 has no short way to say so)
+def _function(kind: str):
     import importlib
 
     module, name = KINDS[kind]

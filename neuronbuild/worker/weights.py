@@ -31,7 +31,10 @@ def convert(job: dict) -> dict:
         if name in tensors:
             tensors[name].zero_()
     safetensors.torch.save_file(tensors, os.path.join(job["folder"], FILE))
-    return {"files": [FILE], "omitted": sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL})}
+    return {
+        "files": [FILE],
+        "omitted": sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL}),
+    }
 
 
 def load(model: str, action: dict, dtype: torch.dtype) -> tuple:

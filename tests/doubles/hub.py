@@ -37,6 +37,7 @@ class HubRepo:
     refs: dict[str, str]
     gated: bool = False
     private: bool = False
+    disabled: bool = False
     license: str | None = "mit"
 
     def commit(self, revision: str) -> str | None:
@@ -92,14 +93,14 @@ def git_blob_id(data: bytes) -> str:
 class HubDouble:
     """The server. `requests` holds method and path of every request, refused ones too.
 
-    `fail_with` makes every answer that HTTP status; `garbled` makes every answer a web page; `silent` answers nothing;
+    `fail_with` makes every answer that HTTP status; `garbled` makes every answer those bytes; `silent` answers nothing;
     `tampered` replaces the bytes that are served for a path, but none of the digests.
     """
 
     repos: dict[str, HubRepo] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     fail_with: int | None = None
-    garbled: bool = False
+    garbled: bytes | None = None
     silent: bool = False
     tampered: dict[str, bytes] = field(default_factory=dict)
 
@@ -165,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
             hub.wait_until_stopped()
         elif hub.fail_with:
             self._send(hub.fail_with)
-        elif hub.garbled:
-            self._send(200, b"<html>Welcome to our Wi-Fi</html>", {"Content-Type": "text/html"})
+        elif hub.garbled is not None:
+            self._send(200, hub.garbled)
         else:
             self._route(url.path.strip("/").split("/"), dict(parse_qsl(url.query)))
 
@@ -193,6 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
         elif (commit := repo.commit(revision)) is None:
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        elif repo.disabled:
+            self._send(403, headers={"X-Error-Message": "Access to this resource is disabled."})
         else:
             return repo, commit
         return None

@@ -201,6 +201,11 @@ def test_a_gated_model_says_where_to_accept_its_terms(hub, monkeypatch):
     assert resolve("org/gated").snapshot.gated
 
 
+def test_a_model_that_the_hub_disabled_is_said_to_be(hub):
+    hub.repos["org/tiny"].disabled = True
+    assert "the Hub has disabled it" in str(refusal())
+
+
 def test_a_wrong_token_is_named_as_the_reason(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_badtoken")
     error = refusal()
@@ -370,7 +375,7 @@ def fail(hub, monkeypatch):
 
 
 def garble(hub, monkeypatch):
-    hub.garbled = True
+    hub.garbled = b"<html>Welcome to our Wi-Fi</html>"
 
 
 def fall_silent(hub, monkeypatch):
@@ -398,12 +403,28 @@ def test_in_trouble_the_cache_answers_and_the_log_says_so(hub, monkeypatch, capl
     assert "going by the local cache for model org/tiny" in caplog.text
 
 
+@pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"7", b'"text"', b'{"id": "org/tiny", "siblings": [{}]}'])
+def test_an_answer_that_makes_no_sense_is_no_crash(hub, answer):
+    hub.garbled = answer
+    assert f"what {hub.endpoint} sent can't be used" in str(refusal())
+
+
 @pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize(("trouble", "reason"), TROUBLES[:2])
 def test_weights_that_cannot_be_fetched_say_why(hub, monkeypatch, trouble, reason):
     model = resolve()
     trouble(hub, monkeypatch)
     with pytest.raises(SourceError, match=rf"model\.safetensors can't be fetched: .*{reason}"):
+        model.open_file("model.safetensors")
+
+
+def test_a_downloader_that_gives_up_is_no_crash(hub, monkeypatch):
+    def give_up(*_, **__):
+        raise RuntimeError("Data processing error")
+
+    model = resolve()
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", give_up)
+    with pytest.raises(SourceError, match=r"model\.safetensors can't be fetched"):
         model.open_file("model.safetensors")
 
 
