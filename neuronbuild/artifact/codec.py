@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
 Record = TypeVar("Record")
+
+_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 
 class DecodeError(ValueError):
@@ -45,18 +43,11 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     if type(stated) is int and stated > newest:
         raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
     try:
-        return cast("Record", _record_adapter(kind).validate_json(data, strict=True))
+        return _adapter(kind).validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise DecodeError(kind.__name__, f"{where}: {first['msg']}") from None
-
-
-@functools.cache
-def _record_adapter(kind: Hashable) -> TypeAdapter[object]:
-    config = ConfigDict(extra="forbid")
-    kind.__pydantic_config__ = config  # type: ignore[attr-defined]  # the documented hook for plain dataclasses
-    return TypeAdapter(kind)
 
 
 def decode_part(kind: type[Record], value: object) -> Record:
@@ -66,11 +57,15 @@ def decode_part(kind: type[Record], value: object) -> Record:
         DecodeError: it is something else.
     """
     try:
-        return cast("Record", _adapter(kind).validate_json(json.dumps(value), strict=True))
+        return _adapter(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise DecodeError("worker's answer", str(error.errors(include_url=False)[0])) from None
 
 
-@functools.cache
-def _adapter(kind: Hashable) -> TypeAdapter[object]:
-    return TypeAdapter(kind)
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    """Making one takes milliseconds, so each is made once. Records take no keys that they don't know."""
+    if kind not in _ADAPTERS:
+        if dataclasses.is_dataclass(kind):
+            kind.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]  # pydantic's hook for these
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

@@ -22,7 +22,8 @@ DROPPED = frozenset(
         "id2label", "label2id", "num_labels", "_num_labels", "architectures", "finetuning_task", "problem_type",
         "task_specific_params",
         # said elsewhere in an action
-        "dtype", "torch_dtype", "use_bfloat16", "attn_implementation", "_attn_implementation", "_attn_implementation_autoset",
+        "dtype", "torch_dtype", "use_bfloat16", "attn_implementation", "_attn_implementation",
+        "_attn_implementation_autoset",
         # set by whoever calls the model
         "use_cache", "output_attentions", "output_hidden_states", "output_past", "return_dict", "use_return_dict", "torchscript",
         # of training only

@@ -163,10 +163,13 @@ def _parse(
     try:
         return kind.model_validate(merge(defaults, document.value))
     except ValidationError as error:
-        issues += [
-            Issue(str(file), *document.place(fault["loc"]), _message(fault, kind)) for fault in error.errors(include_url=False)
-        ]
+        issues += validation_issues(error, file, document, kind)
         return None
+
+
+def validation_issues(error: ValidationError, file: Path, document: Document, kind: type[BaseModel]) -> list[Issue]:
+    """What pydantic found, in a recipe author's words, each at its place."""
+    return [Issue(str(file), *document.place(fault["loc"]), _message(fault, kind)) for fault in error.errors(include_url=False)]
 
 
 def _unknown_axes(recipe: Recipe, file: Path, document: Document) -> list[Issue]:

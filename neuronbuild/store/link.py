@@ -31,14 +31,20 @@ def reflink(source: Path, destination: Path) -> bool:
 
 
 def copy_file(source: Path, destination: Path) -> None:
-    """Copy bytes to a new file: by reflink where possible. Modes and times of the source are left behind.
+    """Copy bytes to a new file, whole or not at all: by reflink where possible. Modes and times are left behind.
 
     Raises:
         OSError: `destination` is there already, or either can't be used.
     """
-    if not reflink(source, destination):
-        with source.open("rb") as read, destination.open("xb") as write:
+    if reflink(source, destination):
+        return
+    with source.open("rb") as read, destination.open("xb") as write:
+        try:
             shutil.copyfileobj(read, write, 1 << 20)
+            write.flush()
+        except OSError:
+            destination.unlink()
+            raise
 
 
 def link_file(source: Path, destination: Path, mode: LinkMode = "auto") -> str:

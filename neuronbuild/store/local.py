@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -75,9 +76,10 @@ class LocalObjects(ObjectStore):
     def size(self, name: str) -> int | None:
         """Size of the file, or `None`."""
         try:
-            return os.stat(self.path(name)).st_size  # noqa: PTH116 (four times Path.stat's speed, called for thousands)
+            found = os.stat(self.path(name))  # noqa: PTH116 (four times Path.stat's speed, called for thousands)
         except OSError:
             return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Walk the folder."""
@@ -104,8 +106,9 @@ class LocalObjects(ObjectStore):
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(entry.path, f"{prefix}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
-                stat = entry.stat(follow_symlinks=False)
-                yield Entry(prefix + entry.name, stat.st_size, f"{stat.st_mtime_ns}.{stat.st_ino}")
+                with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: no object any more
+                    found = entry.stat(follow_symlinks=False)
+                    yield Entry(prefix + entry.name, found.st_size, f"{found.st_mtime_ns}.{found.st_ino}")
 
     def _place(self, name: str, fill: Callable[[Path], object]) -> None:
         with self._guard():

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar, final
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import ToolchainError
+from neuronbuild.host import cpu_flags
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
-from neuronbuild.toolchain.isa import LEVELS, Level, cpu_flags, highest_level, level_named
+from neuronbuild.toolchain.isa import LEVELS, Level, highest_level, level_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,7 @@ class Inductor(Toolchain):
             "machine": host.machine(),
             "march": level.march,
             "vector_isa": level.vector_isa,
+            "cpu_flags": sorted(level.flags),
             "wrapper_opt_level": WRAPPER_OPT_LEVEL,
             "inductor": SETTINGS,
         }

@@ -6,9 +6,6 @@ Flags by the x86-64 psABI's micro-architecture levels (https://gitlab.com/x86-ps
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-CPUINFO = Path("/proc/cpuinfo")
 
 V3 = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"})
 V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
@@ -25,18 +22,6 @@ class Level:
 
 LEVELS = (Level("x86-64-v4", "VecAVX512", V4), Level("x86-64-v3", "VecAVX2", V3))
 """Highest first."""
-
-
-def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """The flags of this host's CPU; empty where they can't be told."""
-    try:
-        with cpuinfo.open(encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if line.startswith("flags"):
-                    return frozenset(line.partition(":")[2].split())
-    except OSError:
-        pass
-    return frozenset()
 
 
 def highest_level(flags: frozenset[str]) -> Level | None:

@@ -57,7 +57,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     except (OSError, ValueError, RuntimeError, EOFError) as error:
         raise UserError(f"the checkpoint can't be read: {str(error).splitlines()[0]}") from error
     if said["mismatched_keys"]:
-        name, found, wanted = sorted(said["mismatched_keys"])[0]
+        name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
     module = module.eval()
     persistent = module.state_dict()

@@ -1,0 +1,76 @@
+"""`apply`: compile what is missing, write the releases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild import api
+from neuronbuild.build.executor import InterruptedBuildError
+from neuronbuild.build.report import count
+from neuronbuild.cli.options import (
+    cache_option,
+    json_option,
+    platform_option,
+    recipe_arguments,
+    recipe_paths,
+    settings_for,
+)
+from neuronbuild.cli.progress import LineProgress
+
+if TYPE_CHECKING:
+    from neuronbuild.api import ApplyReport
+
+
+@click.command("apply")
+@recipe_arguments
+@cache_option
+@platform_option
+@json_option
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of releases. Default: releases/.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Compiles at a time.")
+@click.option("-k", "--keep-going", is_flag=True, default=None, help="Go on after a failure with whatever doesn't need it.")
+@click.option("--timeout", type=click.FloatRange(min=1), help="Seconds that one compile may take.")
+@click.option(
+    "--link-mode",
+    type=click.Choice(["auto", "reflink", "hardlink", "copy"]),
+    help="How files get into releases. auto: reflink, else a hard link to what never changes, else a copy.",
+)
+def apply_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool, **changes: object) -> int:
+    """Compile what is not in the store, and write a release folder for each recipe and platform."""
+    settings = settings_for(**changes)
+    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    progress = LineProgress()
+    try:
+        report = api.apply(located, settings, progress)
+    except InterruptedBuildError as error:
+        click.echo(f"interrupted: {_summary(count(error.outcomes))}", err=True)
+        raise
+    finally:
+        progress.close()
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        click.echo(f"Applied: {_summary(count(report.outcomes))}.")
+        for release in report.releases:
+            click.echo(f"  {release.folder}")
+    return _status(report)
+
+
+def _summary(counts: dict[str, int]) -> str:
+    parts = [f"{counts['built']} compiled", f"{counts['reused']} reused"]
+    parts += [f"{counts[kind]} {kind}" for kind in ("failed", "skipped") if counts[kind]]
+    return ", ".join(parts)
+
+
+def _status(report: ApplyReport) -> int:
+    for failure in report.failures:
+        click.echo(f"error: {failure}", err=True)
+        if failure.hint:
+            click.echo(f"  hint: {failure.hint}", err=True)
+    if any(outcome.kind in {"failed", "skipped"} for outcome in report.outcomes):
+        return 1
+    return report.failures[0].exit_code if report.failures else 0

@@ -1,0 +1,94 @@
+"""`cache`: what the store holds, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild.artifact.codec import encode
+from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.errors import UsageError
+from neuronbuild.store.location import open_store
+from neuronbuild.store.verify import verify_store
+
+if TYPE_CHECKING:
+    from neuronbuild.artifact.manifest import Manifest
+    from neuronbuild.store.cas import CasStore
+
+
+@click.group("cache")
+def cache_group() -> None:
+    """Look after the store."""
+
+
+@cache_group.command("ls")
+@cache_option
+@json_option
+def list_command(*, cache: str | None, as_json: bool) -> None:
+    """List the artifacts of the store."""
+    rows = [_row(manifest) for manifest in _open(cache).manifests()]
+    if as_json:
+        click.echo(json.dumps({"version": 1, "artifacts": rows}))
+        return
+    for row in rows:
+        click.echo("  ".join(str(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
+    click.echo(f"{len(rows)} artifacts", err=True)
+
+
+@cache_group.command("show")
+@click.argument("key")
+@click.option("--log", "show_log", is_flag=True, help="Print the compiler's log instead.")
+@cache_option
+def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
+    """Print the manifest of the artifact whose KEY begins so."""
+    store = _open(cache)
+    found = [manifest for manifest in store.manifests() if manifest.key.startswith(key)]
+    if len(found) != 1:
+        problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
+        raise UsageError(f"{problem} with {key}", hint="`neuronbuild cache ls` lists them")
+    if not show_log:
+        click.echo(encode(found[0]).decode(), nl=False)
+        return
+    log = store.read_blob(found[0].log) if found[0].log else None
+    if log is None:
+        raise UsageError(f"the log of {found[0].key} is not in the store")
+    click.echo(log.decode(errors="replace"), nl=False)
+
+
+@cache_group.command("verify")
+@click.option("--repair", is_flag=True, help="Put what is damaged aside, so that the next apply builds it again.")
+@cache_option
+@json_option
+def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
+    """Read every byte of the store and check it against its digest. Exits with 1 if anything is damaged."""
+    report = verify_store(_open(cache), repair=repair)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        for damage in report.damages:
+            click.echo(f"{damage.name}: {damage.problem}")
+        click.echo(
+            f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
+        )
+    return 1 if report.damages else 0
+
+
+def _open(cache: str | None) -> CasStore:
+    return open_store(settings_for(cache=cache).cache)
+
+
+def _row(manifest: Manifest) -> dict[str, object]:
+    action = manifest.action
+    toolchain = action.get("toolchain")
+    return {
+        "key": manifest.key,
+        "kind": action.get("kind"),
+        "task": action.get("task", "-"),
+        "platform": toolchain.get("platform") if isinstance(toolchain, dict) else "-",
+        "shape": action.get("shape", "-"),
+        "size": sum(digest.size for digest in manifest.blobs()),
+        "seconds": manifest.provenance.seconds,
+        "built_at": manifest.provenance.built_at,
+    }

@@ -1,0 +1,57 @@
+"""Options that commands share, and the settings that they come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from neuronbuild.api.settings import workspace_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuronbuild.api.settings import Settings
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+RECIPES = Path("recipes")
+"""Where recipes are looked for unless told otherwise."""
+
+
+def recipe_arguments(function: Function) -> Function:
+    """Recipes to read, and how deep."""
+    function = click.option("--recursive", is_flag=True, help="Read folders at any depth.")(function)
+    return click.argument("recipes", nargs=-1, type=click.Path(path_type=Path), metavar="[RECIPES]...")(function)
+
+
+def cache_option(function: Function) -> Function:
+    """The store."""
+    return click.option(
+        "--cache", metavar="LOCATION", help="The store: a folder. Default: cache/ of the workspace or the current folder."
+    )(function)
+
+
+def platform_option(function: Function) -> Function:
+    """A choice among the recipes' platforms."""
+    return click.option("--platform", "platforms", multiple=True, help="Only this platform of the recipes; may be repeated.")(
+        function
+    )
+
+
+def json_option(function: Function) -> Function:
+    """Output for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")(function)
+
+
+def settings_for(**changes: object) -> Settings:
+    """The workspace's settings, with what the command line says; `None` and empty tuples say nothing."""
+    said = {name: value for name, value in changes.items() if value is not None and value != ()}
+    return replace(workspace_settings(Path.cwd()), **said)  # type: ignore[arg-type]  # names and types as in Settings
+
+
+def recipe_paths(recipes: tuple[Path, ...]) -> tuple[Path, ...]:
+    """What was named, or the usual folder."""
+    return recipes or (RECIPES,)

@@ -1,0 +1,82 @@
+"""`plan` and `validate`: what would happen."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild import api
+from neuronbuild.cli.options import (
+    cache_option,
+    json_option,
+    platform_option,
+    recipe_arguments,
+    recipe_paths,
+    settings_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from neuronbuild.plan.planner import Plan, Step
+
+PENDING = 10
+"""Exit status of `plan --detailed-exitcode` when something must be compiled."""
+
+SHOWN = 20
+"""Steps of one recipe and platform that are listed before the rest is only counted."""
+
+
+@click.command("plan")
+@recipe_arguments
+@cache_option
+@platform_option
+@json_option
+@click.option("--detailed-exitcode", is_flag=True, help=f"Exit with {PENDING} when something must be compiled.")
+def plan_command(
+    *,
+    recipes: tuple[Path, ...],
+    recursive: bool,
+    cache: str | None,
+    platforms: tuple[str, ...],
+    as_json: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """Say what exists and what must be compiled, and why. Compiles nothing."""
+    settings = settings_for(cache=cache, platforms=platforms)
+    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    plan = api.plan(located, settings)
+    click.echo(json.dumps(plan.as_json()) if as_json else "\n".join(_lines(plan)))
+    return PENDING if detailed_exitcode and plan.misses else 0
+
+
+@click.command("validate")
+@recipe_arguments
+def validate_command(*, recipes: tuple[Path, ...], recursive: bool) -> None:
+    """Check recipes, with all that is wrong in all of them. Looks at no model."""
+    settings = settings_for()
+    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    click.echo(f"{len(located)} recipe{'s' if len(located) != 1 else ''}, no faults")
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    for (recipe, task, platform), group in itertools.groupby(plan.steps, _heading):
+        steps = list(group)
+        yield f"{recipe}  ({task}, {platform}, {steps[0].target.model})"
+        misses = [step for step in steps if step.state == "miss"]
+        hits = [step for step in steps if step.state == "hit"]
+        for mark, some in (("+", misses), ("=", hits)):
+            for step in some[:SHOWN]:
+                yield f"  {mark} {step.target.graph}  {step.target.shape}  {step.action.key[:12]}  {step.reason}"
+            if len(some) > SHOWN:
+                yield f"  {mark} … and {len(some) - SHOWN:,} more"
+    missing = len(plan.misses)
+    yield f"Plan: {len(plan.steps):,} targets, {missing:,} to compile, {len(plan.steps) - missing:,} in the store."
+
+
+def _heading(step: Step) -> tuple[str, str, str]:
+    return step.target.recipe, step.target.task, step.target.options.platform

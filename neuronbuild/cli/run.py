@@ -1,0 +1,144 @@
+"""`run`: try a release with text from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild.cli.options import json_option
+from neuronbuild.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuronbuild.models import NeuronModel
+
+BEST = 5
+"""Answers shown for each text."""
+
+
+@click.command("run")
+@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, required=True)
+@json_option
+def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None:
+    """Run a release on TEXTS.
+
+    Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
+    a question, then a context. Multiple choice: a prompt, then the choices.
+    """
+    from neuronbuild.models import open_model  # torch and transformers, seconds: only this command needs them
+
+    model = open_model(release)
+    rows = TASKS[model.task](model, list(texts))
+    click.echo(json.dumps(rows) if as_json else "\n".join("  ".join(map(_cell, row.values())) for row in rows))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+Rows = list[dict[str, object]]
+
+
+def _encode(model: NeuronModel, texts: list[str], pairs: list[str] | None = None) -> dict[str, object]:
+    arguments: tuple[list[str], ...] = (texts,) if pairs is None else (texts, pairs)
+    encoded = model.tokenizer(*arguments, padding=True, truncation=True, max_length=model.longest, return_tensors="pt")
+    return dict(encoded)
+
+
+def _similarities(model: NeuronModel, texts: list[str]) -> Rows:
+    import torch
+
+    encoded = _encode(model, texts)
+    output = model(**encoded)
+    if model.task == "sentence-similarity":
+        vectors = output.sentence_embedding
+    else:
+        mask = encoded["attention_mask"].unsqueeze(-1)  # type: ignore[attr-defined]  # a tensor
+        vectors = (output.last_hidden_state * mask).sum(1) / mask.sum(1)
+    if len(texts) == 1:
+        return [{"text": texts[0], "embedding": [round(float(x), 4) for x in vectors[0]]}]
+    unit = torch.nn.functional.normalize(vectors.float(), dim=1)
+    table = unit @ unit.T
+    return [
+        {"similarity": float(table[i, j]), "a": texts[i], "b": texts[j]}
+        for i in range(len(texts))
+        for j in range(i + 1, len(texts))
+    ]
+
+
+def _labels(model: NeuronModel, texts: list[str]) -> Rows:
+    scores = model(**_encode(model, texts)).logits.float().softmax(-1)
+    names = model.config.id2label
+    best = scores.argmax(-1)
+    return [
+        {"score": float(scores[row, label]), "label": names[int(label)], "text": texts[row]} for row, label in enumerate(best)
+    ]
+
+
+def _token_labels(model: NeuronModel, texts: list[str]) -> Rows:
+    encoded = _encode(model, texts)
+    scores = model(**encoded).logits.float().softmax(-1)
+    names, rows = model.config.id2label, []
+    special = set(model.tokenizer.all_special_ids)
+    for row, ids in enumerate(encoded["input_ids"].tolist()):  # type: ignore[attr-defined]  # a tensor
+        for position, token in enumerate(ids):
+            if token not in special:
+                label = int(scores[row, position].argmax())
+                word = model.tokenizer.convert_ids_to_tokens(token)
+                rows.append({"score": float(scores[row, position, label]), "label": names[label], "token": word})
+    return rows
+
+
+def _masked(model: NeuronModel, texts: list[str]) -> Rows:
+    mask = model.tokenizer.mask_token
+    for text in texts:
+        if mask not in text:
+            raise UsageError(f"{text!r} has no {mask}", hint=f"put {mask} where a word is to be found")
+    encoded = _encode(model, texts)
+    logits = model(**encoded).logits.float()
+    found = (encoded["input_ids"] == model.tokenizer.mask_token_id).nonzero()  # type: ignore[attr-defined]  # a tensor
+    rows: Rows = []
+    for row, position in found.tolist():
+        best = logits[row, position].softmax(-1).topk(BEST)
+        rows += [
+            {"score": float(score), "word": model.tokenizer.decode([int(token)]).strip(), "text": texts[row]}
+            for score, token in zip(best.values, best.indices, strict=True)
+        ]
+    return rows
+
+
+def _answer(model: NeuronModel, texts: list[str]) -> Rows:
+    if len(texts) != 2:  # noqa: PLR2004 (a question and its context)
+        raise UsageError("question answering takes two texts: a question, then a context")
+    encoded = _encode(model, texts[:1], texts[1:])
+    output = model(**encoded)
+    start = int(output.start_logits[0].argmax())
+    end = int(output.end_logits[0][start:].argmax()) + start
+    ids = encoded["input_ids"][0, start : end + 1]  # type: ignore[index]  # a tensor
+    return [{"answer": model.tokenizer.decode(ids, skip_special_tokens=True)}]
+
+
+def _choice(model: NeuronModel, texts: list[str]) -> Rows:
+    prompt, choices = texts[0], texts[1:]
+    if not choices:
+        raise UsageError("multiple choice takes a prompt, then the choices")
+    encoded = _encode(model, [prompt] * len(choices), choices)
+    inputs = {name: tensor.unsqueeze(0) for name, tensor in encoded.items()}  # type: ignore[attr-defined]  # tensors
+    scores = model(**inputs).logits[0].float().softmax(-1)
+    return [{"score": float(score), "choice": choice} for score, choice in zip(scores, choices, strict=True)]
+
+
+TASKS: dict[str, Callable[[NeuronModel, list[str]], Rows]] = {
+    "feature-extraction": _similarities,
+    "sentence-similarity": _similarities,
+    "text-classification": _labels,
+    "token-classification": _token_labels,
+    "fill-mask": _masked,
+    "question-answering": _answer,
+    "multiple-choice": _choice,
+}

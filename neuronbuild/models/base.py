@@ -1,0 +1,170 @@
+"""What all model classes share: loading, calling, saving."""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+import torch
+
+from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
+from neuronbuild.runtime.runner import Runner
+from neuronbuild.tasks import TASKS
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers.utils import ModelOutput
+
+Self = TypeVar("Self", bound="NeuronModel")
+
+
+class NeuronModel(ABC):
+    """A loaded release. Call it as the transformers model of the same name; safe to call from several threads."""
+
+    task: ClassVar[str]
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._config: PretrainedConfig | None = None
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Self],
+        model: str | Path,
+        *,
+        export: bool = False,
+        warm: bool = False,
+        revision: str | None = None,
+        **arguments: object,
+    ) -> Self:
+        """Load a release folder, or one from the Hub; with `export=True` compile a model first, where the cache hasn't got it.
+
+        Args:
+            model: a release folder or Hub id; with `export=True` a model: Hub id, folder or `package:module/subfolder`.
+            export: compile `model` for the shapes given.
+            warm: run each compiled shape once before returning: the first call is slower otherwise.
+            revision: branch, tag or commit on the Hub.
+            arguments: with `export=True`: sizes of the axes (`batch_size=1, sequence_length=[64, 128]`; a list compiles a
+                grid), compiler options (`auto_cast`, `auto_cast_type`, `optlevel`), `dynamic_batch_size`, `task`,
+                `platform`, and `cache`, `output`, `jobs`.
+
+        Raises:
+            ReleaseError: not a release, one for another task, or one that this host can't run.
+            UsageError: an argument is unknown.
+            RecipeError, SourceError, StoreError, ToolchainError: compiling is not possible; see the message.
+        """
+        if export:
+            from neuronbuild.models.export import export_model
+
+            folder = export_model(str(model), cls.task, {**arguments, "revision": revision})
+        elif arguments:
+            raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")
+        else:
+            folder = _find_release(str(model), revision)
+        runner = Runner.open(folder)
+        if runner.index.task != cls.task:
+            fitting = TASKS[runner.index.task].model_class if runner.index.task in TASKS else "no class of this version"
+            raise ReleaseError(str(folder), f"it was compiled for {runner.index.task}", hint=f"load it with {fitting}")
+        if warm:
+            runner.warm()
+        return cls(runner)
+
+    def __call__(self, input_ids: torch.Tensor | None = None, **inputs: object) -> ModelOutput:
+        """Run the model on what a tokenizer gives (`return_tensors="pt"`).
+
+        Args:
+            input_ids: int64 of shape (batch, tokens); (batch, choices, tokens) for multiple choice.
+            inputs: `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them.
+
+        Raises:
+            InputError: inputs are missing, unknown or of the wrong kind.
+            ShapeError: they are larger than every compiled shape.
+        """
+        if inputs.pop("return_dict", True) not in {True, None}:
+            raise InputError("return_dict=False is not supported", hint="use .to_tuple() on the output")
+        return self._output(self._runner.run({"input_ids": input_ids, **inputs}))
+
+    forward = __call__
+
+    @abstractmethod
+    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
+        """Outputs as transformers' class for this task."""
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The model's config, as transformers reads it."""
+        if self._config is None:
+            from transformers import AutoConfig
+
+            self._config = AutoConfig.from_pretrained(self._runner.folder, local_files_only=True)
+        return self._config
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that the release carries.
+
+        Raises:
+            ReleaseError: it carries none.
+        """
+        if self._tokenizer is None:
+            from transformers import AutoTokenizer
+
+            try:
+                self._tokenizer = AutoTokenizer.from_pretrained(self._runner.folder, local_files_only=True)
+            except (OSError, ValueError) as error:
+                problem = f"its tokenizer can't be loaded: {str(error).splitlines()[0]}"
+                hint = "add the tokenizer's files to the model and apply again"
+                raise ReleaseError(str(self._runner.folder), problem, hint=hint) from None
+        return self._tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where tensors must be: the CPU."""
+        return torch.device("cpu")
+
+    @property
+    def shapes(self) -> list[dict[str, int]]:
+        """The compiled shapes, as sizes by axis."""
+        return [shape.as_dict() for shape in self._runner.shapes]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest compiled shape: the `max_length` to truncate to."""
+        return max(shape["sequence_length"] for shape in self.shapes)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Copy the release to a folder that isn't there yet, or is empty.
+
+        Raises:
+            ReleaseError: the folder holds something, or can't be written.
+        """
+        target = Path(folder)
+        if target.exists() and any(target.iterdir()):
+            raise ReleaseError(str(target), "the folder isn't empty", hint="name another folder")
+        try:
+            shutil.copytree(self._runner.folder, target, dirs_exist_ok=True)
+        except OSError as error:
+            raise ReleaseError(str(target), f"can't be written: {error}") from None
+
+
+def _find_release(model: str, revision: str | None) -> Path:
+    """A local folder, or the local copy of a release on the Hub."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise ReleaseError(model, "there is no such folder", hint="name a folder that `neuronbuild apply` wrote")
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(model, revision=revision))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError):
+        raise SourceError(
+            model,
+            "there is no such folder, and no such release on the Hub that can be reached",
+            hint="to compile a model, pass export=True",
+        ) from None

@@ -1,0 +1,118 @@
+"""`from_pretrained(model, export=True, ...)`: keyword arguments to a recipe, and through plan and cache to a release."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from neuronbuild.api import Settings, apply
+from neuronbuild.digest import digest_json
+from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
+from neuronbuild.recipe.load import Located, validation_issues
+from neuronbuild.recipe.schema import Compiler, Recipe, unknown_word
+from neuronbuild.recipe.yaml_tree import Document
+from neuronbuild.source.local import PACKAGE_PREFIX
+from neuronbuild.tasks import AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALIASES = {
+    "tensor_parallel_size": "num_cores",
+    "torch_dtype": "dtype",
+    "instance_type": "platform",
+}
+"""optimum-neuron's words, and ours."""
+
+COMPILER_KEYS = tuple(Compiler.model_fields)
+RECIPE_KEYS = ("task", "revision", "platform", "dynamic_batch_size", "weights", "num_cores", "dtype", "trust_remote_code")
+SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa")
+
+WHERE = Path("from_pretrained")
+"""Stands where a recipe file's path would, in messages."""
+
+
+def export_model(model: str, task: str, arguments: Mapping[str, object]) -> Path:
+    """Compile what isn't in the cache, and give the release folder.
+
+    Raises:
+        UsageError: an argument is unknown.
+        RecipeError, SourceError, StoreError, ToolchainError, ReleaseError: as their names say.
+    """
+    located = make_recipe(model, task, arguments)
+    settings = _settings(arguments)
+    report = apply([located], settings)
+    failed = next((outcome for outcome in report.outcomes if outcome.error is not None), None)
+    if failed is not None and failed.error is not None:
+        raise ToolchainError(
+            failed.step.target.options.platform,
+            f"{failed.step.target.shape}: {failed.error.message}",
+            hint=f"the log is in {failed.error.log}" if failed.error.log else None,
+        )
+    if report.failures:
+        raise report.failures[0]
+    if not report.releases:
+        raise NeuronBuildError(f"{model}: nothing was released")
+    return report.releases[0].folder
+
+
+def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Located:
+    """The recipe that a call means; its name is made from everything it says, so that two calls don't share a folder.
+
+    Raises:
+        UsageError: an argument is unknown.
+        RecipeError: a value is wrong.
+    """
+    said = _known({ALIASES.get(name, name): value for name, value in arguments.items() if value is not None})
+    document: dict[str, object] = {
+        "model": _reference(model),
+        "task": said.get("task", task),
+        "platforms": [said.get("platform", "cpu")],
+        "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
+        "shapes": {axis: said[axis] for axis in AXES if axis in said},
+    }
+    document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
+    if "dtype" in document:
+        document["dtype"] = str(document["dtype"]).removeprefix("torch.")
+    document["name"] = f"{_stem(model)}-{digest_json(document).sha256[:12]}"
+    try:
+        recipe = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError(validation_issues(error, WHERE, Document(document), Recipe)) from None
+    return Located(recipe, WHERE, Document(document))
+
+
+def _known(said: dict[str, object]) -> dict[str, object]:
+    inline = said.pop("inline_weights_to_neff", None)
+    if inline is not None:
+        said.setdefault("weights", "inline" if inline else "separate")
+    known = [*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES]
+    for name in said:
+        if name not in known:
+            raise UsageError(f"from_pretrained: {unknown_word('argument', name, known)}")
+    return said
+
+
+def _settings(arguments: Mapping[str, object]) -> Settings:
+    given = {name: arguments[name] for name in SETTINGS_KEYS if arguments.get(name) is not None}
+    if "output" in given:
+        given["output"] = Path(str(given["output"]))
+    if "cache" in given:
+        given["cache"] = str(given["cache"])
+    return replace(Settings(), **given)  # type: ignore[arg-type]  # names and types as in Settings
+
+
+def _reference(model: str) -> str:
+    """A model as recipes name it: a folder that exists is a folder, whatever it looks like."""
+    if not model.startswith(PACKAGE_PREFIX) and os.path.isdir(Path(model).expanduser()):  # noqa: PTH112
+        return str(Path(model).expanduser().resolve())
+    return model
+
+
+def _stem(model: str) -> str:
+    last = [part for part in model.replace(":", "/").split("/") if part not in {"", ".", ".."}][-1:]
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in (last or ["model"])[0]).lstrip("._-") or "model"

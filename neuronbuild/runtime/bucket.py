@@ -1,0 +1,64 @@
+"""Which compiled shapes to run inputs through: the least padding first, then the fewest calls."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from neuronbuild.errors import ShapeError
+from neuronbuild.tasks import BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from neuronbuild.artifact.shape import Shape
+
+Chunk = tuple[int, int]
+"""Index of a shape, and how many rows of the batch it takes."""
+
+
+def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -> list[Chunk]:
+    """Cover the needed batch, in order, by shapes whose other axes all fit; one chunk unless `split`.
+
+    Raises:
+        ShapeError: nothing fits.
+    """
+    fitting = [index for index, shape in enumerate(shapes) if _fits(shape, needed, split=split)]
+    if not fitting:
+        raise _misfit(shapes, needed, split=split)
+    costs = {index: math.prod(size for _, size in shapes[index].axes) for index in fitting}
+    if not split:
+        return [(min(fitting, key=costs.__getitem__), needed[BATCH])]
+    return _cover(needed[BATCH], [(index, shapes[index].as_dict()[BATCH], costs[index]) for index in fitting])
+
+
+def _cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
+    """The cheapest sequence of (index, rows taken): cost(n) is the best over all shapes of their cost and cost(n - rows)."""
+    best: list[tuple[int, int, Chunk]] = [(0, 0, (0, 0))]
+    for n in range(1, rows + 1):
+        candidates = []
+        for index, batch, cost in options:
+            taken = min(batch, n)
+            before = best[n - taken]
+            candidates.append((before[0] + cost, before[1] + 1, (index, taken)))
+        best.append(min(candidates))
+    chunks = []
+    while rows:
+        chunk = best[rows][2]
+        chunks.append(chunk)
+        rows -= chunk[1]
+    return sorted(chunks, key=lambda chunk: -chunk[1])
+
+
+def _fits(shape: Shape, needed: Mapping[str, int], *, split: bool) -> bool:
+    return all(size >= needed[axis] for axis, size in shape.axes if not (split and axis == BATCH))
+
+
+def _misfit(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -> ShapeError:
+    given = ", ".join(f"{axis}={size}" for axis, size in needed.items())
+    smaller_batch = not split and any(_fits(shape, needed, split=True) for shape in shapes)
+    if smaller_batch:
+        hint = "compile a larger batch_size, or set dynamic_batch_size: true to have batches split"
+    else:
+        hint = "truncate the inputs (tokenizer: truncation=True, max_length=...), or compile a larger shape"
+    return ShapeError(given, [str(shape) for shape in shapes], hint=hint)

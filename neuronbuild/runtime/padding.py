@@ -1,0 +1,40 @@
+"""Inputs up to the compiled shape, outputs back to the given one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from neuronbuild.tasks import BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from neuronbuild.artifact.signature import TensorSpec
+
+MASK = "attention_mask"
+
+
+def pad_input(tensor: torch.Tensor, spec: TensorSpec, pad_token: int) -> torch.Tensor:
+    """Pad on the right in every dimension.
+
+    Added tokens are padding that the mask leaves out. Added rows are dummies, with a mask of ones: a row that attends to
+    nothing would give NaN in some models.
+    """
+    if tuple(tensor.shape) == spec.shape:
+        return tensor
+    token = pad_token if spec.name == "input_ids" else 0
+    padded = torch.full(spec.shape, token, dtype=tensor.dtype)
+    if spec.name == MASK and spec.axes[0] == BATCH:
+        padded[tensor.shape[0] :] = 1
+    padded[tuple(slice(0, size) for size in tensor.shape)] = tensor
+    return padded
+
+
+def cut_output(tensor: torch.Tensor, spec: TensorSpec, sizes: Mapping[str, int]) -> torch.Tensor:
+    """Cut each dimension that an axis decides back to the size that was given: a view, no copy."""
+    for dimension, axis in enumerate(spec.axes):
+        if axis is not None and tensor.shape[dimension] != sizes[axis]:
+            tensor = tensor.narrow(dimension, 0, sizes[axis])
+    return tensor

@@ -1,0 +1,56 @@
+"""One loaded graph of one bucket: tensors in, tensors out, at the compiled shape."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from neuronbuild.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from neuronbuild.runtime.reader import CompiledShape
+
+PACKAGE = "model.pt2"
+NAME = "model"
+
+
+class Session(ABC):
+    """The seam: whatever runs a compiled graph. Safe to call from several threads."""
+
+    @abstractmethod
+    def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Outputs for inputs of just the compiled shapes and dtypes, in the signature's order."""
+
+
+@final
+class AotiSession(Session):
+    """An AOTInductor package, opened by torch's C++ loader.
+
+    `torch._inductor.aoti_load_package` would import Inductor first: seconds, for nothing that is needed to run. The
+    loader lets one call at a time into the graph, whichever threads they come from.
+    """
+
+    def __init__(self, bucket: CompiledShape, constants: Mapping[str, torch.Tensor]) -> None:
+        from torch._C._aoti import AOTIModelPackageLoader
+
+        path = bucket.folder / PACKAGE
+        try:
+            self._loader = AOTIModelPackageLoader(str(path), NAME, False, 1, -1)  # noqa: FBT003 (False: it locks for us)
+            asked = set(self._loader.get_constant_fqns())
+        except RuntimeError as error:
+            raise ReleaseError(str(path), f"torch can't load it: {str(error).splitlines()[0]}") from None
+        if asked != set(constants):
+            raise ReleaseError(
+                str(path), f"it asks for other constants than its manifest lists: {sorted(asked ^ set(constants))[:3]}"
+            )
+        self._constants = dict(constants)  # user_managed: the library keeps pointers only, so these must live as long
+        self._loader.load_constants(self._constants, use_inactive=False, check_full_update=True, user_managed=True)
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Call the graph."""
+        outputs: list[torch.Tensor] = self._loader.run(list(inputs))
+        return outputs
