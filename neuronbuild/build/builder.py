@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.manifest import Check, FileEntry, Manifest
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
+from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.provenance import provenance
@@ -25,23 +26,41 @@ if TYPE_CHECKING:
     from neuronbuild.toolchain.base import Toolchain
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where steps are built: the store that gets artifacts, the workbench, and a folder for the logs of failures, by key."""
+
+    store: CasStore
+    bench: Workbench
+    logs: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a worker says of its compile, understood."""
+
+    files: list[str]
+    signature: Signature
+    checks: tuple[Check, ...]
+    facts: dict[str, object]
+
+
 def build_step(
     step: Step,
     toolchain: Toolchain,
-    store: CasStore,
-    bench: Workbench,
-    logs: Path,
+    place: Place,
     *,
     waiting: Callable[[], bool],
     compiling: Callable[[], None],
 ) -> Outcome:
     """Build one miss, unless somebody else has built it meanwhile.
 
-    The log of a failure is kept in `logs`, under the action's key.
+    `waiting` is asked while another builder has the lease; `compiling` is told when the compile starts.
 
     Raises:
         StoreError: the store can't be written. A failed compile is an outcome, and never recorded.
     """
+    store = place.store
     with hold_lease(store, step.action.key, waiting) as held:
         if not held:
             return Outcome(step, "skipped")
@@ -49,13 +68,17 @@ def build_step(
         if manifest is not None and store.lack(manifest) is None:
             return Outcome(step, "reused", manifest=manifest)
         compiling()
-        with bench.folder() as folder:
-            answer = bench.run(toolchain, {"kind": "compile", "action": step.action.document}, folder)
-            error = answer.error or _fault(toolchain, answer, folder)
-            if error is not None:
-                return Outcome(step, "failed", answer.seconds, replace(error, log=_keep_log(logs, step, answer)))
-            manifest = _store(step, answer, store, folder)
-            return Outcome(step, "built", answer.seconds, manifest=manifest)
+        try:
+            with place.bench.folder() as folder:
+                answer = place.bench.run(toolchain, {"kind": "compile", "action": step.action.document}, folder)
+                if answer.error == STOPPED:
+                    return Outcome(step, "skipped")
+                result = _judge(step, toolchain, answer, folder)
+                if isinstance(result, StepError):
+                    return Outcome(step, "failed", answer.seconds, replace(result, log=_keep_log(place.logs, step, answer)))
+                return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
+        except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
+            return Outcome(step, "failed", error=StepError("system", str(error)))
 
 
 def _keep_log(logs: Path, step: Step, answer: Answer) -> str | None:
@@ -68,24 +91,35 @@ def _keep_log(logs: Path, step: Step, answer: Answer) -> str | None:
     return str(path)
 
 
-def _fault(toolchain: Toolchain, answer: Answer, folder: Path) -> StepError | None:
-    fault = toolchain.fault(folder, _files(answer))
-    return StepError("output", fault) if fault else None
+def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _Result | StepError:
+    """What a compile made, if it is fit to be stored."""
+    if answer.error is not None:
+        return answer.error
+    try:
+        result = _read(step, answer.result)
+    except (ValueError, KeyError, TypeError) as error:
+        return StepError("internal", f"the compiled graph can't be used: {type(error).__name__}: {error}")
+    fault = toolchain.fault(folder, result.files)
+    return StepError("output", fault) if fault else result
 
 
-def _files(answer: Answer) -> list[str]:
-    return decode_part(list[str], answer.result.get("files"))
+def _read(step: Step, said: dict[str, object]) -> _Result:
+    return _Result(
+        files=decode_part(list[str], said["files"]),
+        signature=_signature(said["signature"], TASKS[step.target.task], step.target.shape.as_dict()),
+        checks=decode_part(tuple[Check, ...], said["checks"]),
+        facts=decode_part(dict[str, object], said.get("facts", {})),
+    )
 
 
-def _store(step: Step, answer: Answer, store: CasStore, folder: Path) -> Manifest:
-    files = tuple(FileEntry(name, store.add(folder / name)) for name in _files(answer))
+def _store(step: Step, answer: Answer, result: _Result, store: CasStore, folder: Path) -> Manifest:
     manifest = Manifest(
         key=step.action.key,
         action=step.action.document,
-        files=files,
-        signature=_signature(answer.result["signature"], TASKS[step.target.task], step.target.shape.as_dict()),
-        checks=decode_part(tuple[Check, ...], answer.result["checks"]),
-        facts=decode_part(dict[str, object], answer.result.get("facts", {})),
+        files=tuple(FileEntry(name, store.add(folder / name)) for name in result.files),
+        signature=result.signature,
+        checks=result.checks,
+        facts=result.facts,
         provenance=provenance(answer.seconds),
         log=store.add_bytes(answer.log),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.build.builder import build_step
+from neuronbuild.build.builder import Place, build_step
 from neuronbuild.build.report import Outcome
 from neuronbuild.errors import NeuronBuildError
 
@@ -51,16 +52,15 @@ class Executor:
         keep_going: bool,
     ) -> None:
         self._toolchains = toolchains
-        self._store = store
-        self._bench = bench
+        self._place = Place(store, bench, logs)
         self._progress = progress
-        self._logs = logs
         self._keep_going = keep_going
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._fatal: list[BaseException] = []
         self._done: dict[ActionKey, Outcome] = {}
         self._starved: list[Step] = []
+        self._threads: list[threading.Thread] = []
 
     def run(self, plan: Plan, jobs: int) -> tuple[Outcome, ...]:
         """An outcome for each step of the plan, in its order.
@@ -77,7 +77,9 @@ class Executor:
             self._drain(self._take_starved(), 1)
         except KeyboardInterrupt:
             self._stop.set()
-            self._bench.stop()
+            self._place.bench.stop()
+            with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C doesn't wait for what is just being recorded
+                self._join()
             raise InterruptedBuildError(self._outcomes(plan)) from None
         if self._fatal:
             raise self._fatal[0]
@@ -90,10 +92,14 @@ class Executor:
         todo: queue.SimpleQueue[Step] = queue.SimpleQueue()
         for step in steps:
             todo.put(step)
-        threads = [threading.Thread(target=self._serve, args=(todo,), daemon=True) for _ in range(min(jobs, todo.qsize()))]
-        for thread in threads:
+        for _ in range(min(jobs, todo.qsize())):
+            thread = threading.Thread(target=self._serve, args=(todo,), daemon=True)
+            self._threads.append(thread)
             thread.start()
-        for thread in threads:
+        self._join()
+
+    def _join(self) -> None:
+        for thread in self._threads:
             while thread.is_alive():  # a plain join would not let Ctrl-C through until the compile is over
                 thread.join(0.1)
 
@@ -128,13 +134,9 @@ class Executor:
         def compiling() -> None:
             self._tell(lambda: self._progress.started(step))
 
-        return build_step(
-            step, self._toolchain(step), self._store, self._bench, self._logs, waiting=waiting, compiling=compiling
-        )
+        return build_step(step, self._toolchain(step), self._place, waiting=waiting, compiling=compiling)
 
     def _settle(self, outcome: Outcome) -> None:
-        if self._stop.is_set() and outcome.kind == "failed":
-            return  # killed by the stop: neither the model's fault nor the compiler's
         if outcome.error is not None and outcome.error.kind == "memory" and outcome.step not in self._starved:
             self._starved.append(outcome.step)
             self._note(

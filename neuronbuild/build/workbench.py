@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from neuronbuild.build.process import Answer
     from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 
+PREFIX = "build-"
+
 
 @final
 class Workbench:
@@ -32,6 +35,7 @@ class Workbench:
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []
         self._folder: Path | None = None
+        self._claim = -1
         self._closed = False
 
     def __enter__(self) -> Workbench:
@@ -43,6 +47,7 @@ class Workbench:
             worker.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._claim)
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
@@ -51,7 +56,7 @@ class Workbench:
             if self._folder is None:
                 self._root.mkdir(parents=True, exist_ok=True)
                 remove_stale(self._root)
-                self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._root))
+                self._folder, self._claim = claim_folder(self._root)
         with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
@@ -67,11 +72,11 @@ class Workbench:
                 self._idle.append(worker)
 
     def stop(self) -> None:
-        """Kill whatever is running. Jobs end with an error; no new one starts."""
-        self._closed = True
+        """Kill whatever is running. Jobs end as stopped; no new one starts."""
         with self._lock:
+            self._closed = True
             for worker in self._workers:
-                worker.kill()
+                worker.stop()
 
     def _take(self, command: WorkerCommand) -> Worker:
         with self._lock:
@@ -82,12 +87,36 @@ class Workbench:
             log.touch()
             worker = Worker(command, log)
             self._workers.append(worker)
+            if self._closed:
+                worker.stop()
             return worker
+
+
+def claim_folder(root: Path) -> tuple[Path, int]:
+    """A new folder, and an open handle whose lock says that it is in use: the kernel lets go of it when its holder dies.
+
+    A process number in the name would not do: processes of other containers that share the folder have other numbers.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another process took it for stale before it was locked: once more
+            continue
+        with contextlib.suppress(OSError):  # no locks on this file system: nothing is ever taken for stale there
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, handle
+        os.close(handle)
 
 
 def remove_stale(root: Path) -> None:
     """Remove the scratch folders of processes that are gone: a killed build leaves its own behind."""
-    for folder in root.iterdir():
-        owner = folder.name.partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in root.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)

@@ -14,6 +14,8 @@ from neuronbuild.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from neuronbuild.models import NeuronModel
 
 BEST = 5
@@ -44,7 +46,7 @@ def _cell(value: object) -> str:
 Rows = list[dict[str, object]]
 
 
-def _encode(model: NeuronModel, texts: list[str], pairs: list[str] | None = None) -> dict[str, object]:
+def _encode(model: NeuronModel, texts: list[str], pairs: list[str] | None = None) -> dict[str, torch.Tensor]:
     arguments: tuple[list[str], ...] = (texts,) if pairs is None else (texts, pairs)
     encoded = model.tokenizer(*arguments, padding=True, truncation=True, max_length=model.longest, return_tensors="pt")
     return dict(encoded)
@@ -58,7 +60,7 @@ def _similarities(model: NeuronModel, texts: list[str]) -> Rows:
     if model.task == "sentence-similarity":
         vectors = output.sentence_embedding
     else:
-        mask = encoded["attention_mask"].unsqueeze(-1)  # type: ignore[attr-defined]  # a tensor
+        mask = encoded["attention_mask"].unsqueeze(-1)
         vectors = (output.last_hidden_state * mask).sum(1) / mask.sum(1)
     if len(texts) == 1:
         return [{"text": texts[0], "embedding": [round(float(x), 4) for x in vectors[0]]}]
@@ -85,7 +87,7 @@ def _token_labels(model: NeuronModel, texts: list[str]) -> Rows:
     scores = model(**encoded).logits.float().softmax(-1)
     names, rows = model.config.id2label, []
     special = set(model.tokenizer.all_special_ids)
-    for row, ids in enumerate(encoded["input_ids"].tolist()):  # type: ignore[attr-defined]  # a tensor
+    for row, ids in enumerate(encoded["input_ids"].tolist()):
         for position, token in enumerate(ids):
             if token not in special:
                 label = int(scores[row, position].argmax())
@@ -101,7 +103,7 @@ def _masked(model: NeuronModel, texts: list[str]) -> Rows:
             raise UsageError(f"{text!r} has no {mask}", hint=f"put {mask} where a word is to be found")
     encoded = _encode(model, texts)
     logits = model(**encoded).logits.float()
-    found = (encoded["input_ids"] == model.tokenizer.mask_token_id).nonzero()  # type: ignore[attr-defined]  # a tensor
+    found = (encoded["input_ids"] == model.tokenizer.mask_token_id).nonzero()
     rows: Rows = []
     for row, position in found.tolist():
         best = logits[row, position].softmax(-1).topk(BEST)
@@ -119,7 +121,7 @@ def _answer(model: NeuronModel, texts: list[str]) -> Rows:
     output = model(**encoded)
     start = int(output.start_logits[0].argmax())
     end = int(output.end_logits[0][start:].argmax()) + start
-    ids = encoded["input_ids"][0, start : end + 1]  # type: ignore[index]  # a tensor
+    ids = encoded["input_ids"][0, start : end + 1]
     return [{"answer": model.tokenizer.decode(ids, skip_special_tokens=True)}]
 
 
@@ -128,7 +130,7 @@ def _choice(model: NeuronModel, texts: list[str]) -> Rows:
     if not choices:
         raise UsageError("multiple choice takes a prompt, then the choices")
     encoded = _encode(model, [prompt] * len(choices), choices)
-    inputs = {name: tensor.unsqueeze(0) for name, tensor in encoded.items()}  # type: ignore[attr-defined]  # tensors
+    inputs = {name: tensor.unsqueeze(0) for name, tensor in encoded.items()}
     scores = model(**inputs).logits[0].float().softmax(-1)
     return [{"score": float(score), "choice": choice} for score, choice in zip(scores, choices, strict=True)]
 

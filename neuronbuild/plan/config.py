@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuronbuild.plan.derived import derive, respell
 from neuronbuild.plan.family_defaults import DEFAULTS
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ DROPPED = frozenset(
         "dtype", "torch_dtype", "use_bfloat16", "attn_implementation", "_attn_implementation",
         "_attn_implementation_autoset",
         # set by whoever calls the model
-        "use_cache", "output_attentions", "output_hidden_states", "output_past", "return_dict", "use_return_dict", "torchscript",
+        "use_cache", "output_attentions", "output_hidden_states", "output_past", "return_dict", "use_return_dict",
+        "torchscript",
         # of training only
         "gradient_checkpointing", "initializer_range", "initializer_factor", "initializer_cutoff_factor", "init_std",
         "embed_init_std", "layerdrop", "classifier_dropout_prob", "pad_index_loss", "sparse_prediction", "reference_compile",
@@ -39,22 +41,26 @@ DROPPED = frozenset(
 )  # fmt: skip
 """Keys that say nothing about a graph in evaluation mode."""
 
+KEPT = frozenset({"token_dropout"})
+"""Not a rate: it has ESM scale its embeddings, in evaluation too."""
+
 LEGACY: dict[str, object] = {"position_embedding_type": "absolute", "pruned_heads": {}}
 """Values that say what transformers does today without being told; another value of these keys is kept."""
 
 
 def is_dropped(key: str) -> bool:
     """Whether a key is left out. Dropout rates go by their name: in evaluation they do nothing."""
-    return key in DROPPED or key.endswith(("dropout", "dropout_prob", "dropout_rate"))
+    return key in DROPPED or (key.endswith(("dropout", "dropout_prob", "dropout_rate")) and key not in KEPT)
 
 
 def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, object]:
     """Drop what decides nothing, write the family's defaults out, keep the number of labels where the task has labels."""
     defaults = DEFAULTS[str(config["model_type"])]
     result: dict[str, object] = dict(defaults)
-    for key, value in config.items():
+    for key, value in respell(config).items():
         if not is_dropped(key) and not (key in LEGACY and value == LEGACY[key]):
             result[key] = _like(value, defaults.get(key))
+    derive(result)
     if task.labels:
         result["num_labels"] = count_labels(config)
     return result

@@ -77,17 +77,18 @@ def make_subject(
     if family is None or chosen.name in family.tasks_without:
         able = ", ".join(name for name, known in FAMILIES.items() if chosen.name not in known.tasks_without)
         raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
+    normal = normalise_config(config, chosen)
     document: dict[str, object] = {
         "auto_class": chosen.auto_class,
         "outputs": list(chosen.outputs),
-        "config": normalise_config(config, chosen),
+        "config": normal,
         "attention": family.attention,
     }
     if chosen.name == "sentence-similarity":
         document["pooling"] = _pooling(modules, pooling)
     if code:
         document["code"] = dict(code)
-    return Subject(chosen, family, document, _longest(config, family))
+    return Subject(chosen, family, document, _longest(normal, family))
 
 
 def _task(config: Mapping[str, object], task: str | None, modules: Mapping[str, object] | None) -> Task:

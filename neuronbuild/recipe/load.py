@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,34 +10,60 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
-from neuronbuild.recipe.schema import Compiler, Limits, Recipe, ReleaseSettings, Workspace, unknown_word
+from neuronbuild.recipe.schema import Recipe, Workspace, plain_name, unknown_word
+from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
 from neuronbuild.tasks import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pydantic_core import ErrorDetails
-
 Kind = TypeVar("Kind", bound=BaseModel)
 
 SUFFIXES = (".yaml", ".yml")
 WORKSPACE_FILE = "neuronbuild.yaml"
 
-_PARTS: dict[str, type[BaseModel]] = {"compiler": Compiler, "release": ReleaseSettings, "limits": Limits}
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A document that says part of a recipe: the recipe's own, or a `defaults:` whose keys stand under `top`."""
+
+    path: Path
+    document: Document
+    top: Keys = ()
+
+    def says(self, keys: Keys) -> bool:
+        """Whether the value at these keys was written here, rather than taken from a layer below."""
+        value = self.document.value
+        for key in (*self.top, *keys):
+            if not isinstance(value, dict):
+                return True
+            if key not in value:
+                return False
+            value = value[key]
+        return True
+
+    def issue(self, keys: Keys, message: str) -> Issue:
+        """A fault at one of this document's keys."""
+        return Issue(str(self.path), *self.document.place((*self.top, *keys)), message)
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A recipe and where it came from; `places` tells the line of any of its keys."""
+    """A recipe and the documents that it came from: its own, and `defaults:` below it, the nearest first."""
 
     recipe: Recipe
     path: Path
     document: Document
+    below: tuple[Layer, ...] = ()
 
     def issue(self, keys: Keys, message: str) -> Issue:
         """A fault found later, at the key that caused it."""
-        return Issue(str(self.path), *self.document.place(keys), message)
+        return _issue(keys, message, Layer(self.path, self.document), self.below)
+
+
+def _issue(keys: Keys, message: str, own: Layer, below: tuple[Layer, ...]) -> Issue:
+    return next((layer for layer in (own, *below) if layer.says(keys)), own).issue(keys, message)
 
 
 def load_recipes(
@@ -46,11 +72,13 @@ def load_recipes(
     """Read recipes from files and folders.
 
     A folder means the YAML files directly in it, or at any depth if `recursive`. A document that holds nothing but
-    `defaults:` applies to all recipes of its folder; `defaults` given here come below those.
+    `defaults:` applies to all recipes of its folder, also where only some files of the folder are asked for; `defaults`
+    given here come below those.
 
     Raises:
-        RecipeError: with every issue of every file, or because a path holds no recipe.
+        RecipeError: with every issue of every file, or because there is no recipe.
     """
+    paths = list(paths)
     issues: list[Issue] = []
     found: list[Located] = []
     by_folder: dict[Path, list[Path]] = {}
@@ -59,8 +87,10 @@ def load_recipes(
     for files in by_folder.values():
         found += _load_folder(files, defaults or {}, issues)
     issues += _same_names(found)
+    if not found and not issues:
+        issues += [Issue(str(path), 1, 1, "no recipe in here") for path in paths]
     if issues:
-        raise RecipeError(issues)
+        raise RecipeError(set(issues))
     return found
 
 
@@ -81,7 +111,8 @@ def _load_workspace_file(file: Path) -> Workspace:
     issues: list[Issue] = []
     documents, faults = read_documents(_read(file, issues), str(file))
     issues += faults
-    workspace = _parse(documents[0], file, {}, issues, kind=Workspace) if documents else Workspace()
+    issues += [Layer(file, document).issue((), "a workspace file holds one document") for document in documents[1:]]
+    workspace = _parse(Layer(file, documents[0]), {}, issues, kind=Workspace) if documents else Workspace()
     if issues or workspace is None:
         raise RecipeError(issues)
     return workspace
@@ -90,37 +121,71 @@ def _load_workspace_file(file: Path) -> Workspace:
 def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            pattern = "**/*" if recursive else "*"
-            inside = [f for f in sorted(path.glob(pattern)) if f.suffix in SUFFIXES and f.name != WORKSPACE_FILE]
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            issues.append(Issue(str(path), 1, 1, "no such file or folder"))
+        except OSError as error:
+            issues.append(Issue(str(path), 1, 1, f"can't be read: {error.strerror}"))
+        else:
+            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
             if not inside:
                 issues.append(Issue(str(path), 1, 1, "no recipe (*.yaml) in this folder"))
             files += inside
-        elif path.exists():
-            files.append(path)
-        else:
-            issues.append(Issue(str(path), 1, 1, "no such file or folder"))
     return list(dict.fromkeys(files))
 
 
+def _yaml_files(folder: Path, *, recursive: bool) -> list[Path]:
+    names = sorted(folder.glob("**/*" if recursive else "*"))
+    return [file for file in names if file.suffix in SUFFIXES and file.name != WORKSPACE_FILE and not file.is_dir()]
+
+
 def _load_folder(files: list[Path], defaults: Mapping[str, object], issues: list[Issue]) -> list[Located]:
-    documents: list[tuple[Path, int, Document]] = []
+    documents: list[tuple[int, Layer]] = []
     for file in files:
         read, faults = read_documents(_read(file, issues), str(file))
         issues += faults
-        documents += [(file, index, document) for index, document in enumerate(read)]
-    for file, _, document in documents:
-        if _is_defaults(document):
-            defaults = merge(defaults, _defaults_of(document, file, issues))
-    found = []
-    for file, index, document in documents:
-        if not _is_defaults(document):
-            recipe = _parse(document, file, defaults, issues, kind=Recipe)
-            if recipe is not None:
-                issues += _unknown_axes(recipe, file, document)
-                name = recipe.name or (file.stem if index == 0 else f"{file.stem}-{index + 1}")
-                found.append(Located(recipe.model_copy(update={"name": name}), file, document))
-    return found
+        documents += [(index, Layer(file, document)) for index, document in enumerate(read)]
+    below: list[Layer] = []
+    for layer in [*_beside(files, issues), *(layer for _, layer in documents)]:
+        if _is_defaults(layer.document):
+            defaults = merge(defaults, _defaults_of(layer, issues))
+            below.insert(0, Layer(layer.path, layer.document, ("defaults",)))
+    found = [
+        _load_recipe(index, layer, defaults, tuple(below), issues)
+        for index, layer in documents
+        if not _is_defaults(layer.document)
+    ]
+    return [located for located in found if located is not None]
+
+
+def _beside(files: list[Path], issues: list[Issue]) -> list[Layer]:
+    """The `defaults:` of the folder that lie in files that weren't asked for."""
+    layers: list[Layer] = []
+    for file in _yaml_files(files[0].parent, recursive=False):
+        text = "" if file in files else _read(file, [])
+        if "defaults" in text:
+            read, faults = read_documents(text, str(file))
+            found = [Layer(file, document) for document in read if _is_defaults(document)]
+            layers += found
+            issues += faults if found else []
+    return layers
+
+
+def _load_recipe(
+    index: int, own: Layer, defaults: Mapping[str, object], below: tuple[Layer, ...], issues: list[Issue]
+) -> Located | None:
+    recipe = _parse(own, defaults, issues, below=below, kind=Recipe)
+    if recipe is None:
+        return None
+    stem = own.path.stem if index == 0 else f"{own.path.stem}-{index + 1}"
+    located = Located(recipe.model_copy(update={"name": recipe.name or stem}), own.path, own.document, below)
+    try:
+        plain_name(located.recipe.name)
+    except ValueError as error:
+        issues.append(own.issue((), f"give a `name`, since the file's own won't do: {error}"))
+    issues += _unknown_axes(located)
+    return located
 
 
 def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
@@ -146,59 +211,51 @@ def _is_defaults(document: Document) -> bool:
     return isinstance(document.value, dict) and list(document.value) == ["defaults"]
 
 
-def _defaults_of(document: Document, file: Path, issues: list[Issue]) -> dict[str, object]:
-    inner = document.value["defaults"] if isinstance(document.value, dict) else None
+def _defaults_of(layer: Layer, issues: list[Issue]) -> dict[str, object]:
+    inner = layer.document.value["defaults"] if isinstance(layer.document.value, dict) else None
     if isinstance(inner, dict):
         return inner
-    issues.append(Issue(str(file), *document.place(("defaults",)), "`defaults` must be a mapping"))
+    issues.append(layer.issue(("defaults",), "`defaults` must be a mapping"))
     return {}
 
 
 def _parse(
-    document: Document, file: Path, defaults: Mapping[str, object], issues: list[Issue], *, kind: type[Kind]
+    own: Layer, defaults: Mapping[str, object], issues: list[Issue], *, kind: type[Kind], below: tuple[Layer, ...] = ()
 ) -> Kind | None:
-    if not isinstance(document.value, dict):
-        issues.append(Issue(str(file), *document.place(()), "a recipe must be a mapping of keys to values"))
+    if not isinstance(own.document.value, dict):
+        issues.append(own.issue((), f"a {kind.__name__.lower()} must be a mapping of keys to values"))
         return None
     try:
-        return kind.model_validate(merge(defaults, document.value))
+        return kind.model_validate(merge(defaults, own.document.value))
     except ValidationError as error:
-        issues += validation_issues(error, file, document, kind)
+        issues += validation_issues(error, own.path, own.document, kind, below=below)
         return None
 
 
-def validation_issues(error: ValidationError, file: Path, document: Document, kind: type[BaseModel]) -> list[Issue]:
+def validation_issues(
+    error: ValidationError, file: Path, document: Document, kind: type[BaseModel], *, below: tuple[Layer, ...] = ()
+) -> list[Issue]:
     """What pydantic found, in a recipe author's words, each at its place."""
-    return [Issue(str(file), *document.place(fault["loc"]), _message(fault, kind)) for fault in error.errors(include_url=False)]
+    faults = error.errors(include_url=False)
+    inner = {fault["loc"][:-1] for fault in faults if fault["loc"]}  # a list whose items are wrong counts as too short as well
+    return [
+        _issue(fault["loc"], describe(fault, kind), Layer(file, document), below)
+        for fault in faults
+        if not (fault["type"] == "too_short" and fault["loc"] in inner)
+    ]
 
 
-def _unknown_axes(recipe: Recipe, file: Path, document: Document) -> list[Issue]:
-    shapes = recipe.shapes
+def _unknown_axes(located: Located) -> list[Issue]:
+    shapes = located.recipe.shapes
     points: list[tuple[Keys, Iterable[str]]] = [(("shapes",), shapes.axes)]
     points += [(("shapes", "exclude", index), point) for index, point in enumerate(shapes.exclude)]
     points += [(("shapes", "include", index), point) for index, point in enumerate(shapes.include)]
     return [
-        Issue(str(file), *document.place((*keys, name)), unknown_word("axis", name, [*AXES, "exclude", "include"]))
+        located.issue((*keys, name), unknown_word("axis", name, [*AXES, "exclude", "include"]))
         for keys, names in points
         for name in names
         if name not in AXES
     ]
-
-
-def _message(fault: ErrorDetails, kind: type[BaseModel]) -> str:
-    """Pydantic's finding, in a recipe author's words."""
-    keys, code = fault["loc"], fault["type"]
-    where = ".".join(map(str, keys))
-    if code == "extra_forbidden":
-        known = _PARTS.get(str(keys[0]), kind) if len(keys) > 1 else kind
-        return unknown_word("key", str(keys[-1]), list(known.model_fields))
-    if code == "missing":
-        return f"the key {where!r} is missing"
-    if code == "literal_error":
-        words = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
-        return unknown_word(where, str(fault["input"]), words) if words else f"{where}: should be {fault['ctx']['expected']}"
-    text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {text}" if where else text
 
 
 def _same_names(found: list[Located]) -> list[Issue]:

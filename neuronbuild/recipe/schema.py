@@ -32,7 +32,7 @@ class Compiler(Strict):
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+    return [value] if isinstance(value, int | float | str) else value
 
 
 Sizes = Annotated[tuple[Size, ...], Field(strict=False, min_length=1), BeforeValidator(_as_list)]
@@ -139,17 +139,17 @@ class Workspace(Strict):
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def plain_name(value: str) -> str:
     """Let a name through that can be a folder's name anywhere.
 
     Raises:
-        ValueError: it has other characters than letters, digits, dot, dash and underscore.
+        ValueError: it has other characters than letters, digits, dot, dash and underscore, or over 200 of them.
     """
     if value and not _PLAIN.fullmatch(value):
-        raise ValueError(f"{value!r} can't be a folder's name: use letters, digits, '.', '-' and '_'")
+        raise ValueError(f"{value[:80]!r} can't be a folder's name: use letters, digits, '.', '-' and '_', at most 200")
     return value
 
 

@@ -6,8 +6,9 @@ and a few lines of nested aliases can't grow into gigabytes.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
@@ -20,6 +21,9 @@ _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_NODES = 100_000
 """Nodes in one document after aliases are followed. A recipe has tens."""
+
+MAX_DEPTH = 100
+"""Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
 
 Keys = tuple[str | int, ...]
 """The way to a value from the top of its document: keys, and indexes of lists."""
@@ -50,17 +54,18 @@ def read_documents(text: str, path: str) -> tuple[list[Document], list[Issue]]:
             if document.value is not None:
                 documents.append(document)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        place = _place(error.problem_mark or error.context_mark)
         issues.append(Issue(path, *place, f"not YAML: {error.problem or error.context}"))
     except yaml.YAMLError as error:
         issues.append(Issue(path, 1, 1, f"not YAML: {' '.join(str(error).split())}"))
-    except RecursionError:
-        issues.append(Issue(path, 1, 1, "nested too deeply"))
+    except _LimitError as error:
+        issues.append(Issue(path, *error.place, str(error)))
     return documents, issues
 
 
 def _nodes(text: str) -> Iterator[yaml.Node]:
+    if sum(map(text.count, "[{-?:")) > MAX_DEPTH:  # every level takes one of these
+        _refuse_depth(text)
     loader = _LOADER(text)
     try:
         while loader.check_node():
@@ -69,9 +74,27 @@ def _nodes(text: str) -> Iterator[yaml.Node]:
         loader.dispose()
 
 
-class _TooLargeError(yaml.YAMLError):
-    def __str__(self) -> str:
-        return f"more than {MAX_NODES:,} nodes once aliases are followed"
+def _refuse_depth(text: str) -> None:
+    depth = 0
+    with contextlib.suppress(yaml.MarkedYAMLError):  # the composer meets the same error, after the documents before it
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise _LimitError(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+
+
+class _Mark(Protocol):  # libyaml's marks and PyYAML's own share no class
+    line: int
+    column: int
+
+
+class _LimitError(Exception):
+    def __init__(self, mark: _Mark | None, problem: str) -> None:
+        self.place = _place(mark)
+        super().__init__(problem)
 
 
 class _Reader:
@@ -88,8 +111,10 @@ class _Reader:
         """The plain value of a node; the same node may be read at several places through aliases."""
         self._count += 1
         if self._count > MAX_NODES:
-            raise _TooLargeError
-        self.places.setdefault(path, _place(node))
+            raise _LimitError(node.start_mark, f"more than {MAX_NODES:,} nodes once aliases are followed")
+        if len(path) > MAX_DEPTH:
+            raise _LimitError(node.start_mark, f"nested more than {MAX_DEPTH} levels deep once aliases are followed")
+        self.places.setdefault(path, _place(node.start_mark))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -100,33 +125,35 @@ class _Reader:
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            if key == "<<":
-                self._issue(key_node, "merge keys are not supported; use `defaults:`")
+            if key is None:
                 continue
             if key in result:
                 self._issue(key_node, f"key {key!r} is given twice")
-            self.places[(*path, key)] = _place(key_node)
+            self.places[(*path, key)] = _place(key_node.start_mark)
             result[key] = self.value(value_node, (*path, key))
         return result
 
-    def _key(self, node: yaml.Node) -> str:
-        if isinstance(node, yaml.ScalarNode):
+    def _key(self, node: yaml.Node) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._issue(node, "a key must be a plain word")
+        elif node.value == "<<":
+            self._issue(node, "merge keys are not supported; use `defaults:`")
+        else:
             return str(node.value)
-        self._issue(node, "a key must be a plain word")
-        return ""
+        return None
 
     def _scalar(self, node: yaml.Node) -> object:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError, ArithmeticError):  # PyYAML's own for `!!bool x` and the like
             self._issue(node, f"a value of kind {node.tag} is not supported here")
             return None
 
     def _issue(self, node: yaml.Node, message: str) -> None:
-        self._issues.append(Issue(self._path, *_place(node), message))
+        self._issues.append(Issue(self._path, *_place(node.start_mark), message))
 
 
-def _place(node: yaml.Node) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+def _place(mark: _Mark | None) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -1,4 +1,4 @@
-"""Which compiled shapes to run inputs through: the least padding first, then the fewest calls."""
+"""Which compiled shapes to run inputs through: those that compute least, calls counted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.shape import Shape
 
+CALL = 64
+"""What a call costs by itself, in elements of its inputs: small batches use a machine badly. Seven rows of 64 tokens run
+faster as one padded batch of eight than as seven calls."""
+
 Chunk = tuple[int, int]
 """Index of a shape, and how many rows of the batch it takes."""
 
@@ -26,7 +30,7 @@ def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -
     fitting = [index for index, shape in enumerate(shapes) if _fits(shape, needed, split=split)]
     if not fitting:
         raise _misfit(shapes, needed, split=split)
-    costs = {index: math.prod(size for _, size in shapes[index].axes) for index in fitting}
+    costs = {index: CALL + math.prod(size for _, size in shapes[index].axes) for index in fitting}
     if not split:
         return [(min(fitting, key=costs.__getitem__), needed[BATCH])]
     return _cover(needed[BATCH], [(index, shapes[index].as_dict()[BATCH], costs[index]) for index in fitting])
@@ -34,17 +38,13 @@ def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -
 
 def _cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
     """The cheapest sequence of (index, rows taken): cost(n) is the best over all shapes of their cost and cost(n - rows)."""
-    best: list[tuple[int, int, Chunk]] = [(0, 0, (0, 0))]
+    best: list[tuple[int, Chunk]] = [(0, (0, 0))]
     for n in range(1, rows + 1):
-        candidates = []
-        for index, batch, cost in options:
-            taken = min(batch, n)
-            before = best[n - taken]
-            candidates.append((before[0] + cost, before[1] + 1, (index, taken)))
-        best.append(min(candidates))
+        takes = [(index, min(batch, n), cost) for index, batch, cost in options]
+        best.append(min((best[n - taken][0] + cost, (index, taken)) for index, taken, cost in takes))
     chunks = []
     while rows:
-        chunk = best[rows][2]
+        chunk = best[rows][1]
         chunks.append(chunk)
         rows -= chunk[1]
     return sorted(chunks, key=lambda chunk: -chunk[1])

@@ -5,13 +5,14 @@ Blobs go in before the manifest that names them, so a recorded artifact is whole
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import ActionKey, Digest, canonical_json, digest_bytes, digest_file
-from neuronbuild.errors import BlobCorruptError, BlobMissingError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.local import LocalObjects
 
@@ -62,11 +63,16 @@ class CasStore:
     def lookup(self, key: ActionKey) -> Manifest | None:
         """The manifest recorded for an action, or `None`. One that can't be read counts as none."""
         data = self.objects.read(action_name(key))
-        try:
-            manifest = None if data is None else decode(Manifest, data, newest=FORMAT)
-        except DecodeError:
+        if data is None:
             return None
-        return manifest if manifest is not None and manifest.key == key else None
+        try:
+            manifest = decode(Manifest, data, newest=FORMAT)
+        except DecodeError:
+            manifest = None
+        if manifest is None or manifest.key != key:
+            self._index.drop(key)
+            return None
+        return manifest
 
     def lack(self, manifest: Manifest) -> str | None:
         """What an artifact lacks to be whole, in words, or `None`."""
@@ -130,7 +136,8 @@ class CasStore:
         actual = digest_file(destination)
         if actual != digest:
             destination.unlink()
-            self.quarantine(name)
+            with contextlib.suppress(StoreError):  # a store that can't be written keeps it, and it is refused all the same
+                self.quarantine(name)
             raise BlobCorruptError(self.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
         return how
 

@@ -41,6 +41,11 @@ class ManifestIndex:
         self._load()[key] = [stamp, [[path, digest.sha256, digest.size] for path, digest in files]]
         self._dirty = True
 
+    def drop(self, key: ActionKey) -> None:
+        """Forget an action whose manifest turned out to be damaged under an unchanged stamp."""
+        if self._load().pop(key, None) is not None:
+            self._dirty = True
+
     def save(self) -> None:
         """Write what is new. A folder that can't be written only costs speed."""
         if not self._dirty or self._file is None:
@@ -64,5 +69,5 @@ def _read(file: Path) -> dict[str, list[object]]:
     try:
         loaded = json.loads(file.read_bytes())
         return {key: [stamp, [[p, Digest(s, n).sha256, n] for p, s, n in files]] for key, (stamp, files) in loaded.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

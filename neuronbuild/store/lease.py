@@ -12,6 +12,7 @@ from neuronbuild.store.local import LocalObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from neuronbuild.digest import ActionKey
     from neuronbuild.store.cas import CasStore
@@ -44,10 +45,7 @@ def hold_lease(store: CasStore, key: ActionKey, waiting: Callable[[], bool]) -> 
         yield held
     finally:
         if held:
-            # Whoever waits on this file looks the artifact up next and finds it; if there is none, the file stays.
-            if store.lookup(key) is not None:
-                path.unlink(missing_ok=True)
-            lock.release()
+            _let_go(lock, path, store, key)
 
 
 def _acquire(lock: FileLock, waiting: Callable[[], bool]) -> bool:
@@ -59,3 +57,13 @@ def _acquire(lock: FileLock, waiting: Callable[[], bool]) -> bool:
                 return False
         else:
             return True
+
+
+def _let_go(lock: FileLock, path: Path, store: CasStore, key: ActionKey) -> None:
+    try:
+        # Whoever waits on this file looks the artifact up next and finds it; if there is none, the file stays.
+        with contextlib.suppress(OSError, StoreError):
+            if store.lookup(key) is not None:
+                path.unlink(missing_ok=True)
+    finally:
+        lock.release()

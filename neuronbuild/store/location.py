@@ -12,6 +12,7 @@ from neuronbuild.store.memory import MemoryObjects
 
 MEMORY = "memory:"
 INDEX = "index.json"
+HINT = "name a folder with --cache or NEURONBUILD_CACHE"
 
 
 def open_store(location: str) -> CasStore:
@@ -24,7 +25,13 @@ def open_store(location: str) -> CasStore:
         return CasStore(MemoryObjects())
     if "://" in location:
         raise StoreError(location, "only folders can be stores in this version", hint="name a folder")
-    root = Path(location).expanduser()
-    if root.exists() and not root.is_dir():
-        raise StoreError(location, "it is a file, and not a folder", hint="name a folder with --cache or NEURONBUILD_CACHE")
+    if not location.strip():
+        raise StoreError(repr(location), "an empty text names no store", hint=HINT)
+    try:
+        root = Path(location).expanduser()
+        is_folder = root.is_dir() or not root.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be entered, an unknown user's home
+        raise StoreError(location, str(error), hint=HINT) from None
+    if not is_folder:
+        raise StoreError(location, "it is a file, and not a folder", hint=HINT)
     return CasStore(LocalObjects(root), ManifestIndex(root / INDEX))

@@ -29,9 +29,15 @@ SETTINGS: dict[str, object] = {
     "aot_inductor.package_constants_in_so": False,
     "aot_inductor.enable_line_tables": False,
     "aot_inductor.enable_frame_pointer": False,
+    "always_keep_tensor_constants": True,
     "cpp.dynamic_threads": True,
 }
-"""Inductor's settings for every compile. `dynamic_threads`: code made at one thread has no parallel loops otherwise."""
+"""Inductor's settings for every compile.
+
+`always_keep_tensor_constants`: otherwise the values of small weights (a classifier's bias of up to 8 labels, a scalar
+temperature) are written into the code, and the next fine-tune would be served with them.
+`dynamic_threads`: otherwise code made where one thread is to be used has no parallel loops.
+"""
 
 WRAPPER_OPT_LEVEL = {"1": "O0", "2": "O1", "3": "O3"}
 """optlevel to g++'s level for the code that calls the kernels, which is most of the compile time. Kernels are always -O3."""
@@ -114,7 +120,8 @@ class Inductor(Toolchain):
         level = level_named(self._isa) if self._isa else highest_level(cpu_flags())
         if level is None or host.system() != "Linux" or host.machine() != "x86_64":
             lowest = LEVELS[-1].march
-            problem = f"the cpu platform needs Linux on x86-64 with at least {lowest} (AVX2); this is {host.system()} {host.machine()}"
+            here = f"{host.system()} {host.machine()}"
+            problem = f"the cpu platform needs Linux on x86-64 with at least {lowest} (AVX2); this is {here}"
             raise ToolchainError(self.name, problem, hint="run on such a host, or choose a Neuron platform")
         return level
 

@@ -20,6 +20,9 @@ KINDS = {
 }
 """Kind of job: the module that does it, imported when first asked for, and its function."""
 
+WANT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "killed signal terminated program")
+"""In what allocators, the kernel (ENOMEM) and g++ (whose own child was killed) say when there is no memory left."""
+
 
 class UserError(Exception):
     """Something that the person who wrote the recipe can mend: told without a traceback."""
@@ -28,9 +31,12 @@ class UserError(Exception):
 def main(lifeline: int) -> None:
     """Answer jobs until the input ends."""
     supervise.split(lifeline)
+    jobs = os.fdopen(os.dup(0), encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "rb") as nothing:  # a compiler that reads its input must find an end, and no job
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    for line in sys.stdin:
+    for line in jobs:
         answer = _run(line.strip())
         sys.stdout.flush()
         sys.stderr.flush()
@@ -60,7 +66,7 @@ def _function(kind: str):
 def describe(error: BaseException) -> dict:
     """An error's class in the builder's words, and its message: the first line, or what a person can mend."""
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "bad_alloc" in text:
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in WANT_OF_MEMORY):
         return {"class": "memory", "message": text.splitlines()[0]}
     if isinstance(error, UserError):
         return {"class": "user", "message": text}

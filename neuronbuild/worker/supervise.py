@@ -22,24 +22,31 @@ def split(lifeline: int) -> None:
     `lifeline` is the reading end of a pipe whose writing end only the builder holds: it ends when the builder does, by
     whatever cause. Only then, or when the child has ended, does the watcher act.
     """
-    ended, ending = os.pipe()
+    waking, wake = os.pipe()  # told by signal: a pipe that ends with the child would be held open by what it forks
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     child = os.fork()
     if child == 0:
-        os.close(ended)
-        os.close(lifeline)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for unused in (waking, wake, lifeline):
+            os.close(unused)
         _die_with_parent()
         return
-    os.close(ending)
     for standard in (0, 1):
         os.close(standard)
-    _watch(lifeline, ended, child)
+    _watch(lifeline, waking, child)
 
 
-def _watch(lifeline: int, ended: int, child: int) -> None:
-    readable, _, _ = select.select([lifeline, ended], [], [])
-    if lifeline in readable:
-        os.killpg(0, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+def _watch(lifeline: int, waking: int, child: int) -> None:
+    ended = 0
+    while not ended:
+        readable, _, _ = select.select([lifeline, waking], [], [])
+        if lifeline in readable:
+            os.killpg(0, signal.SIGKILL)
+        os.read(waking, 64)
+        ended, status = os.waitpid(child, os.WNOHANG)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None

@@ -1,0 +1,165 @@
+"""Real tiny models, and artifacts compiled once for all tests that need real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 66,
+    "vocab_size": 120,
+}
+WORDS = [
+    "the", "cat", "sits", "on", "a", "mat", "dog", "runs", "in", "park", "sun", "shines", "who", "where", "is", "it", "red",
+    "blue", "green", "car", "house", "tree", "good", "bad",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_user_cache(tmp_path_factory):
+    """No test reads or writes the developer's own caches, and none reaches a model hub."""
+    before = dict(os.environ)
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("user-cache"))
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.pop("NEURONBUILD_CACHE", None)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def write_tokenizer(folder: Path) -> None:
+    """A WordPiece tokenizer over a few English words."""
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *(f"##{chr(c)}" for c in range(97, 123))]
+    vocabulary += [chr(c) for c in range(97, 123)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    names = {
+        name: f"[{name.partition('_')[0].upper()}]"
+        for name in ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    }
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, **names})
+    )
+
+
+def make_model(folder: Path, auto_class: str, model_type: str = "bert", seed: int = 0, **config) -> Path:
+    """Save a tiny model of seeded random weights, with a tokenizer, in transformers' format."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    made = transformers.CONFIG_MAPPING[model_type](**{**SIZES, **config})
+    getattr(transformers, auto_class).from_config(made).save_pretrained(folder)
+    write_tokenizer(folder)
+    return folder
+
+
+CLASSES = {
+    "feature-extraction": "AutoModel",
+    "fill-mask": "AutoModelForMaskedLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "multiple-choice": "AutoModelForMultipleChoice",
+}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> dict[str, Path]:
+    """A tiny BERT for each task, by task; and `sentence-similarity`, which is the first with pooling modules beside it."""
+    root = tmp_path_factory.mktemp("models")
+    made = {
+        task: make_model(root / task, auto_class, num_labels=3)
+        for task, auto_class in CLASSES.items()
+        if task != "question-answering"
+    }
+    made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
+    made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
+    write_sentence_modules(made["sentence-similarity"])
+    return made
+
+
+def write_sentence_modules(folder: Path) -> None:
+    """What makes a folder a sentence-transformers model: mean pooling, then normalisation."""
+    kinds = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
+    modules = [
+        {"idx": int(i), "name": i, "path": path, "type": f"sentence_transformers.models.{kind}"} for i, path, kind in kinds
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": SIZES["hidden_size"], "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling/config.json").write_text(json.dumps(pooling))
+
+
+def run_cli(
+    *arguments: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """The real command line, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "neuronbuild", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def write_recipe(file: Path, **keys) -> Path:
+    """A recipe file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(keys))
+    return file
+
+
+class Built:
+    """Everything that one `apply` made for all tests: treat it as read-only."""
+
+    def __init__(self, root: Path, cache: Path, report: dict) -> None:
+        self.root = root
+        self.cache = cache
+        self.recipes = root / "recipes"
+        self.report = report
+        self.releases = {entry["recipe"]: Path(entry["folder"]) for entry in report["releases"]}
+
+
+TEXT = {"batch_size": 2, "sequence_length": 16}
+
+
+@pytest.fixture(scope="session")
+def built(models, tmp_path_factory) -> Built:
+    """One release a task, `grid` with buckets and splitting, `cast-matmul`, `cast-all`, `half` and `quick` for the options.
+
+    Two minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
+    """
+    root = tmp_path_factory.mktemp("built")
+    cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")
+    for task, model in models.items():
+        shapes = {**TEXT, "num_choices": 2} if task == "multiple-choice" else TEXT
+        write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=shapes)
+    base = {"model": str(models["feature-extraction"]), "task": "feature-extraction"}
+    grid = {"batch_size": [1, 4], "sequence_length": [8, 32], "exclude": [{"batch_size": 4, "sequence_length": 8}]}
+    options = {
+        "grid": {"shapes": grid, "dynamic_batch_size": True},
+        "cast-matmul": {"shapes": TEXT, "compiler": {"auto_cast": "matmul", "auto_cast_type": "bf16"}},
+        "cast-all": {"shapes": TEXT, "compiler": {"auto_cast": "all", "auto_cast_type": "bf16"}},
+        "half": {"shapes": TEXT, "dtype": "float16"},
+        "quick": {"shapes": TEXT, "compiler": {"optlevel": 1}},
+    }
+    for name, keys in options.items():
+        write_recipe(root / f"recipes/{name}.yaml", name=name, **base, **keys)
+    done = run_cli("apply", "recipes", "--json", "-k", "-j", 2, "--cache", cache, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return Built(root, cache, json.loads(done.stdout))

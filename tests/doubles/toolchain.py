@@ -1,0 +1,220 @@
+"""A toolchain whose compiles are a few bytes, in real processes, with mishaps on demand; and plans for it without a model.
+
+As a script, one build in a process of its own: `python -m tests.doubles.toolchain FOLDER STEPS JOBS [ACTS]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, final
+
+from neuronbuild.artifact.fingerprint import Fingerprint
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.build.executor import Executor, InterruptedBuildError
+from neuronbuild.build.progress import Progress
+from neuronbuild.build.report import Outcome
+from neuronbuild.build.workbench import Workbench
+from neuronbuild.digest import ActionKey, digest_json
+from neuronbuild.errors import NeuronBuildError
+from neuronbuild.plan.action import Action
+from neuronbuild.plan.planner import Plan, make_plan
+from neuronbuild.recipe.target import Options, Target
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.location import open_store
+from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+
+ROOT = Path(__file__).parents[2]
+WORKER = Path(__file__).with_name("fake_worker.py")
+FILES = ("model.pt2", "constants.safetensors")
+PATIENCE = 20.0
+
+
+@final
+class FakeToolchain(Toolchain):
+    """Compiles for `cpu` without a compiler. `acts` says what goes wrong at which step, in `fake_worker`'s words."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(self, folder: Path, acts: dict[int, str] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.diary = folder / "diary"
+        self.diary.touch()
+        self.acts = acts or {}
+        self._interpreter = folder / "interpreter"
+        if not self._interpreter.exists():
+            self._interpreter.write_text(f"#!{sys.executable} -IS\n{WORKER.read_text()}")
+            self._interpreter.chmod(0o755)
+
+    def fingerprint(self, platform: str) -> Fingerprint:
+        return Fingerprint(self.name, platform, {"fake": "1.0"}, {"level": 1})
+
+    def preflight(self) -> None:
+        """Nothing can be missing."""
+
+    def worker(self) -> WorkerCommand:
+        acts = json.dumps(self.acts)
+        environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
+        return WorkerCommand(str(self._interpreter), environment, self.name)
+
+    def fault(self, folder: Path, files: list[str]) -> str | None:
+        bad = [name for name in FILES if name not in files or not (folder / name).is_file() or not (folder / name).stat().st_size]
+        return f"the compiler left no usable {bad[0]}" if bad else None
+
+    def compiles(self) -> list[int]:
+        """The steps that were compiled, or tried, in that order."""
+        return self._noted("compile")
+
+    def processes(self) -> list[int]:
+        """Every process that a compile said it was, or started."""
+        return self._noted("process")
+
+    def _noted(self, word: str) -> list[int]:
+        lines = [line.split() for line in self.diary.read_text().splitlines()]
+        return [int(value) for key, value in lines if key == word]
+
+
+OPTIONS = Options("cpu", "none", "bf16", 2, (), "separate", "float32", 1, dynamic_batch_size=False)
+
+
+def fake_action(step: int) -> tuple[Target, Action]:
+    """What step number `step` compiles: the number is its batch size."""
+    shape = Shape((("batch_size", step), ("sequence_length", 16)))
+    names = ("input_ids", "attention_mask")
+    document: dict[str, object] = {
+        "format": 1,
+        "kind": "compile",
+        "task": "fill-mask",
+        "graph": "forward",
+        "model": {"config": {"model_type": "bert"}},
+        "weights": "separate",
+        "shape": shape.as_dict(),
+        "inputs": [{"name": name, "dtype": "int64", "shape": [step, 16]} for name in names],
+        "toolchain": Fingerprint("fake", "cpu", {"fake": "1.0"}, {"level": 1}).as_json(),
+    }
+    key = ActionKey(digest_json(document).sha256)
+    return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), Action(document, key)
+
+
+def fake_plan(steps: int | list[int], store: CasStore) -> Plan:
+    """A plan of that many steps, or of just those, against what the store has."""
+    numbers = range(1, steps + 1) if isinstance(steps, int) else steps
+    actions = [fake_action(number) for number in numbers]
+    return make_plan(actions, store.known({action.key for _, action in actions}))
+
+
+class Recorder(Progress):
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.planned_steps: list[int] = []
+        self.started_steps: list[int] = []
+        self.outcomes: list[Outcome] = []
+        self.notes: list[str] = []
+
+    def planned(self, plan: Plan) -> None:
+        self.planned_steps = [number_of(step) for step in plan.steps]
+
+    def started(self, step) -> None:
+        self.started_steps.append(number_of(step))
+
+    def finished(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def number_of(step) -> int:
+    """A step's number."""
+    return step.target.shape.as_dict()["batch_size"]
+
+
+@dataclass
+class Site:
+    """A folder to build in, with its store, its toolchain, and what was told during the last build."""
+
+    folder: Path
+    acts: dict[int, str] = field(default_factory=dict)
+    timeout: float = PATIENCE
+    location: str = ""
+
+    def __post_init__(self) -> None:
+        self.store = open_store(self.location or str(self.folder / "store"))
+        self.toolchain = FakeToolchain(self.folder / "toolchain", self.acts)
+        self.progress = Recorder()
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    def build(self, steps: int | list[int], *, jobs: int = 1, keep_going: bool = False) -> tuple[Outcome, ...]:
+        """Carry out a plan of fake steps."""
+        with Workbench(self.work, self.timeout) as bench:
+            executor = Executor(
+                {"cpu": self.toolchain},
+                self.store,
+                bench,
+                self.progress,
+                logs=self.folder / "logs",
+                keep_going=keep_going,
+            )
+            return executor.run(fake_plan(steps, self.store), jobs)
+
+    def start(self, steps: int, *, jobs: int = 1) -> subprocess.Popen[str]:
+        """The same in a process of its own: `finish` gives what came of it."""
+        text = [str(self.folder), str(steps), str(jobs), json.dumps(self.acts), self.location]
+        command = [sys.executable, "-m", "tests.doubles.toolchain", *text]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def kinds(outcomes: tuple[Outcome, ...]) -> list[str]:
+    """What came of each step, in a word."""
+    return [outcome.kind for outcome in outcomes]
+
+
+def finish(process: subprocess.Popen[str]) -> dict:
+    """What a build in another process said: its exit status, outcomes by word, error and hint."""
+    out, err = process.communicate(timeout=PATIENCE)
+    assert out, err
+    return json.loads(out)
+
+
+def wait_until(true, *, seconds: float = PATIENCE) -> None:
+    """Look again and again; fail when it takes too long."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended: one that nobody waits for is as good as gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def main(folder: str, steps: str, jobs: str, acts: str, location: str) -> None:
+    """Build, and print what came of it as JSON."""
+    site = Site(Path(folder), {int(step): act for step, act in json.loads(acts).items()}, location=location)
+    said: dict[str, object] = {"status": 0}
+    try:
+        said["outcomes"] = kinds(site.build(int(steps), jobs=int(jobs)))
+    except InterruptedBuildError as error:
+        said |= {"status": error.exit_code, "outcomes": kinds(error.outcomes), "hint": error.hint}
+    except NeuronBuildError as error:
+        said |= {"status": error.exit_code, "error": type(error).__name__, "message": str(error), "hint": error.hint}
+    print(json.dumps(said | {"notes": site.progress.notes}))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
