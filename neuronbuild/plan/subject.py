@@ -18,9 +18,12 @@ POOLING_MODES = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
 """sentence-transformers' keys in a Pooling module's config.json, and our words for them."""
+
+UNSUPPORTED_POOLING = "weightedmean"
 
 
 class SubjectError(ValueError):
@@ -112,11 +115,20 @@ def _pooling(modules: Mapping[str, object] | None, config: Mapping[str, object] 
         raise SubjectError(
             "task", f"module {strange[0]!r} of sentence-transformers isn't supported; use task feature-extraction"
         )
-    chosen = [mode for key, mode in POOLING_MODES.items() if config is not None and config.get(key)]
-    if len(chosen) != 1:
+    chosen = _pooling_modes(config or {})
+    if len(chosen) != 1 or chosen[0] not in POOLING_MODES.values() or chosen[0] == UNSUPPORTED_POOLING:
         modes = ", ".join(chosen) or "none that is known"
         raise SubjectError("task", f"one pooling mode is supported, the model has {modes}; use task feature-extraction")
     return {"mode": chosen[0], "normalize": "Normalize" in kinds}
+
+
+def _pooling_modes(config: Mapping[str, object]) -> list[str]:
+    """Modes by our words. Newer sentence-transformers write one key with a name or a list of names."""
+    stated = config.get("pooling_mode")
+    if stated is None:
+        return [mode for key, mode in POOLING_MODES.items() if config.get(key)]
+    names = stated if isinstance(stated, list) else [stated]
+    return [str(name).removesuffix("_tokens") for name in names]
 
 
 def _modules(modules: Mapping[str, object] | None) -> list[dict[str, object]]:

@@ -6,7 +6,6 @@ As a script, one build in a process of its own: `python -m tests.doubles.toolcha
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -212,8 +211,6 @@ def main(folder: str, steps: str, jobs: str, acts: str, location: str) -> None:
     except NeuronBuildError as error:
         said |= {"status": error.exit_code, "error": type(error).__name__, "message": str(error), "hint": error.hint}
     print(json.dumps(said | {"notes": site.progress.notes}))
-    sys.stdout.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":

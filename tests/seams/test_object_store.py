@@ -1,0 +1,247 @@
+"""What every place that keeps objects keeps to, whichever it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from neuronbuild.errors import StoreError
+from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.objects import ObjectStore
+from tests.unit.store.disks import fill, make_read_only, small_disk
+
+NAME = "v1/blobs/sha256/ab/" + "ab" * 32
+OTHER = "v1/blobs/sha256/cd/" + "cd" * 32
+OPERATIONS: dict[str, Callable[[ObjectStore, object], object]] = {
+    "read": lambda objects, _: objects.read(NAME),
+    "write": lambda objects, _: objects.write(NAME, b"new"),
+    "add_file": lambda objects, folder: objects.add_file(NAME, folder / "source"),
+    "fetch": lambda objects, folder: objects.fetch(NAME, folder / "fetched"),
+    "size": lambda objects, _: objects.size(NAME),
+    "list": lambda objects, _: list(objects.list("v1/")),
+    "delete": lambda objects, _: objects.delete(NAME),
+    "move": lambda objects, _: objects.move(NAME, OTHER),
+}
+
+
+@pytest.fixture(params=["memory", "local"])
+def objects(request, tmp_path) -> ObjectStore:
+    return MemoryObjects() if request.param == "memory" else LocalObjects(tmp_path / "store")
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "source").write_bytes(b"from a file")
+    return tmp_path / "source"
+
+
+def entries(objects: ObjectStore, prefix: str = "v1/") -> dict[str, int]:
+    return {entry.name: entry.size for entry in objects.list(prefix)}
+
+
+def stamp(objects: ObjectStore) -> str:
+    return next(entry.stamp for entry in objects.list("v1/") if entry.name == NAME)
+
+
+def test_what_was_written_is_read(objects):
+    objects.write(NAME, b"bytes")
+    assert objects.read(NAME) == b"bytes"
+    assert objects.size(NAME) == 5
+
+
+def test_writing_again_replaces(objects):
+    objects.write(NAME, b"first, and longer")
+    objects.write(NAME, b"second")
+    assert objects.read(NAME) == b"second"
+
+
+def test_an_object_may_be_empty(objects, tmp_path):
+    objects.write(NAME, b"")
+    assert objects.read(NAME) == b""
+    assert objects.size(NAME) == 0
+    assert objects.fetch(NAME, tmp_path / "fetched")
+
+
+def test_a_missing_object_is_an_answer(objects, tmp_path):
+    assert objects.read(NAME) is None
+    assert objects.size(NAME) is None
+    assert objects.fetch(NAME, tmp_path / "fetched") is False
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_folder_of_objects_is_no_object(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    folder = NAME.rpartition("/")[0]
+    assert objects.read(folder) is None
+    assert objects.size(folder) is None
+    assert objects.fetch(folder, tmp_path / "fetched") is False
+
+
+def test_a_file_is_added_and_fetched(objects, source, tmp_path):
+    objects.add_file(NAME, source)
+    assert objects.fetch(NAME, tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == b"from a file"
+
+
+def test_an_added_file_stays_as_it_is(objects, source):
+    source.chmod(0o640)
+    before = source.stat()
+    objects.add_file(NAME, source)
+    after = source.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ino, after.st_nlink) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ino,
+        1,
+    )
+
+
+def test_an_object_doesnt_change_with_the_file_that_it_came_from(objects, source):
+    objects.add_file(NAME, source)
+    with source.open("r+b") as file:
+        file.write(b"CHANGED")
+    assert objects.read(NAME) == b"from a file"
+
+
+def test_an_object_doesnt_change_with_the_file_that_was_fetched(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    objects.fetch(NAME, tmp_path / "fetched")
+    (tmp_path / "fetched").write_bytes(b"other")
+    assert objects.read(NAME) == b"bytes"
+
+
+def test_a_file_that_isnt_there_cant_be_added(objects, tmp_path):
+    with pytest.raises(StoreError, match="absent"):
+        objects.add_file(NAME, tmp_path / "absent")
+    assert objects.size(NAME) is None
+
+
+def test_fetching_never_replaces_a_file(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    (tmp_path / "mine").write_bytes(b"mine")
+    with pytest.raises(StoreError):
+        objects.fetch(NAME, tmp_path / "mine")
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+def test_a_listing_goes_to_any_depth_and_keeps_to_its_prefix(objects):
+    for name in ("v1/a", "v1/b/c", "v1/b/d/e/f", "v10/g", "w/h"):
+        objects.write(name, name.encode())
+    assert entries(objects) == {"v1/a": 4, "v1/b/c": 6, "v1/b/d/e/f": 10}
+    assert entries(objects, "v1/b/") == {"v1/b/c": 6, "v1/b/d/e/f": 10}
+
+
+def test_a_listing_of_nothing_is_empty(objects):
+    assert entries(objects) == {}
+    objects.write("v1/a", b"")
+    assert entries(objects, "v1/a/") == {}
+
+
+def test_objects_may_go_while_they_are_listed(objects):
+    for name in "abcdef":
+        objects.write(f"v1/{name}", b"bytes")
+    listing = objects.list("v1/")
+    first = next(listing).name
+    for name in "abcdef":
+        objects.delete(f"v1/{name}")
+    assert {first, *(entry.name for entry in listing)} <= {f"v1/{name}" for name in "abcdef"}
+
+
+def test_a_stamp_stays_until_the_object_is_written_again(objects):
+    data = b"bytes"
+    objects.write(NAME, data)
+    first = stamp(objects)
+    objects.write(OTHER, data)
+    assert stamp(objects) == first
+    objects.write(NAME, data)
+    assert stamp(objects) != first
+
+
+def test_deleting_twice_is_no_error(objects):
+    objects.write(NAME, b"bytes")
+    objects.delete(NAME)
+    objects.delete(NAME)
+    assert objects.read(NAME) is None
+    assert entries(objects) == {}
+
+
+def test_moving_twice_is_no_error(objects):
+    objects.write(NAME, b"bytes")
+    objects.move(NAME, "quarantine/x")
+    objects.move(NAME, "quarantine/x")
+    assert objects.read(NAME) is None
+    assert objects.read("quarantine/x") == b"bytes"
+
+
+def test_moving_replaces_the_target(objects):
+    objects.write(NAME, b"new")
+    objects.write(OTHER, b"old")
+    objects.move(NAME, OTHER)
+    assert objects.read(OTHER) == b"new"
+
+
+def test_writers_of_one_name_leave_one_whole_object(objects, tmp_path):
+    values = [bytes([number]) * 50_000 for number in range(8)]
+
+    def write(number: int) -> None:
+        (tmp_path / f"source{number}").write_bytes(values[number])
+        for _ in range(5):
+            objects.write(NAME, values[number])
+            objects.add_file(NAME, tmp_path / f"source{number}")
+            assert objects.read(NAME) in values
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert objects.read(NAME) in values
+    assert entries(objects) == {NAME: 50_000}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_file_in_the_folders_place_is_a_store_error_at_most(operation, source, tmp_path):
+    (tmp_path / "store").write_bytes(b"a file")
+    try:
+        assert not OPERATIONS[operation](LocalObjects(tmp_path / "store"), tmp_path)
+    except StoreError as error:
+        assert "--cache must name a folder" in str(error.hint)
+
+
+@pytest.mark.parametrize("operation", ["write", "add_file", "delete", "move"])
+def test_a_store_that_cant_be_written_says_so_and_stays_readable(operation, source, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        objects = LocalObjects(disk)
+        objects.write(NAME, b"bytes")
+        make_read_only(disk)
+        with pytest.raises(StoreError, match="Read-only") as caught:
+            OPERATIONS[operation](objects, tmp_path)
+        assert "--cache" in str(caught.value.hint)
+        assert objects.read(NAME) == b"bytes"
+        assert objects.fetch(NAME, tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("operation", ["write", "add_file"])
+def test_a_full_disk_says_so_and_leaves_what_was_there(operation, tmp_path):
+    (tmp_path / "source").write_bytes(bytes(200_000))
+    with small_disk(tmp_path / "disk") as disk:
+        objects = LocalObjects(disk)
+        objects.write(NAME, b"bytes")
+        fill(disk, but=100)
+        with pytest.raises(StoreError, match="No space left") as caught:
+            objects.write(NAME, bytes(200_000)) if operation == "write" else objects.add_file(NAME, tmp_path / "source")
+        assert "free some space" in str(caught.value.hint)
+        assert objects.read(NAME) == b"bytes"
+        assert list((disk / "tmp").iterdir()) == []
+
+
+def test_fetching_to_a_full_disk_leaves_no_part_of_a_file(objects, tmp_path):
+    objects.write(NAME, bytes(200_000))
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk, but=100)
+        with pytest.raises(StoreError, match="No space left"):
+            objects.fetch(NAME, disk / "fetched")
+        assert not (disk / "fetched").exists()

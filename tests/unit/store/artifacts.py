@@ -1,0 +1,65 @@
+"""Small artifacts to put into stores, and a look at whether what is in a store is whole."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from neuronbuild.artifact.manifest import FileEntry, Manifest
+from neuronbuild.digest import ActionKey, digest_file
+from neuronbuild.store.cas import BLOBS, CasStore
+from neuronbuild.store.provenance import provenance
+from tests.doubles.toolchain import fake_action
+
+
+def key_of(number: int) -> ActionKey:
+    """The key of an action."""
+    return fake_action(number)[1].key
+
+
+def contents(number: int, size: int = 40) -> dict[str, bytes]:
+    """The files of an artifact; the second is the same in all."""
+    return {"model.pt2": f"graph {number} ".encode().ljust(size, b"."), "constants.safetensors": b"constants".ljust(size, b".")}
+
+
+def put(store: CasStore, number: int, size: int = 40) -> Manifest:
+    """Add an artifact as a build does: its files, its log, then its manifest."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for name, data in contents(number, size).items():
+            path = Path(folder, name)
+            path.write_bytes(data)
+            files.append(FileEntry(name, store.add(path)))
+        log = store.add_bytes(f"log {number}".encode())
+    action = fake_action(number)[1]
+    manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), log=log)
+    store.record(manifest)
+    return manifest
+
+
+def get(store: CasStore, number: int, folder: Path) -> dict[str, bytes] | None:
+    """Files of an artifact as they leave the store, or `None` if it has none.
+
+    Raises:
+        StoreError: one is missing or damaged.
+    """
+    manifest = store.lookup(key_of(number))
+    if manifest is None:
+        return None
+    got = {}
+    for entry in manifest.files:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            store.fetch(entry.digest, Path(place, "file"))
+            got[entry.path] = Path(place, "file").read_bytes()
+    return got
+
+
+def assert_whole(root: Path, store: CasStore) -> int:
+    """Every blob is what its name says, and every manifest in a folder names only such; gives the number of manifests."""
+    for entry in store.objects.list(BLOBS):
+        assert digest_file(root / entry.name).sha256 == entry.name[-64:]
+    files = [entry for entry in store.objects.list("v1/actions/") if entry.name.endswith(".json")]
+    manifests = list(store.manifests())
+    assert len(manifests) == len(files)
+    assert all(store.lack(manifest) is None for manifest in manifests)
+    return len(manifests)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from neuronbuild import errors
+from neuronbuild.errors import (
+    BlobCorruptError,
+    BlobMissingError,
+    InputError,
+    Issue,
+    NeuronBuildError,
+    RecipeError,
+    ReleaseError,
+    ShapeError,
+    SourceError,
+    StoreError,
+    ToolchainError,
+    UsageError,
+)
+
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NeuronBuildError)]
+STATUS = {
+    NeuronBuildError: 1,
+    UsageError: 2,
+    RecipeError: 2,
+    SourceError: 3,
+    StoreError: 4,
+    BlobMissingError: 4,
+    BlobCorruptError: 4,
+    ToolchainError: 5,
+    ReleaseError: 6,
+    ShapeError: 6,
+    InputError: 6,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_its_exit_status(kind):
+    assert kind.exit_code == STATUS[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_says_what_it_is(kind):
+    assert kind.__name__.endswith("Error")
+    assert kind.__doc__
+
+
+def test_the_hint_is_apart_from_the_message():
+    error = UsageError("no such command", hint="try `neuronbuild --help`")
+    assert (str(error), error.hint) == ("no such command", "try `neuronbuild --help`")
+
+
+def test_without_a_hint_there_is_none():
+    assert UsageError("no").hint is None
+
+
+def test_an_issue_reads_as_editors_and_compilers_write_it():
+    assert str(Issue("recipes/a.yaml", 3, 7, "unknown key 'modle'")) == "recipes/a.yaml:3:7: unknown key 'modle'"
+
+
+def test_a_recipe_error_lists_its_issues_by_file_and_line():
+    error = RecipeError([Issue("b", 1, 1, "x"), Issue("a", 10, 1, "y"), Issue("a", 9, 2, "z"), Issue("a", 9, 1, "w")])
+    assert str(error).splitlines() == ["a:9:1: w", "a:9:2: z", "a:10:1: y", "b:1:1: x"]
+
+
+def test_issues_may_come_from_a_generator():
+    assert len(RecipeError(Issue("a", line, 1, "x") for line in range(3)).issues) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (SourceError("org/name", "it isn't there"), "model org/name: it isn't there"),
+        (StoreError("cache", "it is full"), "store cache: it is full"),
+        (ToolchainError("inductor", "g++ is missing"), "toolchain inductor: g++ is missing"),
+        (ReleaseError("out/x", "it is damaged"), "release out/x: it is damaged"),
+    ],
+)
+def test_an_error_names_what_it_is_about(error, text):
+    assert str(error) == text
+
+
+def test_a_missing_blob_says_which_and_how_to_get_it_back():
+    error = BlobMissingError("cache", "ab" * 32)
+    assert error.sha256 in str(error)
+    assert "neuronbuild apply" in error.hint
+
+
+def test_a_corrupt_blob_says_what_it_holds_instead():
+    error = BlobCorruptError("cache", "ab" * 32, "cd" * 32)
+    assert error.sha256 in str(error)
+    assert error.actual in str(error)
+    assert "quarantine/" in error.hint
+
+
+def test_a_shape_error_names_what_was_given_and_what_exists():
+    error = ShapeError("batch_size=9", ["batch_size=1", "batch_size=8"])
+    assert str(error) == "inputs of batch_size=9 fit no compiled shape (compiled: batch_size=1; batch_size=8)"
+    assert error.compiled == ("batch_size=1", "batch_size=8")
+
+
+@pytest.mark.parametrize("kind", [ShapeError, InputError])
+def test_errors_of_a_call_are_value_errors_as_in_transformers(kind):
+    assert issubclass(kind, ValueError)
