@@ -1,4 +1,4 @@
-"""`plan` and `validate`: what would happen."""
+"""`plan`: what would happen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild import api
+from neuronbuild.api.prepare import plan
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
@@ -17,6 +17,7 @@ from neuronbuild.cli.options import (
     recipe_paths,
     settings_for,
 )
+from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,19 +49,10 @@ def plan_command(
 ) -> int:
     """Say what exists and what must be compiled, and why. Compiles nothing."""
     settings = settings_for(cache=cache, platforms=platforms)
-    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
-    plan = api.plan(located, settings)
-    click.echo(json.dumps(plan.as_json()) if as_json else "\n".join(_lines(plan)))
-    return PENDING if detailed_exitcode and plan.misses else 0
-
-
-@click.command("validate")
-@recipe_arguments
-def validate_command(*, recipes: tuple[Path, ...], recursive: bool) -> None:
-    """Check recipes, with all that is wrong in all of them. Looks at no model."""
-    settings = settings_for()
-    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
-    click.echo(f"{len(located)} recipe{'s' if len(located) != 1 else ''}, no faults")
+    located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    made = plan(located, settings)
+    click.echo(json.dumps(made.as_json()) if as_json else "\n".join(_lines(made)))
+    return PENDING if detailed_exitcode and made.misses else 0
 
 
 def _lines(plan: Plan) -> Iterator[str]:

@@ -47,8 +47,10 @@ class LocalObjects(ObjectStore):
     def read(self, name: str) -> bytes | None:
         """The file's bytes, or `None`."""
         with self._guard():
-            path = self.path(name)
-            return path.read_bytes() if path.is_file() else None
+            try:
+                return self.path(name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # asked first, it could go in between
+                return None
 
     def write(self, name: str, data: bytes) -> None:
         """Write, sync, rename."""

@@ -32,7 +32,7 @@ def compile_action(job):
     action, folder = job["action"], pathlib.Path(job["folder"])
     chosen = choose_act(str(action["shape"]["batch_size"]))
     result = describe(action)
-    for name, data in zip(FILES, contents(action)):
+    for name, data in zip(FILES, contents(action), strict=True):
         (folder / name).write_bytes(data)
     if chosen:
         ACTS[chosen](folder, result)

@@ -62,7 +62,9 @@ class FakeToolchain(Toolchain):
         return WorkerCommand(str(self._interpreter), environment, self.name)
 
     def fault(self, folder: Path, files: list[str]) -> str | None:
-        bad = [name for name in FILES if name not in files or not (folder / name).is_file() or not (folder / name).stat().st_size]
+        bad = [
+            name for name in FILES if name not in files or not (folder / name).is_file() or not (folder / name).stat().st_size
+        ]
         return f"the compiler left no usable {bad[0]}" if bad else None
 
     def compiles(self) -> list[int]:

@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 
 from neuronbuild import digest
 from neuronbuild.digest import Digest, canonical_json, digest_bytes, digest_file, digest_json, is_hex_digest
+from tests.tools.fuzz import few, json_values
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 def test_a_digest_is_the_sha_256_and_the_size():
@@ -41,7 +36,7 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         digest_file(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", " " + "0" * 63, "０" * 64])
+@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", " " + "0" * 63, "\uff10" * 64])
 def test_only_64_lower_case_hex_digits_name_a_digest(text):
     assert not is_hex_digest(text)
     with pytest.raises(ValueError, match="not a SHA-256"):
@@ -60,7 +55,10 @@ def test_a_strange_digest_is_not_repeated_at_length():
 
 
 def test_canonical_json_sorts_keys_and_has_no_white_space():
-    assert canonical_json({"b": [1, 2.5, None], "a": {"d": True, "c": "é"}}) == '{"a":{"c":"é","d":true},"b":[1,2.5,null]}'.encode()
+    assert (
+        canonical_json({"b": [1, 2.5, None], "a": {"d": True, "c": "é"}})
+        == '{"a":{"c":"é","d":true},"b":[1,2.5,null]}'.encode()
+    )
 
 
 def test_a_number_of_another_kind_is_another_value():
@@ -79,16 +77,19 @@ def test_what_is_no_json_is_refused(value):
         canonical_json(value)
 
 
+@few
 @given(json_values)
 def test_canonical_json_reads_back_as_the_same_value(value):
     assert json.loads(canonical_json(value)) == value
 
 
+@few
 @given(json_values)
 def test_canonical_json_of_what_was_read_back_is_the_same_bytes(value):
     assert canonical_json(json.loads(canonical_json(value))) == canonical_json(value)
 
 
+@few
 @given(st.dictionaries(st.text(), json_values, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_keys_makes_no_difference(value, random):
     items = list(value.items())
@@ -96,6 +97,7 @@ def test_the_order_of_keys_makes_no_difference(value, random):
     assert digest_json(dict(items)) == digest_json(value)
 
 
+@few
 @given(json_values, json_values)
 def test_two_values_share_a_digest_only_if_they_are_the_same_text(one, other):
     assert (digest_json(one) == digest_json(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))

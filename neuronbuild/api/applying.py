@@ -117,10 +117,11 @@ def _release_all(
     return releases, failures
 
 
-def _release(each: Prepared, context: Context, bench: Workbench, observer: Progress) -> Release:
-    recipe, settings = each.located.recipe, context.settings
+def release_request(each: Prepared, settings: Settings) -> ReleaseRequest:
+    """What the release of a prepared recipe is made from."""
+    recipe = each.located.recipe
     name = recipe.release.name or recipe.name
-    request = ReleaseRequest(
+    return ReleaseRequest(
         recipe=recipe.name,
         name=name,
         platform=each.platform,
@@ -133,8 +134,13 @@ def _release(each: Prepared, context: Context, bench: Workbench, observer: Progr
         repo=recipe.release.repo,
         link_mode=settings.link_mode,
     )
-    jobs = ReleaseJobs(f"{name}-{each.platform}", context.toolchains[each.platform], bench, settings.scratch / "logs")
+
+
+def _release(each: Prepared, context: Context, bench: Workbench, observer: Progress) -> Release:
+    settings = context.settings
+    request = release_request(each, settings)
+    jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], bench, settings.scratch / "logs")
     context.store.record_snapshot(each.model.snapshot)
     written = write_release(request, context.store, jobs)
     observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
-    return Release(recipe.name, each.platform, request.folder, written)
+    return Release(request.recipe, each.platform, request.folder, written)

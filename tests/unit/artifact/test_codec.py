@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.artifact.codec import DecodeError, decode, decode_part, encode
+from neuronbuild.artifact.manifest import Manifest, Provenance, is_safe_path
+from neuronbuild.artifact.release_index import ReleaseIndex
+from neuronbuild.digest import digest_json
+from tests.tools.fuzz import few, json_values, many
+from tests.unit.artifact.records import INDEX, MANIFEST
+
+RECORDS = [MANIFEST, INDEX]
+
+every_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+
+
+def plain(record):
+    return json.loads(encode(record))
+
+
+def places(value, path=()):
+    """The way to every value in a tree of dicts and lists."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+def changed(value, path, change):
+    """The tree with the value at a path passed through a function."""
+    if not path:
+        return change(value)
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(copy[path[0]], path[1:], change)
+    return copy
+
+
+@st.composite
+def hostile(draw):
+    """A record's kind, and the bytes of such a record with some values replaced, added or gone, or some bytes changed."""
+    record = draw(st.sampled_from(RECORDS))
+    tree = plain(record)
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from(list(places(tree))))
+        other = draw(json_values)
+        add = draw(st.booleans())
+        tree = changed(tree, path, lambda value, o=other, a=add: {**value, "extra": o} if a and isinstance(value, dict) else o)
+    data = bytearray(json.dumps(tree).encode())
+    for _ in range(draw(st.integers(0, 2))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return type(record), bytes(data)
+
+
+def check_hostile(case):
+    """Bytes are refused, or are a record that keeps its promises and survives being written again."""
+    kind, data = case
+    try:
+        record = decode(kind, data, newest=1)
+    except DecodeError:
+        return
+    assert type(record) is kind
+    assert all(is_safe_path(entry.path) for entry in record.files)
+    if isinstance(record, Manifest):
+        assert digest_json(record.action).sha256 == record.key
+    assert decode(kind, encode(record), newest=1) == record
+
+
+@every_record
+def test_a_record_reads_back_as_it_was_written(record):
+    assert decode(type(record), encode(record), newest=1) == record
+
+
+@every_record
+def test_a_record_is_readable_text_with_sorted_keys(record):
+    text = encode(record).decode()
+    assert text == json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize("value", [{}, None, 7, Manifest, "text"])
+def test_only_records_are_written(value):
+    with pytest.raises(TypeError, match="not a record"):
+        encode(value)
+
+
+def test_what_json_has_no_number_for_is_not_written():
+    with pytest.raises(ValueError, match="JSON"):
+        encode(Provenance("tool", "now", float("nan")))
+
+
+@every_record
+def test_a_record_cut_off_anywhere_is_refused(record):
+    data = encode(record)
+    for length in range(len(data) - 1):
+        with pytest.raises(DecodeError):
+            decode(type(record), data[:length], newest=1)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b" ", b"{", b"[]", b"7", b"null", b'"text"', b"\xff\xfe", b"{}", b'{"format": 1}', b"\0"]
+)
+@every_record
+def test_what_is_no_record_is_refused(record, data):
+    with pytest.raises(DecodeError, match=f"not a {type(record).__name__}: "):
+        decode(type(record), data, newest=1)
+
+
+@every_record
+def test_a_key_too_many_is_refused_at_any_depth(record):
+    open_ended = {"action", "facts", "shape", "bindings", "max_abs_error", "scale", "toolchain"}
+    tree = plain(record)
+    for path in places(tree):
+        if not open_ended & set(path):
+            grown = changed(tree, path, lambda v: {**v, "extra": 1} if isinstance(v, dict) else {"extra": v})
+            with pytest.raises(DecodeError):
+                decode(type(record), json.dumps(grown).encode(), newest=1)
+
+
+@every_record
+def test_a_key_too_few_is_refused(record):
+    for name in ("files", "key" if record is MANIFEST else "stamp"):
+        tree = {key: value for key, value in plain(record).items() if key != name}
+        with pytest.raises(DecodeError, match=f"{name}: Field required"):
+            decode(type(record), json.dumps(tree).encode(), newest=1)
+
+
+@every_record
+def test_a_text_is_no_number_and_a_number_is_no_text(record):
+    for path in places(plain(record)):
+        if not {"action", "facts", "toolchain"} & set(path):
+            swapped = changed(
+                plain(record), path, lambda v: str(v) if isinstance(v, int | float) else 7 if isinstance(v, str) else v
+            )
+            if swapped != plain(record):
+                with pytest.raises(DecodeError):
+                    decode(type(record), json.dumps(swapped).encode(), newest=1)
+
+
+@every_record
+@pytest.mark.parametrize("other", [{}, {"entirely": "else"}])
+def test_a_future_format_is_told_from_damage(record, other):
+    with pytest.raises(DecodeError, match="format 2, this version reads up to 1") as caught:
+        decode(type(record), json.dumps({**other, "format": 2}).encode(), newest=1)
+    assert caught.value.future
+
+
+@every_record
+@pytest.mark.parametrize("stated", ["2", 2.0, True, None, [2], {}])
+def test_a_format_is_a_whole_number(record, stated):
+    with pytest.raises(DecodeError) as caught:
+        decode(type(record), json.dumps({**plain(record), "format": stated}).encode(), newest=1)
+    assert not caught.value.future
+
+
+@pytest.mark.parametrize("depth", [300, 5_000, 500_000])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_deep_nesting_is_refused(depth, opening, closing):
+    data = encode(MANIFEST).replace(b'"bert"', opening * depth + b"1" + closing * depth)
+    with pytest.raises(DecodeError):
+        decode(Manifest, data, newest=1)
+
+
+def test_a_number_of_endless_digits_is_refused():
+    with pytest.raises(DecodeError):
+        decode(Manifest, encode(MANIFEST).replace(b"12.5", b"9" * 100_000), newest=1)
+
+
+def test_the_message_says_where_the_fault_is():
+    tree = changed(plain(MANIFEST), ("files", 1, "digest", "size"), lambda _: "7")
+    with pytest.raises(DecodeError, match=r"^not a Manifest: files\.1\.digest\.size: Input should be a valid integer$"):
+        decode(Manifest, json.dumps(tree).encode(), newest=1)
+
+
+@few
+@given(hostile())
+def test_hostile_bytes_are_refused_or_are_a_whole_record(case):
+    check_hostile(case)
+
+
+@few
+@given(st.sampled_from([Manifest, ReleaseIndex]), st.binary(max_size=200))
+def test_any_bytes_are_refused_or_are_a_whole_record(kind, data):
+    check_hostile((kind, data))
+
+
+@pytest.mark.soak
+@many
+@given(hostile())
+def test_twenty_thousand_hostile_cases_are_refused_or_are_whole_records(case):
+    check_hostile(case)
+
+
+@dataclass(frozen=True)
+class Answer:
+    names: tuple[str, ...]
+    seconds: float
+
+
+def test_a_part_of_a_workers_answer_becomes_what_it_must_be():
+    assert decode_part(Answer, {"names": ["a", "b"], "seconds": 1}) == Answer(("a", "b"), 1.0)
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"names": "ab", "seconds": 1}, {"names": [], "seconds": "1"}, 7])
+def test_a_worker_that_answers_something_else_is_refused(value):
+    with pytest.raises(DecodeError, match="not a worker's answer"):
+        decode_part(Answer, value)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.artifact.codec import DecodeError, decode, encode
+from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest, is_safe_path
+from neuronbuild.digest import Digest, digest_bytes, digest_json
+from tests.tools.fuzz import few
+from tests.unit.artifact.records import ACTION, KEY, MANIFEST, UNSAFE_PATHS
+
+SAFE_PATHS = ["a", "model.pt2", "a/b/c", ".hidden", "..a", "a..", "...", "with space", "é", "-rf", "a/...b"]
+
+
+def read(**changes):
+    """The manifest, changed, as if it came from a store."""
+    return decode(Manifest, json.dumps({**json.loads(encode(MANIFEST)), **changes}).encode(), newest=FORMAT)
+
+
+@pytest.mark.parametrize("path", UNSAFE_PATHS)
+def test_a_path_that_could_leave_its_folder_is_refused(path):
+    assert not is_safe_path(path)
+    with pytest.raises(ValueError, match="unsafe path in a manifest"):
+        FileEntry(path, digest_bytes(b""))
+
+
+@pytest.mark.parametrize("path", UNSAFE_PATHS)
+def test_a_stored_manifest_with_an_unsafe_path_is_refused(path):
+    with pytest.raises(DecodeError, match=r"files\.0: Value error, unsafe path"):
+        read(files=[{"path": path, "digest": {"sha256": "0" * 64, "size": 1}}])
+
+
+@pytest.mark.parametrize("path", SAFE_PATHS)
+def test_an_ordinary_path_is_safe(path):
+    assert is_safe_path(path)
+
+
+@few
+@given(st.text(alphabet="./\\ab\0", max_size=8))
+def test_a_safe_path_stays_below_its_folder(tmp_path_factory, path):
+    root = tmp_path_factory.getbasetemp()
+    if is_safe_path(path):
+        assert (root / path).resolve().is_relative_to(root.resolve())
+        assert "/".join((root / path).relative_to(root).parts) == path
+
+
+def test_a_path_named_twice_is_refused():
+    entry = FileEntry("a", digest_bytes(b""))
+    with pytest.raises(ValueError, match="names a path twice"):
+        replace(MANIFEST, files=(entry, entry))
+
+
+def test_a_stored_manifest_with_a_path_named_twice_is_refused():
+    entry = {"path": "a", "digest": {"sha256": "0" * 64, "size": 1}}
+    with pytest.raises(DecodeError, match="names a path twice"):
+        read(files=[entry, {**entry, "digest": {"sha256": "1" * 64, "size": 2}}])
+
+
+@pytest.mark.parametrize("key", ["", "0" * 64, KEY.upper(), KEY[:-1], KEY + "0", "../" + KEY])
+def test_a_key_that_is_not_the_digest_of_the_action_is_refused(key):
+    with pytest.raises(DecodeError, match="not the digest of the action"):
+        read(key=key)
+
+
+@pytest.mark.parametrize("action", [{}, {**ACTION, "task": "other"}, {**ACTION, "eps": 0}, {**ACTION, "more": None}])
+def test_an_action_altered_under_its_key_is_refused(action):
+    with pytest.raises(DecodeError, match="not the digest of the action"):
+        read(action=action)
+
+
+def test_the_order_of_an_actions_keys_makes_no_difference():
+    assert read(action=dict(reversed(ACTION.items()))) == MANIFEST
+
+
+def test_a_whole_number_written_as_a_decimal_is_another_action():
+    with pytest.raises(DecodeError, match="not the digest of the action"):
+        read(action={**ACTION, "shape": {"batch_size": 1.0, "sequence_length": 64}})
+
+
+@pytest.mark.parametrize(
+    "digest", [{"sha256": "x", "size": 1}, {"sha256": "0" * 64, "size": -1}, {"sha256": "0" * 64}, None, []]
+)
+def test_a_file_needs_a_digest(digest):
+    with pytest.raises(DecodeError, match=r"files\.0\.digest"):
+        read(files=[{"path": "a", "digest": digest}])
+
+
+def test_a_file_is_found_by_its_path():
+    assert MANIFEST.file("model.pt2") == digest_bytes(b"code")
+    assert MANIFEST.file("absent") is None
+
+
+def test_the_blobs_are_those_of_the_files_and_not_the_log():
+    assert list(MANIFEST.blobs()) == [digest_bytes(b"code"), digest_bytes(b"")]
+
+
+def test_two_paths_may_share_one_blob():
+    same = Digest("0" * 64, 1)
+    manifest = replace(MANIFEST, files=(FileEntry("a", same), FileEntry("b", same)))
+    assert list(manifest.blobs()) == [same, same]
+
+
+def test_a_manifest_without_the_optional_parts_is_whole():
+    bare = Manifest(KEY, ACTION, (), MANIFEST.provenance)
+    assert decode(Manifest, encode(bare), newest=FORMAT) == bare
+    assert bare.key == digest_json(bare.action).sha256

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from neuronbuild.artifact.signature import ConstantSpec, TensorSpec
+from neuronbuild.build.builder import Place, build_step
+from neuronbuild.build.workbench import Workbench
+from neuronbuild.digest import digest_bytes, digest_file
+from neuronbuild.errors import StoreError
+from neuronbuild.store.cas import blob_name
+from neuronbuild.store.lease import hold_lease
+from neuronbuild.store.location import open_store
+from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
+from tests.unit.store.disks import fill, small_disk
+
+
+class Bench:
+    """Everything that one step needs."""
+
+    def __init__(self, folder, bench, location: str | None = None) -> None:
+        self.folder = folder
+        self.store = open_store(location or str(folder / "store"))
+        self.bench = bench
+        self.compiling = 0
+
+    def build(self, act: str = "", toolchain=None):
+        toolchain = toolchain or FakeToolchain(self.folder / "toolchain", {1: act})
+        place = Place(self.store, self.bench, self.folder / "logs")
+        step = fake_plan(1, open_store("memory:")).steps[0]
+        return build_step(step, toolchain, place, waiting=lambda: False, compiling=self._count)
+
+    def _count(self) -> None:
+        self.compiling += 1
+
+
+@pytest.fixture
+def bench(tmp_path):
+    with Workbench(tmp_path / "work", timeout=20) as bench:
+        yield Bench(tmp_path, bench)
+
+
+def test_a_build_is_recorded_with_all_that_came_of_it(bench):
+    outcome = bench.build()
+    manifest = bench.store.lookup(outcome.step.action.key)
+    assert outcome.kind == "built"
+    assert outcome.manifest == manifest
+    assert manifest.action == outcome.step.action.document
+    assert [entry.path for entry in manifest.files] == list(FILES)
+    assert bench.store.lack(manifest) is None
+    assert manifest.checks[0].kind == "random-weights"
+    assert manifest.facts == {"prefix": "model"}
+    assert manifest.provenance.seconds == round(outcome.seconds, 3)
+
+
+def test_the_same_action_gives_the_same_bytes(bench, tmp_path):
+    first = bench.build().manifest.files
+    assert Bench(tmp_path, bench.bench, "memory:").build().manifest.files == first
+
+
+def test_tensors_get_their_axes_from_the_task_table(bench):
+    signature = bench.build().manifest.signature
+    assert signature.inputs[0] == TensorSpec("input_ids", "int64", (1, 16), ("batch_size", "sequence_length"))
+    assert signature.outputs == (TensorSpec("logits", "float32", (1, 16, 3), ("batch_size", "sequence_length", None)),)
+    assert signature.constants == (
+        ConstantSpec("model.weight", "float32", (2, 2), (2, 1), ("weight",), in_artifact=False),
+        ConstantSpec("table", "float32", (1,), (1,), (), in_artifact=True),
+    )
+
+
+def test_the_log_of_a_success_is_in_the_store(bench):
+    manifest = bench.build("chatter").manifest
+    assert b"garbage" in bench.store.read_blob(manifest.log)
+    assert not (bench.folder / "logs").exists()
+
+
+def test_what_was_built_meanwhile_is_taken(bench):
+    bench.build()
+    outcome = bench.build()
+    assert outcome.kind == "reused"
+    assert bench.compiling == 1
+
+
+def test_an_artifact_that_lost_a_blob_is_built_again(bench):
+    manifest = bench.build().manifest
+    bench.store.objects.delete(blob_name(manifest.files[0].digest.sha256))
+    assert bench.build().kind == "built"
+    assert bench.store.lack(manifest) is None
+
+
+def test_waiting_for_another_builder_can_be_given_up(bench):
+    key = fake_plan(1, bench.store).steps[0].action.key
+    with hold_lease(bench.store, key, lambda: False):
+        assert bench.build().kind == "skipped"
+    assert bench.compiling == 0
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "words"),
+    [
+        ("user", "user", "aten::hum is not supported"),
+        ("internal", "internal", "the scheduler tripped"),
+        ("memory", "memory", "MemoryError"),
+        ("killed", "memory", "want of memory"),
+        ("segfault", "crash", "SIGSEGV"),
+        ("leave", "crash", "status 3"),
+        ("lose-file", "output", "no usable model.pt2"),
+        ("empty-file", "output", "no usable constants.safetensors"),
+        ("forget-files", "internal", "can't be used: KeyError: 'files'"),
+        ("other-shape", "internal", "axis batch_size is 2 in the compiled graph, 1 in its shape"),
+        ("other-output", "internal", "can't be used: KeyError: 'attentions'"),
+    ],
+)
+def test_a_failure_is_an_outcome_and_never_recorded(bench, act, kind, words):
+    outcome = bench.build(act)
+    assert outcome.kind == "failed"
+    assert outcome.error.kind == kind
+    assert words in outcome.error.message
+    assert outcome.manifest is None
+    assert list(bench.store.objects.list("v1/actions/")) == []
+    assert list(bench.store.objects.list("v1/blobs/")) == []
+
+
+def test_the_log_of_a_failure_is_kept_under_its_key(bench):
+    outcome = bench.build("internal")
+    assert outcome.error.log == str(bench.folder / "logs" / f"{outcome.step.action.key}.log")
+    with open(outcome.error.log, encoding="utf-8") as log:
+        assert "RuntimeError: the scheduler tripped\nover a loop" in log.read()
+
+
+def test_a_log_that_cant_be_kept_doesnt_hide_the_failure(bench):
+    (bench.folder / "logs").write_bytes(b"in the way")
+    outcome = bench.build("internal")
+    assert outcome.error.kind == "internal"
+    assert outcome.error.log is None
+
+
+def test_a_stopped_bench_skips(bench):
+    bench.bench.stop()
+    outcome = bench.build()
+    assert outcome.kind == "skipped"
+    assert outcome.error is None
+
+
+def test_scratch_is_empty_after_success_and_failure(bench):
+    for act in ("", "internal", "lose-file"):
+        bench.build(act)
+        assert [path.name for path in (bench.folder / "work").glob("*/*") if path.is_dir()] == []
+
+
+def test_an_interpreter_that_isnt_there_is_a_failure_of_the_system(bench):
+    class Lost(FakeToolchain.__mro__[1]):
+        name = "lost"
+        inner = FakeToolchain(bench.folder / "toolchain")
+        fingerprint, preflight, fault = inner.fingerprint, inner.preflight, inner.fault
+
+        def worker(self):
+            return replace(self.inner.worker(), interpreter="/no/such/python")
+
+    error = bench.build(toolchain=Lost()).error
+    assert error.kind == "system"
+    assert "/no/such/python" in error.message
+
+
+def test_a_full_scratch_disk_is_a_failure_of_the_system(tmp_path):
+    with small_disk(tmp_path / "disk") as disk, Workbench(disk / "work", timeout=20) as bench:
+        fill(disk)
+        error = Bench(tmp_path, bench).build().error
+    assert error.kind == "system"
+    assert "No space left" in error.message
+
+
+def test_a_full_store_is_a_store_error_and_nothing_is_recorded(tmp_path):
+    with small_disk(tmp_path / "disk") as disk, Workbench(tmp_path / "work", timeout=20) as bench:
+        place = Bench(tmp_path, bench, str(disk))
+        place.store.objects.write("v1/leases/room", b"")
+        fill(disk)
+        with pytest.raises(StoreError, match="No space left"):
+            place.build()
+        assert list(place.store.objects.list("v1/actions/")) == []
+
+
+def test_blobs_are_named_by_what_the_compiler_wrote(bench, tmp_path):
+    entry = bench.build().manifest.files[0]
+    bench.store.fetch(entry.digest, tmp_path / "file")
+    assert digest_file(tmp_path / "file") == digest_bytes((tmp_path / "file").read_bytes()) == entry.digest

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from neuronbuild.errors import StoreError
+from neuronbuild.store.local import LocalObjects, sync
+from tests.unit.store.disks import small_disk
+
+NAME = "v1/blobs/sha256/ab/abcd"
+
+
+@pytest.fixture
+def objects(tmp_path):
+    return LocalObjects(tmp_path / "store")
+
+
+def test_an_object_lies_under_its_name_in_the_folder(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    assert (tmp_path / "store" / NAME).read_bytes() == b"bytes"
+    assert objects.location == str(tmp_path / "store")
+
+
+def test_objects_are_read_only_files(objects, tmp_path):
+    (tmp_path / "source").write_bytes(b"bytes")
+    (tmp_path / "source").chmod(0o777)
+    objects.write(NAME, b"bytes")
+    objects.add_file(NAME + "e", tmp_path / "source")
+    assert {stat.S_IMODE(objects.path(name).stat().st_mode) for name in (NAME, NAME + "e")} == {0o444}
+
+
+def test_a_read_only_object_is_replaced_all_the_same(objects):
+    objects.write(NAME, b"one")
+    objects.write(NAME, b"two")
+    assert objects.read(NAME) == b"two"
+
+
+def test_temporary_files_are_gone_afterwards(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    with pytest.raises(StoreError):
+        objects.add_file(NAME, tmp_path / "absent")
+    assert list((tmp_path / "store/tmp").iterdir()) == []
+
+
+def test_asking_makes_no_folder(objects, tmp_path):
+    objects.read(NAME)
+    objects.size(NAME)
+    objects.delete(NAME)
+    assert list(objects.list("v1/")) == []
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_added_file_is_never_a_hard_link(objects, tmp_path):
+    (tmp_path / "source").write_bytes(b"bytes")
+    objects.add_file(NAME, tmp_path / "source")
+    assert objects.path(NAME).stat().st_ino != (tmp_path / "source").stat().st_ino
+
+
+def test_a_symlink_is_added_as_what_it_leads_to(objects, tmp_path):
+    (tmp_path / "source").write_bytes(b"bytes")
+    (tmp_path / "link").symlink_to("source")
+    objects.add_file(NAME, tmp_path / "link")
+    assert not objects.path(NAME).is_symlink()
+    assert objects.read(NAME) == b"bytes"
+
+
+def test_a_listing_follows_no_links(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    (tmp_path / "store/v1/away").symlink_to(tmp_path)
+    (tmp_path / "store/v1/file").symlink_to(tmp_path / "store" / NAME)
+    assert [entry.name for entry in objects.list("v1/")] == [NAME]
+
+
+def test_a_link_says_how_it_was_made(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    assert objects.link(NAME, tmp_path / "a", "hardlink") == "hardlink"
+    assert objects.link(NAME, tmp_path / "b", "copy") == "copy"
+    assert objects.link("v1/absent", tmp_path / "c", "auto") is None
+
+
+def test_a_fault_names_the_store_and_the_file(objects, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/tmp").write_bytes(b"in the way")
+    with pytest.raises(StoreError, match=r"store .*/store: .*/store/tmp: File exists") as caught:
+        objects.write(NAME, b"bytes")
+    assert caught.value.exit_code == 4
+
+
+def test_a_folder_that_may_not_be_entered_is_a_store_error(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may enter every folder")
+    objects = LocalObjects(tmp_path / "store")
+    objects.write(NAME, b"bytes")
+    (tmp_path / "store/v1").chmod(0)
+    try:
+        with pytest.raises(StoreError, match="Permission denied"):
+            list(objects.list("v1/"))
+        with pytest.raises(StoreError, match="Permission denied"):
+            objects.read(NAME)
+    finally:
+        (tmp_path / "store/v1").chmod(0o755)
+
+
+def test_a_move_stays_on_its_disk(tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        objects = LocalObjects(disk)
+        objects.write(NAME, b"bytes")
+        inode = objects.path(NAME).stat().st_ino
+        objects.move(NAME, "quarantine/x")
+        assert objects.path("quarantine/x").stat().st_ino == inode
+
+
+def test_files_and_folders_can_be_synced(tmp_path):
+    (tmp_path / "file").touch(mode=0o444)
+    sync(tmp_path / "file")
+    sync(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync(tmp_path / "absent")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.artifact.snapshot import Snapshot
+from neuronbuild.digest import digest_bytes
+from neuronbuild.store.cas import action_name, blob_name, snapshot_name
+from neuronbuild.store.location import open_store
+from neuronbuild.store.verify import verify_store
+from tests.unit.store.artifacts import contents, key_of, put
+
+SNAPSHOT = Snapshot("my/model", None, {"config.json": digest_bytes(b"{}")}, license="mit")
+
+
+@pytest.fixture(params=["memory", "local"])
+def store(request, tmp_path):
+    store = open_store("memory:" if request.param == "memory" else str(tmp_path / "store"))
+    put(store, 1)
+    put(store, 2)
+    store.record_snapshot(SNAPSHOT)
+    return store
+
+
+def damages(store, *, repair=False):
+    return {damage.name: damage.problem for damage in verify_store(store, repair=repair).damages}
+
+
+def test_a_sound_store_has_no_damage(store):
+    report = verify_store(store, repair=False)
+    assert report.as_json() == {"version": 1, "artifacts": 2, "blobs": 5, "bytes": report.size, "damages": []}
+
+
+def test_an_altered_blob_is_found_and_with_it_the_artifacts_that_need_it(store):
+    name = blob_name(digest_bytes(contents(1)["model.pt2"]).sha256)
+    store.objects.write(name, bytes(40))
+    found = damages(store)
+    assert "other bytes" in found[name]
+    assert "model.pt2" in found[action_name(key_of(1))]
+    assert len(found) == 2
+
+
+def test_a_swapped_manifest_is_found(store):
+    store.objects.write(action_name(key_of(1)), store.objects.read(action_name(key_of(2))))
+    assert "another action" in damages(store)[action_name(key_of(1))]
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"{}", b'"text"'])
+def test_snapshots_and_manifests_that_are_none_are_found(store, data):
+    names = {snapshot_name(SNAPSHOT.digest.sha256), action_name(key_of(1))}
+    for name in names:
+        store.objects.write(name, data)
+    assert damages(store).keys() == names
+
+
+def test_repair_puts_aside_what_is_damaged(store):
+    store.objects.write(blob_name(digest_bytes(contents(1)["model.pt2"]).sha256), bytes(40))
+    damages(store, repair=True)
+    assert damages(store) == {}
+    assert store.known([key_of(1), key_of(2)]) == {key_of(2): None}
+
+
+def test_without_repair_nothing_is_touched(store):
+    store.objects.write(blob_name(digest_bytes(contents(1)["model.pt2"]).sha256), bytes(40))
+    before = list(store.objects.list("v1/"))
+    damages(store)
+    assert list(store.objects.list("v1/")) == before
