@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.builder import Place, build_step
-from neuronbuild.build.report import Outcome
-from neuronbuild.errors import NeuronBuildError
+from neuronbuild.build.report import InterruptedBuildError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 
 RETRIED = {"internal", "crash", "output"}
 """Failures that a second try may mend. Want of memory is tried again too, but alone, after everything else."""
-
-
-class InterruptedBuildError(NeuronBuildError):
-    """Ctrl-C: what was finished is kept, the rest is skipped."""
-
-    exit_code = 130
-
-    def __init__(self, outcomes: tuple[Outcome, ...]) -> None:
-        self.outcomes = outcomes
-        super().__init__("interrupted", hint="what was finished is kept: run the same command again to go on")
 
 
 @final

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from neuronbuild.errors import NeuronBuildError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -49,6 +51,16 @@ class Outcome:
         """As `apply --json` prints it: the plan's step, and what came of it."""
         error = self.error.as_json() if self.error else None
         return {**self.step.as_json(), "outcome": self.kind, "seconds": round(self.seconds, 3), "error": error}
+
+
+class InterruptedBuildError(NeuronBuildError):
+    """Ctrl-C: what was finished is kept, the rest is skipped."""
+
+    exit_code = 130
+
+    def __init__(self, outcomes: tuple[Outcome, ...]) -> None:
+        self.outcomes = outcomes
+        super().__init__("interrupted", hint="what was finished is kept: run the same command again to go on")
 
 
 def count(outcomes: Iterable[Outcome]) -> dict[str, int]:

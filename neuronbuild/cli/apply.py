@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild import api
-from neuronbuild.build.executor import InterruptedBuildError
-from neuronbuild.build.report import count
+from neuronbuild.build.report import InterruptedBuildError, count
 from neuronbuild.cli.options import (
     cache_option,
     json_option,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 from neuronbuild.api.settings import workspace_settings
+from neuronbuild.recipe.schema import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,13 @@ def cache_option(function: Function) -> Function:
 
 def platform_option(function: Function) -> Function:
     """A choice among the recipes' platforms."""
-    return click.option("--platform", "platforms", multiple=True, help="Only this platform of the recipes; may be repeated.")(
-        function
-    )
+    return click.option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        type=click.Choice(get_args(Platform)),
+        help="Only this platform of the recipes; may be repeated.",
+    )(function)
 
 
 def json_option(function: Function) -> Function:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild.cli.options import json_option
-from neuronbuild.errors import UsageError
+from neuronbuild.errors import ToolchainError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,11 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
     a question, then a context. Multiple choice: a prompt, then the choices.
     """
-    from neuronbuild.models import open_model  # torch and transformers, seconds: only this command needs them
-
+    try:
+        from neuronbuild.models import open_model  # torch and transformers, seconds: only this command needs them
+    except ImportError as error:
+        problem = f"running a release needs torch and transformers: {error}"
+        raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None
     model = open_model(release)
     rows = TASKS[model.task](model, list(texts))
     click.echo(json.dumps(rows) if as_json else "\n".join("  ".join(map(_cell, row.values())) for row in rows))

@@ -142,9 +142,9 @@ class NeuronModel(ABC):
             ReleaseError: the folder holds something, or can't be written.
         """
         target = Path(folder)
-        if target.exists() and any(target.iterdir()):
-            raise ReleaseError(str(target), "the folder isn't empty", hint="name another folder")
         try:
+            if target.exists() and any(target.iterdir()):
+                raise ReleaseError(str(target), "the folder isn't empty", hint="name another folder")
             shutil.copytree(self._runner.folder, target, dirs_exist_ok=True)
         except OSError as error:
             raise ReleaseError(str(target), f"can't be written: {error}") from None

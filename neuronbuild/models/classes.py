@@ -38,10 +38,12 @@ class NeuronSentenceTransformers(NeuronModel):
     def encode(self, sentences: str | list[str]) -> np.ndarray:
         """Embeddings of sentences: float32 of shape (sentences, hidden), or (hidden,) for one string.
 
-        Sentences are cut to the longest compiled shape, and run in batches of the largest.
+        Sentences are cut to the longest compiled shape, and run in the largest batches that are compiled for it.
         """
         texts = [sentences] if isinstance(sentences, str) else sentences
-        step = max(shape["batch_size"] for shape in self.shapes)
+        if not texts:
+            return np.empty((0, self.config.hidden_size), np.float32)
+        step = max(shape["batch_size"] for shape in self.shapes if shape["sequence_length"] == self.longest)
         rows: list[np.ndarray] = []
         for start in range(0, len(texts), step):
             batch = texts[start : start + step]

@@ -24,6 +24,9 @@ FORMAT = 1
 
 INTEGER = "int64"
 
+GAP = "\0"
+"""Stands in the common text where a target's own values go: JSON never holds this character as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -34,14 +37,13 @@ class Action:
 
 
 class ActionMaker:
-    """Makes the actions of one model, options and toolchain: only the shape differs between them.
+    """Makes the actions of one model, options and toolchain: only graph and shape differ between them.
 
-    A grid has thousands of points and its common part is thousands of bytes, so that part is put into canonical form once.
-    The key is the same as that of the whole document's canonical JSON.
+    A grid has thousands of points, and their common part is thousands of bytes, so the canonical text is put together from
+    pieces that are made once. It is the same as that of the whole document: a property test holds the two together.
     """
 
     def __init__(self, subject: Subject, options: Options, fingerprint: Fingerprint, weights: Mapping[str, str] | None) -> None:
-        self._subject = subject
         self._common: dict[str, object] = {
             "format": FORMAT,
             "kind": "compile",
@@ -52,22 +54,28 @@ class ActionMaker:
             "compiler": _compiler(options),
             "toolchain": fingerprint.as_json(),
         }
-        self._fragments = {name: _field(name, value) for name, value in self._common.items()}
-        self._names = sorted([*self._common, "graph", "inputs", "shape"])
+        fields = {name: f"{_text(name)}:{_text(value)}" for name, value in self._common.items()}
+        fields |= {"graph": f'"graph":{GAP}', "inputs": f'"inputs":{GAP}', "shape": f'"shape":{GAP}'}
+        self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
+        self._names = subject.inputs
+        self._axes = subject.task.input_axes
 
     def make(self, graph: str, shape: Shape) -> Action:
         """The action for one graph and shape."""
         sizes = shape.as_dict()
-        dims = [sizes[axis] for axis in self._subject.task.input_axes]
-        inputs = [{"name": name, "dtype": INTEGER, "shape": dims} for name in self._subject.inputs]
-        own = {"graph": graph, "inputs": inputs, "shape": sizes}
-        fields = self._fragments | {name: _field(name, value) for name, value in own.items()}
-        text = b"{" + b",".join(fields[name] for name in self._names) + b"}"
-        return Action({**self._common, **own}, ActionKey(hashlib.sha256(text).hexdigest()))
+        dims = [sizes[axis] for axis in self._axes]
+        inputs = [{"name": name, "dtype": INTEGER, "shape": dims} for name in self._names]
+        head, middle, between, tail = self._pieces
+        dims_text = ",".join(map(str, dims))
+        inputs_text = ",".join([f'{{"dtype":"{INTEGER}","name":"{name}","shape":[{dims_text}]}}' for name in self._names])
+        shape_text = ",".join([f'"{axis}":{sizes[axis]}' for axis in sorted(sizes)])
+        text = f'{head}"{graph}"{middle}[{inputs_text}]{between}{{{shape_text}}}{tail}'
+        key = ActionKey(hashlib.sha256(text.encode()).hexdigest())
+        return Action({**self._common, "graph": graph, "inputs": inputs, "shape": sizes}, key)
 
 
-def _field(name: str, value: object) -> bytes:
-    return canonical_json(name) + b":" + canonical_json(value)
+def _text(value: object) -> str:
+    return canonical_json(value).decode()
 
 
 def _compiler(options: Options) -> dict[str, object]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from neuronbuild.artifact.codec import DecodeError, decode, encode
-from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleasedFile, ReleaseIndex
+from neuronbuild.artifact.codec import encode
+from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.snapshot import WEIGHT_INDEXES
 from neuronbuild.digest import Digest, digest_bytes
@@ -44,36 +44,18 @@ def write_release(request: ReleaseRequest, store: CasStore, run: RunJob) -> bool
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
         StoreError: an artifact is missing or damaged.
     """
-    if is_up_to_date(request):
+    if request.is_up_to_date():
         return False
-    _refuse_foreign(request.folder)
-    with _writing(request) as temporary:
+    place = request.folder.resolve()  # beside the real folder, where the new one can be renamed to it
+    _refuse_foreign(place)
+    with _writing(place) as temporary:
         files = _Files(temporary)
         index = _fill(request, store, run, files)
         files.put(CARD, render_card(index, request.model.snapshot).encode())
         listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
         (temporary / FILENAME).write_bytes(encode(replace(index, files=listed)))
-        put_in_place(temporary, request.folder)
+        put_in_place(temporary, place)
     return True
-
-
-def is_up_to_date(request: ReleaseRequest) -> bool:
-    """Whether the folder was made from just this, and no file has gone or changed its size since."""
-    index = read_index(request.folder)
-    if index is None or index.stamp != request.stamp:
-        return False
-    try:
-        return all(os.stat(request.folder / file.path).st_size == file.size for file in index.files)  # noqa: PTH116
-    except OSError:
-        return False
-
-
-def read_index(folder: Path) -> ReleaseIndex | None:
-    """A folder's index, or `None` where there is none that can be read."""
-    try:
-        return decode(ReleaseIndex, (folder / FILENAME).read_bytes(), newest=FORMAT)
-    except (OSError, DecodeError):
-        return None
 
 
 class _Files:
@@ -156,19 +138,32 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: CasStore, fi
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Never replace what isn't a release: it could be anybody's work."""
-    if folder.exists() and not (folder / FILENAME).is_file() and any(folder.iterdir()):
-        raise ReleaseError(
-            str(folder),
-            f"the folder holds something else (it has no {FILENAME})",
-            hint="move it away, or choose another --output",
-        )
+    """Never replace what no release put there: it could be anybody's work."""
+    if not folder.exists():
+        return
+    foreign = folder.name if folder.is_file() else _first_foreign(folder)
+    if foreign is not None:
+        problem = f"something else is in its place: {foreign}"
+        raise ReleaseError(str(folder), problem, hint="move it away, or choose another --output")
+
+
+def _first_foreign(folder: Path) -> str | None:
+    """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
+    listed = {FILENAME}
+    try:
+        listed |= {file["path"] for file in json.loads((folder / FILENAME).read_bytes())["files"]}
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        return None
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return min((name for name in names if name not in listed), default=None)
 
 
 @contextlib.contextmanager
-def _writing(request: ReleaseRequest) -> Iterator[Path]:
+def _writing(folder: Path) -> Iterator[Path]:
     """A temporary folder beside the release's place, held by one process at a time."""
-    output, name = request.folder.parent, request.folder.name
+    output, name = folder.parent, folder.name
     temporary = output / f".{name}.writing"
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -181,6 +176,4 @@ def _writing(request: ReleaseRequest) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         problem = f"can't be written: {error.strerror or error} ({error.filename})"
-        raise ReleaseError(
-            str(request.folder), problem, hint="free some space or choose another --output, then run again"
-        ) from None
+        raise ReleaseError(str(folder), problem, hint="free some space or choose another --output, then run again") from None

@@ -21,6 +21,10 @@ DTYPES = {
 }  # fmt: skip
 
 
+FAULTS = (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What reading a header of any bytes may raise."""
+
+
 class HeaderError(ValueError):
     """Bytes that are no safetensors header."""
 
@@ -36,13 +40,14 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         try:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > LIMIT:
-                raise HeaderError(f"{path.name} is no safetensors file")
+                raise ValueError(f"a header of {length:,} bytes")
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
-            ends = [entry["data_offsets"][1] for entry in header.values()]
+            size = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
             tensors = {name: (DTYPES.get(e["dtype"], e["dtype"]), tuple(e["shape"])) for name, e in header.items()}
-        except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except FAULTS as error:
             raise HeaderError(f"{path.name} is no safetensors file: {error}") from None
-    if path.stat().st_size != 8 + length + max(ends, default=0):
-        raise HeaderError(f"{path.name} is shorter than its header says")
+    actual = path.stat().st_size
+    if actual != size:
+        raise HeaderError(f"{path.name} has {actual:,} bytes, its header says {size:,}")
     return tensors

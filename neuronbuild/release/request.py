@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
 from neuronbuild.version import __version__
 
@@ -60,3 +63,18 @@ class ReleaseRequest:
             "repo": self.repo,
         }
         return digest_json(document).sha256
+
+    def is_up_to_date(self) -> bool:
+        """Whether the folder was made from just this, and no file has gone or changed its size since.
+
+        Reads the index as plain JSON: a release of thousands of buckets is looked at in every `apply`, and what is wrong
+        with an index only matters to whoever loads it.
+        """
+        try:
+            index = json.loads((self.folder / FILENAME).read_bytes())
+            return index["stamp"] == self.stamp and all(
+                os.stat(f"{self.folder}/{file['path']}").st_size == file["size"]  # noqa: PTH116 (a fifth of Path's time)
+                for file in index["files"]
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False

@@ -22,17 +22,17 @@ def put_in_place(fresh: Path, place: Path) -> None:
     Raises:
         OSError: a folder can't be renamed.
     """
-    if place.exists() and _exchange(fresh, place):
+    old = fresh.with_name(fresh.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)  # of a process that was killed below
+    if not place.exists():
+        fresh.rename(place)
+    elif _exchange(fresh, place):
         shutil.rmtree(fresh, ignore_errors=True)
-        return
-    if place.exists():
+    else:
         # A file system without the exchange: two renames, and a moment without the folder between them.
-        old = fresh.with_name(fresh.name + ".old")
         place.rename(old)
         fresh.rename(place)
         shutil.rmtree(old, ignore_errors=True)
-        return
-    fresh.rename(place)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -19,11 +19,12 @@ TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
-def complete_inputs(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> list[torch.Tensor]:
+def complete_inputs(given: Mapping[str, object], specs: Sequence[TensorSpec], limits: Mapping[str, int]) -> list[torch.Tensor]:
     """All inputs of a graph, in its order, of one shape: a mask that isn't given is all ones, token types are all zeros.
 
     Raises:
-        InputError: an input is missing, unknown, no tensor of integers, or of another rank or shape than the others.
+        InputError: an input is missing, unknown, no tensor of integers, of another rank or shape than the others, or holds
+            an id that is negative or not below its limit.
     """
     names = [spec.name for spec in specs]
     tensors = {name: _tensor(name, value) for name, value in given.items() if value is not None}
@@ -40,6 +41,7 @@ def complete_inputs(given: Mapping[str, object], specs: Sequence[TensorSpec]) ->
             raise InputError(f"{name} has shape {list(tensor.shape)}, but {main} has {list(shape)}")
     if 0 in shape:
         raise InputError(f"{main} is empty: its shape is {list(shape)}")
+    _refuse_strange_ids(tensors, limits)
     return [tensors[name] if name in tensors else _default(name, shape) for name in names]
 
 
@@ -50,7 +52,20 @@ def _tensor(name: str, value: object) -> torch.Tensor:
         )
     if value.dtype not in INTEGERS:
         raise InputError(f"{name} holds {value.dtype}; it must hold integers")
-    return value if value.dtype is torch.int64 else value.to(torch.int64)
+    return value.to(torch.int64).contiguous()  # a compiled graph reads memory row by row, whatever a tensor's strides
+
+
+def _refuse_strange_ids(tensors: dict[str, torch.Tensor], limits: Mapping[str, int]) -> None:
+    """An id outside its table would end the whole process: compiled loops run in threads that can't throw."""
+    for name, limit in limits.items():
+        if name not in tensors:
+            continue
+        lowest, highest = (int(value) for value in tensors[name].aminmax())
+        if lowest < 0 or highest >= limit:
+            strange = lowest if lowest < 0 else highest
+            raise InputError(
+                f"{name} holds {strange}; this model knows 0 to {limit - 1}", hint="use the tokenizer that the release carries"
+            )
 
 
 def _refuse_unknown(tensors: dict[str, torch.Tensor], names: list[str]) -> None:

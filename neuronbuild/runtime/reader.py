@@ -15,6 +15,7 @@ from neuronbuild.errors import ReleaseError
 from neuronbuild.host import cpu_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from neuronbuild.artifact.signature import Signature
@@ -24,12 +25,13 @@ AGAIN = "write the release again with `neuronbuild apply`"
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
-    """One bucket of a release, as the runtime sees it."""
+    """One bucket of a release, as the runtime sees it. `limits` says, by input, which ids its tables end before."""
 
     graph: str
     shape: Shape
     folder: Path
     signature: Signature
+    limits: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,18 @@ def _read_bucket(folder: Path, bucket: Bucket) -> CompiledShape:
         raise ReleaseError(str(folder), f"{bucket.folder}/manifest.json can't be read: {error}", hint=AGAIN) from None
     if manifest.signature is None or manifest.key != bucket.key:
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature)
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _limits(manifest))
+
+
+def _limits(manifest: Manifest) -> dict[str, int]:
+    """How many ids each input's table has, as the config that was compiled says; 0 there means that there is no table."""
+    model = manifest.action.get("model")
+    config = model.get("config") if isinstance(model, dict) else None
+    if not isinstance(config, dict):
+        return {}
+    words = config.get("vocab_size")
+    sizes = {"input_ids": words, "token_type_ids": config.get("type_vocab_size", words)}  # XLM looks types up among words
+    return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
 
 
 def _check_host(folder: Path, index: ReleaseIndex) -> None:

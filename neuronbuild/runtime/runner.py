@@ -72,7 +72,8 @@ class Runner:
             InputError: inputs are missing, unknown or of the wrong kind.
             ShapeError: they fit no compiled shape.
         """
-        inputs = complete_inputs(given, self._release.buckets[0].signature.inputs)
+        first = self._release.buckets[0]
+        inputs = complete_inputs(given, first.signature.inputs, first.limits)
         chunks = self._choose(tuple(inputs[0].shape))
         if len(chunks) == 1:
             return self._run_chunk(chunks[0][0], inputs)

@@ -93,6 +93,12 @@ def user(folder, result):
 
 
 @act
+def slow_user(folder, result):
+    slow(folder, result)
+    user(folder, result)
+
+
+@act
 def internal(folder, result):
     raise RuntimeError("the scheduler tripped\nover a loop")
 
@@ -125,6 +131,13 @@ def leave(folder, result):
 @act
 def hang(folder, result):
     time.sleep(AGES)
+
+
+@act
+def wait(folder, result):
+    """Go on when a file called `go` lies beside the diary."""
+    while not pathlib.Path(os.environ["FAKE_DIARY"]).with_name("go").exists():
+        time.sleep(0.01)
 
 
 @act

@@ -45,10 +45,10 @@ class FakeToolchain(Toolchain):
         self.diary = folder / "diary"
         self.diary.touch()
         self.acts = acts or {}
-        self._interpreter = folder / "interpreter"
-        if not self._interpreter.exists():
-            self._interpreter.write_text(f"#!{sys.executable} -IS\n{WORKER.read_text()}")
-            self._interpreter.chmod(0o755)
+        self.interpreter = folder / "interpreter"
+        if not self.interpreter.exists():
+            self.interpreter.write_text(f"#!{sys.executable} -IS\n{WORKER.read_text()}")
+            self.interpreter.chmod(0o755)
 
     def fingerprint(self, platform: str) -> Fingerprint:
         return Fingerprint(self.name, platform, {"fake": "1.0"}, {"level": 1})
@@ -59,13 +59,17 @@ class FakeToolchain(Toolchain):
     def worker(self) -> WorkerCommand:
         acts = json.dumps(self.acts)
         environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
-        return WorkerCommand(str(self._interpreter), environment, self.name)
+        return WorkerCommand(str(self.interpreter), environment, self.name)
 
     def fault(self, folder: Path, files: list[str]) -> str | None:
         bad = [
             name for name in FILES if name not in files or not (folder / name).is_file() or not (folder / name).stat().st_size
         ]
         return f"the compiler left no usable {bad[0]}" if bad else None
+
+    def let_go(self) -> None:
+        """Let the steps go on whose act is to wait."""
+        self.diary.with_name("go").touch()
 
     def compiles(self) -> list[int]:
         """The steps that were compiled, or tried, in that order."""
@@ -129,6 +133,7 @@ class Recorder(Progress):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+        print(text, file=sys.stderr, flush=True)
 
 
 def number_of(step) -> int:
@@ -196,10 +201,15 @@ def wait_until(true, *, seconds: float = PATIENCE) -> None:
 
 def is_gone(process: int) -> bool:
     """Whether a process has ended: one that nobody waits for is as good as gone."""
+    return state_of(process) in {None, "Z"}
+
+
+def state_of(process: int) -> str | None:
+    """The letter that the kernel has for what a process is doing, or `None` if there is no such process."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return None
 
 
 def main(folder: str, steps: str, jobs: str, acts: str, location: str) -> None:

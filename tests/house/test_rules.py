@@ -17,6 +17,7 @@ LAZY_IMPORTS = {
     "recipe/schema.py": "difflib, for errors only",
     "runtime/inputs.py": "difflib, for errors only",
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
+    "api/applying.py": "what builds and writes, only where there is something to do",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
     "cli/run.py": "torch and transformers, only this command needs them",
     "cli/progress.py": "rich, only on a terminal",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
 from tests.unit.store.disks import fill, small_disk
 
 
-class Bench:
+class Desk:
     """Everything that one step needs."""
 
     def __init__(self, folder, bench, location: str | None = None) -> None:
@@ -38,7 +38,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path):
     with Workbench(tmp_path / "work", timeout=20) as bench:
-        yield Bench(tmp_path, bench)
+        yield Desk(tmp_path, bench)
 
 
 def test_a_build_is_recorded_with_all_that_came_of_it(bench):
@@ -56,7 +56,7 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
 
 def test_the_same_action_gives_the_same_bytes(bench, tmp_path):
     first = bench.build().manifest.files
-    assert Bench(tmp_path, bench.bench, "memory:").build().manifest.files == first
+    assert Desk(tmp_path, bench.bench, "memory:").build().manifest.files == first
 
 
 def test_tensors_get_their_axes_from_the_task_table(bench):
@@ -125,8 +125,7 @@ def test_a_failure_is_an_outcome_and_never_recorded(bench, act, kind, words):
 def test_the_log_of_a_failure_is_kept_under_its_key(bench):
     outcome = bench.build("internal")
     assert outcome.error.log == str(bench.folder / "logs" / f"{outcome.step.action.key}.log")
-    with open(outcome.error.log, encoding="utf-8") as log:
-        assert "RuntimeError: the scheduler tripped\nover a loop" in log.read()
+    assert "RuntimeError: the scheduler tripped\nover a loop" in Path(outcome.error.log).read_text()
 
 
 def test_a_log_that_cant_be_kept_doesnt_hide_the_failure(bench):
@@ -150,15 +149,9 @@ def test_scratch_is_empty_after_success_and_failure(bench):
 
 
 def test_an_interpreter_that_isnt_there_is_a_failure_of_the_system(bench):
-    class Lost(FakeToolchain.__mro__[1]):
-        name = "lost"
-        inner = FakeToolchain(bench.folder / "toolchain")
-        fingerprint, preflight, fault = inner.fingerprint, inner.preflight, inner.fault
-
-        def worker(self):
-            return replace(self.inner.worker(), interpreter="/no/such/python")
-
-    error = bench.build(toolchain=Lost()).error
+    toolchain = FakeToolchain(bench.folder / "toolchain")
+    toolchain.interpreter = Path("/no/such/python")
+    error = bench.build(toolchain=toolchain).error
     assert error.kind == "system"
     assert "/no/such/python" in error.message
 
@@ -166,14 +159,14 @@ def test_an_interpreter_that_isnt_there_is_a_failure_of_the_system(bench):
 def test_a_full_scratch_disk_is_a_failure_of_the_system(tmp_path):
     with small_disk(tmp_path / "disk") as disk, Workbench(disk / "work", timeout=20) as bench:
         fill(disk)
-        error = Bench(tmp_path, bench).build().error
+        error = Desk(tmp_path, bench).build().error
     assert error.kind == "system"
     assert "No space left" in error.message
 
 
 def test_a_full_store_is_a_store_error_and_nothing_is_recorded(tmp_path):
     with small_disk(tmp_path / "disk") as disk, Workbench(tmp_path / "work", timeout=20) as bench:
-        place = Bench(tmp_path, bench, str(disk))
+        place = Desk(tmp_path, bench, str(disk))
         place.store.objects.write("v1/leases/room", b"")
         fill(disk)
         with pytest.raises(StoreError, match="No space left"):

@@ -131,9 +131,8 @@ def test_what_runs_when_another_fails_is_finished(site):
 
 
 def test_two_that_fail_together_are_both_told(site):
-    site = site({1: "user", 2: "empty-file"})
-    barrier = kinds(site.build(2, jobs=2, keep_going=True))
-    assert barrier == ["failed", "failed"]
+    site = site({1: "slow-user", 2: "slow-user"})
+    assert kinds(site.build(2, jobs=2)) == ["failed", "failed"]
 
 
 def test_keep_going_builds_all_the_rest(site):
@@ -222,18 +221,11 @@ def test_ctrl_c_while_another_build_has_the_lease_gives_up(site, tmp_path):
     other = site.start(1)
     wait_until(site.toolchain.processes)
     process = site.start(1)
-    wait_until(lambda: any("lock" in str(link) for link in open_paths(process.pid)))
+    assert "waiting for another build of it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert finish(process)["outcomes"] == ["skipped"]
     other.kill()
     other.communicate()
-
-
-def open_paths(process: int) -> list[Path]:
-    try:
-        return [link.readlink() for link in Path(f"/proc/{process}/fd").iterdir()]
-    except OSError:
-        return []
 
 
 def test_killing_the_builder_kills_the_whole_group_of_its_worker(site):

@@ -20,8 +20,9 @@ shapes:
 """
 PIECES = [
     "a", "model", "shapes", ":", ": ", "- ", "? ", "[", "]", "{", "}", ",", "&a ", "*a", "*b ", "!!bool ", "!!int ", "!!float ",
-    "!!set ", "!!binary ", "!own ", "<<: ", "|", ">", "'", '"', "\\", "#", "\n", "\n  ", "\n---\n", "...\n", "%YAML 1.1\n", "1:1:1.0",
-    "0x_", "1e999", ".inf", "~", "yes", "=", "\t", "é", "\0", "\ufeff", "\u2028", "\x85", "😀", "2024-01-01", "9" * 5000,
+    "!!set ", "!!binary ", "!own ", "<<: ", "|", ">", "'", '"', "\\", "#", "\n", "\n  ", "\n---\n", "...\n", "%YAML 1.1\n",
+    "1:1:1.0", "0x_", "1e999", ".inf", "~", "yes", "=", "\t", "é", "\0", "\ufeff", "\u2028", "\x85", "😀", "2024-01-01",
+    "9" * 5000,
 ]  # fmt: skip
 
 texts = st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
@@ -90,7 +91,7 @@ def test_a_key_given_twice_is_a_fault_at_the_second():
 def test_keys_given_twice_are_found_at_any_depth_all_at_once():
     assert faults("a: {x: 1, x: 2}\nb:\n- {y: 1, 'y': 2}") == [
         "file:1:11: key 'x' is given twice",
-        "file:3:11: key 'y' is given twice",
+        "file:3:10: key 'y' is given twice",
     ]
 
 

@@ -1,0 +1,43 @@
+"""Releases: what one is to be made from, and what one came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.release.request import ReleaseRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuronbuild.api.prepare import Prepared
+    from neuronbuild.api.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release folder; `written` is false if it was up to date."""
+
+    recipe: str
+    platform: str
+    folder: Path
+    written: bool
+
+
+def release_request(each: Prepared, settings: Settings) -> ReleaseRequest:
+    """What the release of a prepared recipe is made from."""
+    recipe = each.located.recipe
+    name = recipe.release.name or recipe.name
+    return ReleaseRequest(
+        recipe=recipe.name,
+        name=name,
+        platform=each.platform,
+        task=each.subject.task.name,
+        model=each.model,
+        keys=tuple(action.key for _, action in each.steps),
+        folder=settings.output / f"{name}-{each.platform}",
+        toolchain=each.fingerprint.as_json(),
+        dynamic_batch_size=recipe.dynamic_batch_size,
+        repo=recipe.release.repo,
+        link_mode=settings.link_mode,
+    )

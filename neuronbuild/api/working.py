@@ -1,0 +1,91 @@
+"""The part of an `apply` that has something to do: builds, conversions and checks on one workbench."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.api.jobs import ReleaseJobs
+from neuronbuild.api.prepare import make_full_plan
+from neuronbuild.api.requests import Release, release_request
+from neuronbuild.build.executor import Executor
+from neuronbuild.build.workbench import Workbench
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
+from neuronbuild.release.folder import write_release
+
+if TYPE_CHECKING:
+    from neuronbuild.api.prepare import Context, Prepared
+    from neuronbuild.build.progress import Progress
+    from neuronbuild.build.report import Outcome
+    from neuronbuild.plan.planner import Plan
+
+Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[ReleaseError, ...]]
+"""Outcomes of all steps, releases, and those that could not be written."""
+
+
+@final
+class Work:
+    """Prepared recipes, and where the work on them is done."""
+
+    def __init__(self, prepared: list[Prepared], context: Context, observer: Progress) -> None:
+        self._prepared = prepared
+        self._context = context
+        self._observer = observer
+        self._bench = Workbench(context.settings.scratch / "work", context.settings.timeout)
+
+    def build_and_release(self, plan: Plan) -> Done:
+        """Build a plan's misses, then write the releases of all recipes whose every target is there.
+
+        An artifact that turns out damaged when a release is written has been put aside by then: it is built again.
+
+        Raises:
+            InterruptedBuildError, StoreError, ToolchainError: as their names say.
+        """
+        with self._bench:
+            outcomes = self._build(plan)
+            try:
+                return outcomes, *self._release_all(outcomes)
+            except (BlobMissingError, BlobCorruptError) as error:
+                self._observer.note(f"{error}; building it again")
+            again = make_full_plan(self._prepared, self._context.store)
+            self._observer.planned(again)
+            rebuilt = self._build(again)
+            outcomes = tuple(new if new.kind != "reused" else old for old, new in zip(outcomes, rebuilt, strict=True))
+            return outcomes, *self._release_all(outcomes)
+
+    def release(self) -> tuple[Release, ...]:
+        """Write every release, from what the store has.
+
+        Raises:
+            ReleaseError, StoreError: as their names say.
+        """
+        with self._bench:
+            return tuple(self._release(each) for each in self._prepared)
+
+    def _build(self, plan: Plan) -> tuple[Outcome, ...]:
+        context, settings = self._context, self._context.settings
+        logs = settings.scratch / "logs"
+        executor = Executor(
+            context.toolchains, context.store, self._bench, self._observer, logs=logs, keep_going=settings.keep_going
+        )
+        return executor.run(plan, settings.jobs)
+
+    def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[ReleaseError, ...]]:
+        usable = {outcome.step.action.key for outcome in outcomes if outcome.kind in {"built", "reused"}}
+        releases, failures = [], []
+        for each in self._prepared:
+            if all(action.key in usable for _, action in each.steps):
+                try:
+                    releases.append(self._release(each))
+                except ReleaseError as error:
+                    failures.append(error)
+        self._context.memory.save()
+        return tuple(releases), tuple(failures)
+
+    def _release(self, each: Prepared) -> Release:
+        context, settings = self._context, self._context.settings
+        request = release_request(each, settings)
+        jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], self._bench, settings.scratch / "logs")
+        context.store.record_snapshot(each.model.snapshot)
+        written = write_release(request, context.store, jobs)
+        self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
+        return Release(request.recipe, each.platform, request.folder, written)

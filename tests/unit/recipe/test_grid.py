@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.grid import LIMIT, expand, grid
+from neuronbuild.recipe.load import Located
+from neuronbuild.recipe.schema import Recipe
+from neuronbuild.recipe.yaml_tree import Document
+from tests.tools.fuzz import few, many
+
+TASK = "fill-mask"
+B, S, C = "batch_size", "sequence_length", "num_choices"
+
+
+def located(shapes, **keys):
+    recipe = Recipe.model_validate({"model": "x", "shapes": shapes, **keys})
+    places = {("shapes",): (2, 1), ("shapes", "exclude", 1): (4, 5), ("shapes", "include", 0): (5, 5), ("shapes", C): (6, 3)}
+    return Located(recipe, Path("recipe.yaml"), Document({"shapes": shapes}, places))
+
+
+def points(task=TASK, **shapes):
+    """The grid's points as tuples, in the order of the task's axes."""
+    return [tuple(size for _, size in shape.axes) for shape in grid(located(shapes), task)]
+
+
+def faults(task=TASK, **shapes):
+    with pytest.raises(RecipeError) as caught:
+        grid(located(shapes), task)
+    return str(caught.value).splitlines()
+
+
+def test_a_grid_is_the_product_of_its_axes_the_last_running_fastest():
+    assert points(**{B: [1, 8], S: [64, 128]}) == [(1, 64), (1, 128), (8, 64), (8, 128)]
+
+
+def test_the_order_of_axes_and_sizes_is_as_written_and_points_are_in_the_tasks_order():
+    assert points(**{S: [128, 64], B: [8, 1]}) == [(8, 128), (1, 128), (8, 64), (1, 64)]
+
+
+def test_a_size_given_twice_is_one_point():
+    assert points(**{B: [1, 1], S: [8, 8, 4]}) == [(1, 8), (1, 4)]
+
+
+def test_a_partial_point_excludes_all_that_match():
+    assert points(**{B: [1, 8], S: [64, 128]}, exclude=[{B: 8}]) == [(1, 64), (1, 128)]
+
+
+def test_a_whole_point_excludes_itself():
+    assert points(**{B: [1, 8], S: [64, 128]}, exclude=[{S: 128, B: 8}]) == [(1, 64), (1, 128), (8, 64)]
+
+
+def test_a_rule_that_leaves_nothing_out_is_a_slip():
+    assert faults(**{B: [1], S: [64, 128]}, exclude=[{S: 128}, {B: 2}]) == [
+        "recipe.yaml:4:5: this leaves nothing out: no point of the grid matches {'batch_size': 2}"
+    ]
+
+
+def test_two_rules_may_match_one_point():
+    assert points(**{B: [1, 8], S: [64, 128]}, exclude=[{B: 8}, {S: 128}]) == [(1, 64)]
+
+
+def test_included_points_come_last():
+    assert points(**{B: 1, S: 64}, include=[{S: 32, B: 32}, {B: 2, S: 2}]) == [(1, 64), (32, 32), (2, 2)]
+
+
+def test_an_included_point_of_the_grid_is_there_once():
+    assert points(**{B: [1, 8], S: 64}, include=[{B: 8, S: 64}, {B: 8, S: 64}]) == [(1, 64), (8, 64)]
+
+
+def test_a_point_may_be_excluded_and_included_again():
+    assert points(**{B: [1, 8], S: 64}, exclude=[{B: 1}], include=[{B: 1, S: 64}]) == [(8, 64), (1, 64)]
+
+
+def test_points_may_be_listed_without_a_grid():
+    assert points(include=[{B: 1, S: 64}, {B: 8, S: 32}]) == [(1, 64), (8, 32)]
+
+
+def test_an_included_point_has_every_axis():
+    assert faults(**{B: 1, S: 64}, include=[{B: 2}]) == [
+        "recipe.yaml:5:5: fill-mask needs batch_size, sequence_length; missing: sequence_length"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "missing"), [({}, "batch_size, sequence_length"), ({B: 1}, "sequence_length"), ({S: 8}, "batch_size")]
+)
+def test_a_missing_axis_is_named(shapes, missing):
+    assert faults(**shapes) == [f"recipe.yaml:2:1: fill-mask needs batch_size, sequence_length; missing: {missing}"]
+
+
+def test_an_axis_that_the_task_has_not_is_told_the_tasks_own():
+    assert faults(**{B: 1, S: 8, C: 4}) == [
+        "recipe.yaml:6:3: unknown axis for fill-mask 'num_choices'; known: batch_size, sequence_length"
+    ]
+
+
+def test_a_task_with_three_axes_takes_three():
+    assert points("multiple-choice", **{C: 4, B: [1, 2], S: 8}) == [(1, 8, 4), (2, 8, 4)]
+
+
+def test_all_faults_of_the_axes_are_told_at_once():
+    assert len(faults(**{B: 1, C: 2}, include=[{S: 1, C: 1}])) == 4
+
+
+def test_a_grid_that_excludes_everything_is_empty():
+    assert faults(**{B: [1, 2], S: 8}, exclude=[{S: 8}]) == ["recipe.yaml:2:1: the grid is empty"]
+
+
+def test_an_empty_rule_matches_everything():
+    assert faults(**{B: [1, 2], S: 8}, exclude=[{}]) == ["recipe.yaml:2:1: the grid is empty"]
+
+
+def test_a_grid_that_explodes_is_counted_and_not_made():
+    many_sizes = list(range(1, 5001))
+    before = time.perf_counter()
+    assert faults("multiple-choice", **{B: many_sizes, S: many_sizes, C: many_sizes}) == [
+        f"recipe.yaml:2:1: the grid has 125,000,000,000 points; at most {LIMIT:,} are allowed"
+    ]
+    assert time.perf_counter() - before < 5
+
+
+def test_the_largest_grid_is_allowed():
+    assert len(points(**{B: list(range(1, LIMIT + 1)), S: 8})) == LIMIT
+
+
+def test_targets_come_platform_by_platform():
+    targets = expand(located({B: [1, 2], S: 8}, platforms=["inf2", "cpu"], name="n"), TASK)
+    assert [(target.options.platform, target.shape.as_dict()[B]) for target in targets] == [
+        ("inf2", 1),
+        ("inf2", 2),
+        ("cpu", 1),
+        ("cpu", 2),
+    ]
+    assert {(target.recipe, target.model, target.task, target.graph) for target in targets} == {("n", "x", TASK, "forward")}
+
+
+sizes = st.lists(st.integers(1, 6), min_size=1, max_size=5)
+whole = st.fixed_dictionaries({B: st.integers(1, 8), S: st.integers(1, 8)})
+partial = st.dictionaries(st.sampled_from([B, S]), st.integers(1, 6), min_size=1)
+grids = st.fixed_dictionaries(
+    {B: sizes, S: sizes}, optional={"exclude": st.lists(partial, max_size=3), "include": st.lists(whole, max_size=4)}
+)
+
+
+def check(shapes):
+    """A grid is the product, less what is excluded, plus what is new among the included, each once; or it says why not."""
+    product = set(itertools.product(shapes[B], shapes[S]))
+    rules = shapes.get("exclude", [])
+    gone = {point for point in product if any(rule.items() <= {B: point[0], S: point[1]}.items() for rule in rules)}
+    expected = (product - gone) | {(point[B], point[S]) for point in shapes.get("include", [])}
+    idle = [rule for rule in rules if not any(rule.items() <= {B: b, S: s}.items() for b, s in product)]
+    if idle or not expected:
+        assert len(faults(**shapes)) == len(idle) + (not expected)
+    else:
+        made = points(**shapes)
+        assert len(made) == len(expected)
+        assert set(made) == expected
+        assert made == points(**shapes)
+
+
+@few
+@given(grids)
+def test_a_grid_is_its_product_less_the_excluded_plus_the_included(shapes):
+    check(shapes)
+
+
+@pytest.mark.soak
+@many
+@given(grids)
+def test_twenty_thousand_grids_are_their_products(shapes):
+    check(shapes)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from neuronbuild.recipe.grid import expand
+from neuronbuild.recipe.load import load_recipes
+
+SHAPES = "shapes: {batch_size: 1, sequence_length: 8}"
+
+
+def options(write, text):
+    [located] = load_recipes([write(f"model: x\n{SHAPES}\n{text}")])
+    return {target.options.platform: target.options for target in expand(located, "fill-mask")}
+
+
+def test_every_default_is_written_out(write):
+    made = options(write, "platforms: [inf2]")["inf2"]
+    assert (made.auto_cast, made.auto_cast_type, made.optlevel, made.extra_args) == ("none", "bf16", 2, ())
+    assert (made.dtype, made.num_cores, made.dynamic_batch_size) == ("float32", 1, False)
+
+
+def test_weights_travel_apart_on_cpu_and_inside_on_neuron(write):
+    made = options(write, "platforms: [cpu, inf2, trn1]")
+    assert {platform: made[platform].weights for platform in made} == {"cpu": "separate", "inf2": "inline", "trn1": "inline"}
+
+
+def test_weights_that_a_recipe_names_hold_for_every_platform(write):
+    made = options(write, "platforms: [cpu, inf2]\nweights: separate")
+    assert {made[platform].weights for platform in made} == {"separate"}
+
+
+def test_options_say_what_the_recipe_says(write):
+    text = "platforms: [trn2]\nnum_cores: 2\ndtype: bfloat16\ndynamic_batch_size: true\n"
+    made = options(write, text + "compiler: {auto_cast: all, auto_cast_type: fp16, optlevel: 3, extra_args: [--x, '1']}")[
+        "trn2"
+    ]
+    assert (made.auto_cast, made.auto_cast_type, made.optlevel, made.extra_args) == ("all", "fp16", 3, ("--x", "1"))
+    assert (made.dtype, made.num_cores, made.dynamic_batch_size) == ("bfloat16", 2, True)
+
+
+def test_a_target_is_never_changed_and_can_be_a_key(write):
+    [located] = load_recipes([write(f"model: x\n{SHAPES}")])
+    [target] = expand(located, "fill-mask")
+    assert {target: 1}[target] == 1
+    with pytest.raises(FrozenInstanceError):
+        target.model = "other"
