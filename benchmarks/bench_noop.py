@@ -16,8 +16,8 @@ from pathlib import Path
 from common import BERT, neuronbuild, paired, report, run
 
 from neuronbuild.api import Settings, load_recipes
-from neuronbuild.api.requests import release_request
 from neuronbuild.api.prepare import Context, prepare
+from neuronbuild.api.requests import release_request
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, ReleaseIndex

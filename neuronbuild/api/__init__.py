@@ -9,14 +9,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from neuronbuild.api.applying import ApplyReport, Release, apply, release
+    from neuronbuild.api.applying import ApplyReport, apply, release
     from neuronbuild.api.prepare import plan
+    from neuronbuild.api.requests import Release
     from neuronbuild.api.settings import Settings
     from neuronbuild.recipe.load import load_recipes
 
 _PLACES = {
     "ApplyReport": "neuronbuild.api.applying",
-    "Release": "neuronbuild.api.applying",
+    "Release": "neuronbuild.api.requests",
     "Settings": "neuronbuild.api.settings",
     "apply": "neuronbuild.api.applying",
     "load_recipes": "neuronbuild.recipe.load",

@@ -40,17 +40,18 @@ class Work:
         Raises:
             InterruptedBuildError, StoreError, ToolchainError: as their names say.
         """
+        mended: set[str] = set()
         with self._bench:
             outcomes = self._build(plan)
-            try:
-                return outcomes, *self._release_all(outcomes)
-            except (BlobMissingError, BlobCorruptError) as error:
-                self._observer.note(f"{error}; building it again")
-            again = make_full_plan(self._prepared, self._context.store)
-            self._observer.planned(again)
-            rebuilt = self._build(again)
-            outcomes = tuple(new if new.kind != "reused" else old for old, new in zip(outcomes, rebuilt, strict=True))
-            return outcomes, *self._release_all(outcomes)
+            while True:
+                try:
+                    return outcomes, *self._release_all(outcomes)
+                except (BlobMissingError, BlobCorruptError) as error:
+                    if error.sha256 in mended:
+                        raise
+                    mended.add(error.sha256)
+                    self._observer.note(f"{error}; building it again")
+                outcomes = self._build_again(outcomes)
 
     def release(self) -> tuple[Release, ...]:
         """Write every release, from what the store has.
@@ -60,6 +61,13 @@ class Work:
         """
         with self._bench:
             return tuple(self._release(each) for each in self._prepared)
+
+    def _build_again(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Outcomes as they were, but for steps that the store turned out to lack."""
+        plan = make_full_plan(self._prepared, self._context.store)
+        self._observer.planned(plan)
+        rebuilt = self._build(plan)
+        return tuple(new if new.kind != "reused" else old for old, new in zip(outcomes, rebuilt, strict=True))
 
     def _build(self, plan: Plan) -> tuple[Outcome, ...]:
         context, settings = self._context, self._context.settings

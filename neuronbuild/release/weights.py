@@ -54,10 +54,14 @@ def settle_weights(request: ReleaseRequest, manifest: Manifest, store: CasStore,
 
 def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[int, ...]]]]:
     model = request.model
+    if not model.snapshot.weights:
+        problem = f"model {model.snapshot.model} has no weights (no model.safetensors, no pytorch_model.bin)"
+        raise ReleaseError(request.folder.name, problem, hint="save the model again with transformers")
     try:
         return {name: read_header(model.open_file(name)) for name in model.snapshot.weights if name.endswith(".safetensors")}
     except HeaderError as error:
-        raise ReleaseError(request.name, f"model {model.snapshot.model}: {error}", hint="get the model's files again") from None
+        problem = f"model {model.snapshot.model}: {error}"
+        raise ReleaseError(request.folder.name, problem, hint="get the model's files again") from None
 
 
 def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob) -> Manifest:

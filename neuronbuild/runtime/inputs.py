@@ -52,6 +52,8 @@ def _tensor(name: str, value: object) -> torch.Tensor:
         )
     if value.dtype not in INTEGERS:
         raise InputError(f"{name} holds {value.dtype}; it must hold integers")
+    if value.device.type != "cpu":
+        raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
     return value.to(torch.int64).contiguous()  # a compiled graph reads memory row by row, whatever a tensor's strides
 
 

@@ -136,8 +136,9 @@ class CasStore:
         actual = digest_file(destination)
         if actual != digest:
             destination.unlink()
-            with contextlib.suppress(StoreError):  # a store that can't be written keeps it, and it is refused all the same
-                self.quarantine(name)
+            if actual.sha256 != digest.sha256:  # a wrong size alone is the manifest's fault: the blob is sound
+                with contextlib.suppress(StoreError):  # a store that can't be written keeps it, refused all the same
+                    self.quarantine(name)
             raise BlobCorruptError(self.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
         return how
 

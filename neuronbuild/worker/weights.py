@@ -7,6 +7,7 @@ transformers' own loading does the work, so that what it understands is understo
 from __future__ import annotations
 
 import os
+import pickle
 
 import safetensors.torch
 import torch
@@ -54,6 +55,8 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
             local_files_only=True,
             ignore_mismatched_sizes=True,  # reported below, in one sentence for all
         )
+    except pickle.UnpicklingError as error:
+        raise UserError("the checkpoint can't be read: it is damaged, or more than plain tensors were pickled") from error
     except (OSError, ValueError, RuntimeError, EOFError) as error:
         raise UserError(f"the checkpoint can't be read: {str(error).splitlines()[0]}") from error
     if said["mismatched_keys"]:

@@ -6,6 +6,7 @@ As a script, one build in a process of its own: `python -m tests.doubles.toolcha
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("fake_worker.py")
 FILES = ("model.pt2", "constants.safetensors")
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 @final
@@ -213,7 +214,8 @@ def state_of(process: int) -> str | None:
 
 
 def main(folder: str, steps: str, jobs: str, acts: str, location: str) -> None:
-    """Build, and print what came of it as JSON."""
+    """Build, and print what came of it as JSON. Ctrl-C counts even where a shell in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     site = Site(Path(folder), {int(step): act for step, act in json.loads(acts).items()}, location=location)
     said: dict[str, object] = {"status": 0}
     try:

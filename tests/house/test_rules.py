@@ -90,7 +90,7 @@ def test_the_readme_names_the_two_commands_and_they_exist():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     for target in ("apply", "test"):
         assert f"make {target}" in readme
-        assert re.search(rf"^{target}:", makefile, re.M)
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
 def test_every_invariant_names_the_test_that_holds_it():
@@ -102,5 +102,5 @@ def test_every_invariant_names_the_test_that_holds_it():
 
 def test_python_in_the_documents_compiles():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for block in re.findall(r"```python\n(.*?)```", document.read_text(), re.S):
+        for block in re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL):
             compile(block, str(document), "exec")

@@ -130,6 +130,16 @@ def test_an_altered_blob_is_refused_put_aside_and_a_miss_from_then_on(store, kno
     assert get(store, 1, tmp_path) == contents(1)
 
 
+def test_a_manifest_that_is_wrong_about_a_size_doesnt_cost_the_blob(store, known, tmp_path):
+    data = json.loads(encode(put(store, 1)))
+    data["files"][0]["digest"]["size"] += 1
+    spoil(store, action_name(key_of(1)), json.dumps(data).encode())
+    with pytest.raises(BlobCorruptError):
+        get(store, 1, tmp_path)
+    assert store.has(model_of(1))
+    assert "damaged" in known(store, 1)[key_of(1)]
+
+
 def test_a_refused_blob_leaves_nothing_at_its_destination(store, tmp_path):
     put(store, 1)
     spoil(store, blob_name(model_of(1).sha256), bytes(40))

@@ -208,3 +208,12 @@ def test_a_part_of_a_workers_answer_becomes_what_it_must_be():
 def test_a_worker_that_answers_something_else_is_refused(value):
     with pytest.raises(DecodeError, match="not a worker's answer"):
         decode_part(Answer, value)
+
+
+def test_a_part_may_be_of_a_plain_kind():
+    assert decode_part(list[str], ["a", "b"]) == ["a", "b"]
+
+
+def test_a_part_takes_no_key_that_it_does_not_know():
+    with pytest.raises(DecodeError, match="not a worker's answer"):
+        decode_part(Answer, {"names": [], "seconds": 1, "extra": 1})

@@ -175,7 +175,7 @@ def test_closing_ends_an_idle_worker_and_may_be_done_twice(desk):
     open_before = open_files()
     desk.worker.close()
     desk.worker.close()
-    assert is_gone(desk.toolchain.processes()[0])
+    wait_until(lambda: is_gone(desk.toolchain.processes()[0]))
     assert open_files() == open_before - 3
 
 

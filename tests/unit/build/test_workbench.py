@@ -77,7 +77,7 @@ def test_leaving_ends_all_workers(root, tmp_path):
     toolchain = FakeToolchain(tmp_path / "toolchain")
     with Workbench(root, timeout=20) as bench:
         run(bench, toolchain)
-    assert all(map(is_gone, toolchain.processes()))
+    wait_until(lambda: all(map(is_gone, toolchain.processes())))
 
 
 def test_after_a_stop_no_job_starts(bench, tmp_path):

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from neuronbuild.errors import StoreError
+from neuronbuild.store.cas import action_name
 from neuronbuild.store.lease import LEASES, hold_lease
 from neuronbuild.store.location import open_store
 from tests.doubles.toolchain import ROOT
@@ -135,10 +136,12 @@ def test_an_error_inside_lets_the_lease_go(store):
 
 
 def test_a_store_that_breaks_meanwhile_lets_the_lease_go(store):
-    manifest = store.objects.root / "v1/actions" / KEY[:2]
+    manifest = store.objects.path(action_name(KEY))
     with hold_lease(store, KEY, give_up):
         manifest.parent.mkdir(parents=True)
-        manifest.write_bytes(b"a file in the folder's place")
+        manifest.symlink_to(manifest)
+        with pytest.raises(StoreError, match="symbolic links"):
+            store.lookup(KEY)
     with hold_lease(store, KEY, give_up) as held:
         assert held
 

@@ -1,0 +1,90 @@
+"""A store that loses or garbles bytes: noticed, put aside, and made again; never served."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from neuronbuild.models import open_model
+from tests.conftest import run_cli
+from tests.flows.stores import (
+    applied,
+    blob_of,
+    copy_store,
+    flip_a_byte,
+    folder_of,
+    manifest,
+    records,
+)
+from tests.flows.test_tasks_run import eager_outputs, encode
+
+
+@pytest.fixture
+def store(built, tmp_path):
+    return copy_store(built.cache, tmp_path / "store")
+
+
+def keys_of(built, recipe: str) -> list[str]:
+    return [step["key"] for step in built.report["steps"] if step["recipe"] == recipe]
+
+
+def plan(built, store, recipe: str) -> list[tuple[str, str]]:
+    """State and reason of each step."""
+    done = run_cli("plan", f"recipes/{recipe}.yaml", "--json", "--cache", store, cwd=built.root)
+    assert done.returncode == 0, done.stderr
+    return [(step["state"], step["reason"]) for step in json.loads(done.stdout)["steps"]]
+
+
+HIT = ("hit", "in the store")
+
+
+def test_a_lost_file_is_compiled_again_and_nothing_else_is(built, store, tmp_path):
+    keys = keys_of(built, "grid")
+    lost = blob_of(store, keys[0], "model.pt2")
+    lost.unlink()
+    assert plan(built, store, "grid") == [("miss", "its file model.pt2 is missing from the store"), HIT, HIT]
+    report = applied("recipes/grid.yaml", "--cache", store, "--output", tmp_path / "out", cwd=built.root)
+    assert [step["outcome"] for step in report["steps"]] == ["built", "reused", "reused"]
+    assert report["stderr"].count("compiling") == 1
+    assert records(store) == records(built.cache)
+
+
+def test_garbled_code_is_noticed_put_aside_and_compiled_again(models, built, store, tmp_path):
+    [key] = keys_of(built, "quick")
+    garbled = blob_of(store, key, "model.pt2")
+    flip_a_byte(garbled)
+    assert plan(built, store, "quick") == [HIT]  # of the right size: only reading it tells
+    report = applied("recipes/quick.yaml", "--cache", store, "--output", tmp_path / "out", cwd=built.root)
+    assert [step["outcome"] for step in report["steps"]] == ["built"]
+    assert f"blob {garbled.name} holds other bytes" in report["stderr"]
+    assert [file.name.rpartition("_")[2] for file in (store / "quarantine").iterdir()] == [garbled.name]
+    encoded = encode(models["feature-extraction"], "feature-extraction")
+    expected = eager_outputs(models["feature-extraction"], "feature-extraction", encoded).last_hidden_state
+    assert torch.allclose(open_model(folder_of(report, "quick"))(**encoded).last_hidden_state, expected, atol=1e-4)
+
+
+def test_a_file_that_is_cut_short_counts_as_missing(built, store):
+    file = blob_of(store, keys_of(built, "quick")[0], "model.pt2")
+    size = file.stat().st_size
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:1000])
+    assert plan(built, store, "quick") == [("miss", f"its file model.pt2 is damaged in the store: 1,000 bytes instead of {size:,}")]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\0" * 100])
+def test_a_manifest_that_cant_be_read_counts_as_missing(built, store, text):
+    [key] = keys_of(built, "quick")
+    file = store / f"v1/actions/{key[:2]}/{key}.json"
+    file.chmod(0o644)
+    file.write_text(text)
+    assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]
+
+
+def test_a_manifest_moved_to_another_key_is_not_believed(built, store):
+    one, other = keys_of(built, "quick")[0], keys_of(built, "half")[0]
+    file = store / f"v1/actions/{one[:2]}/{one}.json"
+    file.unlink()
+    file.write_text(json.dumps(manifest(store, other)))
+    assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]

@@ -1,0 +1,60 @@
+"""The golden action keys; `python -m tests.tools.action_keys` writes them anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from neuronbuild.artifact.fingerprint import Fingerprint
+from tests.unit.plan.cases import BERT, make_action
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "action_keys.json"
+
+ROBERTA = {
+    "model_type": "roberta",
+    "vocab_size": 50265,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+}
+MODERNBERT = {"model_type": "modernbert", "num_hidden_layers": 28, "hidden_size": 1024, "global_rope_theta": 160000.0}
+ESM = {"model_type": "esm", "vocab_size": 33, "pad_token_id": 1, "token_dropout": True, "position_embedding_type": "rotary"}
+MODULES = {"": [{"type": f"sentence_transformers.models.{kind}"} for kind in ("Transformer", "Pooling", "Normalize")]}
+MEAN = {"pooling_mode_mean_tokens": True}
+CPU = {
+    "fingerprint": Fingerprint("inductor", "cpu", {"torch": "2.13.0", "g++": "14.2.0"}, {"march": "x86-64-v3"}),
+    "platform": "cpu",
+    "extra_args": (),
+}
+INF1 = {"fingerprint": Fingerprint("neuron", "inf1", {"neuron-cc": "1.24.0"}), "platform": "inf1", "extra_args": ()}
+WEIGHTS = {"model.safetensors": "5" * 64}
+
+CASES = {
+    "feature-extraction on cpu": {"config": BERT, **CPU},
+    "feature-extraction on cpu, cast": {"config": BERT, **CPU, "auto_cast": "all", "auto_cast_type": "fp16"},
+    "feature-extraction on cpu, other batch": {"config": BERT, **CPU, "sizes": {"batch_size": 8, "sequence_length": 64}},
+    "sentence-similarity on cpu": {"config": BERT, **CPU, "modules": MODULES, "pooling": MEAN},
+    "sentence-similarity of a plain model": {"config": MODERNBERT, "auto_cast": "none"},
+    "fill-mask on inf2, weights apart": {"config": ROBERTA},
+    "fill-mask on inf2, weights inside": {"config": ROBERTA, "weights": WEIGHTS},
+    "fill-mask of proteins": {"config": ESM, "dtype": "bfloat16"},
+    "text-classification on inf1": {"config": BERT, "weights": WEIGHTS, **INF1},
+    "text-classification on inf2, two cores": {"config": BERT, "num_cores": 2, "dynamic_batch_size": True, "optlevel": 3},
+    "token-classification on inf2": {"config": BERT, "extra_args": ("--a", "--b=c")},
+    "question-answering on inf2": {"config": ROBERTA, "sizes": {"batch_size": 1, "sequence_length": 384}},
+    "multiple-choice on cpu": {"config": BERT, **CPU, "sizes": {"batch_size": 2, "sequence_length": 128, "num_choices": 4}},
+}
+
+
+def compute_keys() -> dict[str, str]:
+    """The key of every case, as this version makes it."""
+    return {name: make_action(**{"task": name.partition(" ")[0], **case}).key for name, case in CASES.items()}
+
+
+def read_golden() -> dict[str, str]:
+    """The keys as they were written."""
+    return json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(compute_keys(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,73 @@
+"""A model, a toolchain and options that are made up, and the key that comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from neuronbuild.artifact.fingerprint import Fingerprint
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.plan.action import Action, ActionMaker
+from neuronbuild.plan.subject import make_subject
+from neuronbuild.recipe.target import Options
+from neuronbuild.tasks import TASKS
+
+BERT: dict[str, object] = {
+    "_name_or_path": "org/name",
+    "architectures": ["BertForSequenceClassification"],
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 384,
+    "id2label": {"0": "bad", "1": "so so", "2": "good"},
+    "intermediate_size": 1536,
+    "label2id": {"bad": 0, "so so": 1, "good": 2},
+    "layer_norm_eps": 1e-12,
+    "model_type": "bert",
+    "num_attention_heads": 12,
+    "num_hidden_layers": 6,
+    "torch_dtype": "float32",
+    "transformers_version": "4.8.2",
+    "vocab_size": 30522,
+}
+FINGERPRINT = Fingerprint(
+    "neuronx", "inf2", {"neuronx-cc": "2.21.1", "torch": "2.9.0"}, {"target": "inf2", "model-type": "transformer"}
+)
+OPTIONS = Options(
+    platform="inf2",
+    auto_cast="matmul",
+    auto_cast_type="bf16",
+    optlevel=2,
+    extra_args=("--x",),
+    weights="separate",
+    dtype="float32",
+    num_cores=1,
+    dynamic_batch_size=False,
+)
+SIZES = {"batch_size": 1, "sequence_length": 64, "num_choices": 4}
+
+
+def make_action(
+    *,
+    config=BERT,
+    task="text-classification",
+    fingerprint=FINGERPRINT,
+    weights=None,
+    sizes=SIZES,
+    modules=None,
+    pooling=None,
+    **options,
+) -> Action:
+    """The action for a model and shape; `options` replace some of `OPTIONS`."""
+    subject = make_subject(config, task=task, modules=modules, pooling=pooling)
+    maker = ActionMaker(subject, replace(OPTIONS, **options), fingerprint, weights)
+    return maker.make("forward", Shape.of(sizes, TASKS[subject.task.name].axes))
+
+
+def key(**changes) -> str:
+    """The key of that action."""
+    return make_action(**changes).key
+
+
+def without(config, *names):
+    """A config that is silent about some keys."""
+    return {name: value for name, value in config.items() if name not in names}

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.plan.subject import POOLING_MODES, SubjectError, make_subject, pooling_file
+from neuronbuild.tasks import TASKS
+from tests.unit.plan.cases import BERT
+
+KINDS = ("Transformer", "Pooling", "Normalize")
+MEAN = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+
+
+def modules(*kinds, package="sentence_transformers.models"):
+    return {"": [{"idx": i, "path": f"{i}_{kind}" if i else "", "type": f"{package}.{kind}"} for i, kind in enumerate(kinds)]}
+
+
+def refusal(config=BERT, **arguments):
+    with pytest.raises(SubjectError) as caught:
+        make_subject(config, **{"task": None, **arguments})
+    return caught.value.key, str(caught.value)
+
+
+def embed(pooling=MEAN, kinds=KINDS):
+    return make_subject(BERT, task=None, modules=modules(*kinds), pooling=pooling).document["pooling"]
+
+
+def test_the_task_is_inferred_from_the_config():
+    assert make_subject(BERT, task=None).task.name == "text-classification"
+
+
+def test_the_task_that_is_asked_for_wins():
+    assert make_subject(BERT, task="fill-mask", modules=modules(*KINDS), pooling=MEAN).task.name == "fill-mask"
+
+
+def test_a_sentence_transformers_model_embeds_sentences():
+    assert make_subject(BERT, task=None, modules=modules(*KINDS), pooling=MEAN).task.name == "sentence-similarity"
+
+
+@pytest.mark.parametrize("architectures", [["BertForNothing"], [], None, "BertModel", [7]])
+def test_a_task_that_cannot_be_told_must_be_given(architectures):
+    key, text = refusal({**BERT, "architectures": architectures})
+    assert key == "model"
+    assert all(task in text for task in TASKS)
+
+
+def test_an_unknown_model_type_is_told_what_is_supported():
+    key, text = refusal({"model_type": "gpt2"}, task="fill-mask")
+    assert key == "model"
+    assert text.startswith("model type 'gpt2' isn't supported for fill-mask; supported: albert, bert, ")
+
+
+def test_a_task_that_a_family_lacks_is_told_who_has_it():
+    _, text = refusal({"model_type": "deberta"}, task="multiple-choice")
+    assert "'deberta' isn't supported for multiple-choice" in text
+    assert "deberta-v2" in text.partition("supported: ")[2]
+    assert " deberta," not in text
+
+
+def test_a_model_that_brings_its_own_classes_is_refused():
+    key, text = refusal({**BERT, "auto_map": {"AutoModel": "own.Model"}})
+    assert key == "model"
+    assert "Python code of its own" in text
+
+
+def test_the_document_says_what_the_worker_must_make():
+    document = make_subject(BERT, task="question-answering").document
+    assert document["auto_class"] == "AutoModelForQuestionAnswering"
+    assert document["outputs"] == ["start_logits", "end_logits"]
+    assert document["attention"] == "sdpa"
+    assert document["config"]["hidden_size"] == 384
+    assert not {"pooling", "code"} & set(document)
+
+
+def test_python_files_that_come_with_the_model_are_part_of_it():
+    assert make_subject(BERT, task="fill-mask", code={"own.py": "1" * 64}).document["code"] == {"own.py": "1" * 64}
+
+
+@pytest.mark.parametrize(("model_type", "names"), [("bert", 3), ("roberta", 2), ("distilbert", 2)])
+def test_inputs_are_those_of_the_family(model_type, names):
+    subject = make_subject({"model_type": model_type}, task="fill-mask")
+    assert subject.inputs == ("input_ids", "attention_mask", "token_type_ids")[:names]
+
+
+@pytest.mark.parametrize(
+    ("config", "longest"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 128}, 128),
+        ({"model_type": "bert"}, 512),
+        ({"model_type": "roberta", "max_position_embeddings": 514}, 512),
+        ({"model_type": "modernbert"}, 8192),
+        ({"model_type": "bert", "max_position_embeddings": None}, None),
+    ],
+)
+def test_the_longest_sequence_follows_from_the_config(config, longest):
+    assert make_subject(config, task="fill-mask").longest == longest
+
+
+# Sentence embeddings
+
+
+@pytest.mark.parametrize(("name", "mode"), POOLING_MODES.items())
+def test_a_pooling_mode_is_read_from_either_spelling(name, mode):
+    if mode == "weightedmean":
+        assert "the model has weightedmean" in refusal(modules=modules(*KINDS), pooling={name: True})[1]
+    else:
+        newer = name.removeprefix("pooling_mode_").removesuffix("_token") if mode == "cls" else mode
+        assert embed({name: True})["mode"] == embed({"pooling_mode": newer})["mode"] == mode
+
+
+@pytest.mark.parametrize("stated", ["mean_sqrt_len_tokens", "mean", ["cls"], "lasttoken", "max"])
+def test_newer_sentence_transformers_name_the_mode(stated):
+    name = stated if isinstance(stated, str) else stated[0]
+    assert embed({"embedding_dimension": 384, "pooling_mode": stated})["mode"] == name.removesuffix("_tokens")
+
+
+@pytest.mark.parametrize(
+    ("pooling", "has"),
+    [
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "mean, max"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_weightedmean_tokens": True}, "mean, weightedmean"),
+        ({"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
+        ({"pooling_mode": ["mean", "max"]}, "mean, max"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode": "own"}, "own"),
+        ({"pooling_mode": []}, "none that is known"),
+        ({"pooling_mode_mean_tokens": False}, "none that is known"),
+        (None, "none that is known"),
+    ],
+)
+def test_other_poolings_are_refused_with_a_way_out(pooling, has):
+    key, text = refusal(modules=modules(*KINDS), pooling=pooling)
+    assert (key, text) == ("task", f"one pooling mode is supported, the model has {has}; use task feature-extraction")
+
+
+def test_embeddings_are_normalised_where_the_model_does_it():
+    assert embed() == {"mode": "mean", "normalize": True}
+    assert embed(kinds=("Transformer", "Pooling")) == {"mode": "mean", "normalize": False}
+
+
+def test_a_plain_model_is_given_the_mean_as_sentence_transformers_does():
+    assert make_subject(BERT, task="sentence-similarity").document["pooling"] == {"mode": "mean", "normalize": False}
+
+
+def test_modules_of_another_kind_are_refused():
+    key, text = refusal(modules=modules("Transformer", "Pooling", "Dense"), pooling=MEAN)
+    assert (key, text) == ("task", "module 'Dense' of sentence-transformers isn't supported; use task feature-extraction")
+
+
+def test_modules_may_come_from_any_version_of_the_package():
+    newer = modules(*KINDS, package="sentence_transformers.sentence_transformer.modules.some")
+    assert make_subject(BERT, task=None, modules=newer, pooling=MEAN).document["pooling"]["normalize"]
+
+
+def test_the_config_of_the_pooling_lies_where_the_modules_say():
+    assert pooling_file(modules(*KINDS)) == "1_Pooling/config.json"
+
+
+@pytest.mark.parametrize(
+    "listed", [None, {}, {"": []}, {"": "text"}, {"": [7, None]}, {"": [{"type": "x.Transformer"}]}, {"a": 1}]
+)
+def test_without_a_pooling_module_there_is_no_config(listed):
+    assert pooling_file(listed) is None
