@@ -55,9 +55,19 @@ def fill(folder: Path, targets: int) -> None:
         files.append(ReleasedFile(path, digest.sha256, digest.size))
     request = release_request(each, settings)
     index = ReleaseIndex(
-        name="grid", task="fill-mask", platform="cpu", model=str(model), revision=None, snapshot="", stamp=request.stamp, tool="",
-        dynamic_batch_size=False, buckets=tuple(buckets), bindings={}, files=tuple(files),
-    )  # fmt: skip
+        name="grid",
+        task="fill-mask",
+        platform="cpu",
+        model=str(model),
+        revision=None,
+        snapshot="",
+        stamp=request.stamp,
+        tool="",
+        dynamic_batch_size=False,
+        buckets=tuple(buckets),
+        bindings={},
+        files=tuple(files),
+    )
     (place / FILENAME).write_bytes(encode(index))
 
 

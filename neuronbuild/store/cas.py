@@ -82,7 +82,7 @@ class CasStore:
     def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
         """For each key that has a record: `None` if the artifact is whole, else what it lacks."""
         if len(keys) > FEW:
-            return self._known_by_listing(frozenset(keys))
+            return _known_by_listing(self, self._index, frozenset(keys))
         known: dict[ActionKey, str | None] = {}
         for key in keys:
             data = self.objects.read(action_name(key))
@@ -159,24 +159,25 @@ class CasStore:
         """Put a damaged object aside, out of every lookup's way."""
         self.objects.move(name, QUARANTINE + name.replace("/", "_"))
 
-    def _known_by_listing(self, keys: frozenset[ActionKey]) -> dict[ActionKey, str | None]:
-        blobs = {entry.name[-64:]: entry.size for entry in self.objects.list(BLOBS)}
-        known: dict[ActionKey, str | None] = {}
-        for entry in self.objects.list(ACTIONS):
-            key = ActionKey(entry.name[-69:-5])
-            if key not in keys:
+
+def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[ActionKey]) -> dict[ActionKey, str | None]:
+    blobs = {entry.name[-64:]: entry.size for entry in store.objects.list(BLOBS)}
+    known: dict[ActionKey, str | None] = {}
+    for entry in store.objects.list(ACTIONS):
+        key = ActionKey(entry.name[-69:-5])
+        if key not in keys:
+            continue
+        files = index.get(key, entry.stamp)
+        if files is None:
+            manifest = store.lookup(key)
+            if manifest is None:
+                known[key] = "its manifest in the store can't be read"
                 continue
-            files = self._index.get(key, entry.stamp)
-            if files is None:
-                manifest = self.lookup(key)
-                if manifest is None:
-                    known[key] = "its manifest in the store can't be read"
-                    continue
-                files = [(file.path, file.digest) for file in manifest.files]
-                self._index.put(key, entry.stamp, files)
-            known[key] = _lack(files, blobs.get)
-        self._index.save()
-        return known
+            files = [(file.path, file.digest) for file in manifest.files]
+            index.put(key, entry.stamp, files)
+        known[key] = _lack(files, blobs.get)
+    index.save()
+    return known
 
 
 def _lack(files: Iterable[tuple[str, Digest]], size_of: Callable[[str], int | None]) -> str | None:

@@ -86,7 +86,7 @@ class LocalObjects(ObjectStore):
     def list(self, prefix: str) -> Iterator[Entry]:
         """Walk the folder."""
         with self._guard():
-            yield from self._walk(os.path.join(self.root, prefix), prefix)  # noqa: PTH118 (text all the way down: thousands of entries)
+            yield from _walk(os.path.join(self.root, prefix), prefix)  # noqa: PTH118 (text all the way down: thousands of entries)
 
     def delete(self, name: str) -> None:
         """Unlink."""
@@ -98,19 +98,6 @@ class LocalObjects(ObjectStore):
         with self._guard(), contextlib.suppress(FileNotFoundError):
             self.path(target).parent.mkdir(parents=True, exist_ok=True)
             self.path(name).rename(self.path(target))
-
-    def _walk(self, folder: str, prefix: str) -> Iterator[Entry]:
-        try:
-            entries = list(os.scandir(folder))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(entry.path, f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: no object any more
-                    found = entry.stat(follow_symlinks=False)
-                    yield Entry(prefix + entry.name, found.st_size, f"{found.st_mtime_ns}.{found.st_ino}")
 
     def _place(self, name: str, fill: Callable[[Path], object]) -> None:
         with self._guard():
@@ -137,6 +124,20 @@ class LocalObjects(ObjectStore):
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
+
+
+def _walk(folder: str, prefix: str) -> Iterator[Entry]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file(follow_symlinks=False):
+            with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: no object any more
+                found = entry.stat(follow_symlinks=False)
+                yield Entry(prefix + entry.name, found.st_size, f"{found.st_mtime_ns}.{found.st_ino}")
 
 
 def sync(path: Path) -> None:

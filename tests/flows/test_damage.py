@@ -48,7 +48,7 @@ def test_a_lost_file_is_compiled_again_and_nothing_else_is(built, store, tmp_pat
     report = applied("recipes/grid.yaml", "--cache", store, "--output", tmp_path / "out", cwd=built.root)
     assert [step["outcome"] for step in report["steps"]] == ["built", "reused", "reused"]
     assert report["stderr"].count("compiling") == 1
-    assert records(store) == records(built.cache)
+    assert {manifest(store, key)["action"]["kind"] for key in records(store) - records(built.cache)} <= {"check"}
 
 
 def test_garbled_code_is_noticed_put_aside_and_compiled_again(models, built, store, tmp_path):
