@@ -33,7 +33,7 @@ def list_command(*, cache: str | None, as_json: bool) -> None:
         click.echo(json.dumps({"version": 1, "artifacts": rows}))
         return
     for row in rows:
-        click.echo("  ".join(str(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
+        click.echo("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
     click.echo(f"{len(rows)} artifacts", err=True)
 
 
@@ -77,6 +77,10 @@ def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
 
 def _open(cache: str | None) -> CasStore:
     return open_store(settings_for(cache=cache).cache)
+
+
+def _cell(value: object) -> str:
+    return ", ".join(f"{axis}={size}" for axis, size in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _row(manifest: Manifest) -> dict[str, object]:

@@ -98,7 +98,9 @@ def failures(models, built, tmp_path_factory) -> str:
     wrong = {
         "headless": models["feature-extraction"],
         "one-lost": checkpoints.copy_model(good, root / "one-lost", lose("bert.encoder.layer.1.output.dense.weight")),
-        "other-size": checkpoints.copy_model(good, root / "other-size", lambda t: {**t, "classifier.weight": torch.ones(5, 32)}),
+        "other-size": checkpoints.copy_model(
+            good, root / "other-size", lambda t: {**t, "classifier.weight": torch.ones(5, 32)}
+        ),
         "not-a-number": checkpoints.copy_model(
             good, root / "not-a-number", lambda t: {**t, "classifier.bias": torch.full((3,), torch.nan)}
         ),

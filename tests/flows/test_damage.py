@@ -70,7 +70,9 @@ def test_a_file_that_is_cut_short_counts_as_missing(built, store):
     size = file.stat().st_size
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:1000])
-    assert plan(built, store, "quick") == [("miss", f"its file model.pt2 is damaged in the store: 1,000 bytes instead of {size:,}")]
+    assert plan(built, store, "quick") == [
+        ("miss", f"its file model.pt2 is damaged in the store: 1,000 bytes instead of {size:,}")
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\0" * 100])
