@@ -1,4 +1,8 @@
-"""Records to JSON bytes and back, strictly: what isn't exactly a record of a known format is refused."""
+"""Records to JSON bytes and back, strictly: what isn't exactly a record of a known format is refused.
+
+A record on disk carries a seal, the SHA-256 of its own canonical JSON without the seal: bit rot in a manifest is noticed as
+it is in the blobs that it names. It is no signature: whoever can write the file can seal it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,12 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from neuronbuild.digest import digest_json
+
 Record = TypeVar("Record")
+
+SEAL = "seal"
+"""The key of a record's seal."""
 
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
@@ -26,6 +35,7 @@ def encode(record: object) -> bytes:
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"not a record: {record!r}")
     plain = dataclasses.asdict(record)
+    plain[SEAL] = digest_json(plain).sha256
     return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
@@ -33,7 +43,7 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     """Read a record of a format up to `newest`.
 
     Raises:
-        DecodeError: malformed, of another kind, or of a future format.
+        DecodeError: malformed, damaged, of another kind, or of a future format.
     """
     try:
         loaded = json.loads(data)
@@ -42,12 +52,19 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     stated = loaded.get("format") if isinstance(loaded, dict) else None
     if type(stated) is int and stated > newest:
         raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
+    seal = loaded.pop(SEAL, None) if isinstance(loaded, dict) else None
     try:
-        return _adapter(kind).validate_json(data, strict=True)
+        record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
+        whole = seal == digest_json(loaded).sha256
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise DecodeError(kind.__name__, f"{where}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(kind.__name__, str(error)) from None
+    if not whole:
+        raise DecodeError(kind.__name__, "it was altered or damaged: its seal doesn't fit")
+    return record
 
 
 def decode_part(kind: type[Record], value: object) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from neuronbuild.store.objects import Entry
+
+
+ABANDONED = 24 * 3600
+"""Seconds after which a file that is being written has lost its writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,16 @@ def verify_store(store: CasStore, *, repair: bool) -> VerifyReport:
     if repair:
         for damage in bad:
             store.quarantine(damage.name)
+        _sweep(store)
     return VerifyReport(len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad))
+
+
+def _sweep(store: CasStore) -> None:
+    """Remove what killed builds left half written."""
+    if isinstance(store.objects, LocalObjects):
+        for file in store.objects.path("tmp").glob("*"):
+            if time.time() - file.stat().st_mtime > ABANDONED:
+                file.unlink(missing_ok=True)
 
 
 def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
@@ -80,7 +94,8 @@ def _check_manifest(store: CasStore, entry: Entry, whole: set[str]) -> Iterator[
     try:
         manifest = decode(Manifest, data or b"", newest=FORMAT)
     except DecodeError as error:
-        yield Damage(entry.name, str(error))
+        if not error.future:  # a newer version's artifact is no damage
+            yield Damage(entry.name, str(error))
         return
     if entry.name != action_name(manifest.key):
         yield Damage(entry.name, f"it is the manifest of another action, {manifest.key}")

@@ -43,19 +43,9 @@ WRAPPER_OPT_LEVEL = {"1": "O0", "2": "O1", "3": "O3"}
 """optlevel to g++'s level for the code that calls the kernels, which is most of the compile time. Kernels are always -O3."""
 
 CLEARED = (
-    "TORCH",
-    "AOT_INDUCTOR",
-    "AOTINDUCTOR",
-    "OMP_",
-    "GOMP_",
-    "KMP_",
-    "MKL_",
-    "ATEN_",
-    "CXX",
-    "CFLAGS",
-    "CPATH",
-    "PYTHONPATH",
-)
+    "TORCH", "AOT_INDUCTOR", "AOTINDUCTOR", "OMP_", "GOMP_", "KMP_", "MKL_", "ATEN_", "PYTHONPATH",
+    "CXX", "CFLAGS", "LDFLAGS", "CPATH", "CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_",
+)  # fmt: skip
 """Beginnings of environment variables that would change a compile: they are taken out, since the fingerprint lacks them."""
 
 

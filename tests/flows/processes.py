@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,24 +12,25 @@ from tests.doubles.toolchain import is_gone, wait_until
 
 PATIENCE = 120.0
 
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and what they start, are deaf to Ctrl-C
+from neuronbuild.cli import main
+main()
+"""
+
 
 def start(*arguments: object, cwd: Path, log: str = "stderr") -> subprocess.Popen[str]:
     """A command that runs on, its stderr in a file of its working folder."""
     with (cwd / log).open("w") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-m", "neuronbuild", *map(str, arguments)],
+            [sys.executable, "-c", PROGRAM, *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            preexec_fn=_hear_ctrl_c,
         )
-
-
-def _hear_ctrl_c() -> None:
-    """A shell's background jobs, and all that they start, are deaf to it otherwise."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_text(file: Path, text: str) -> None:

@@ -84,9 +84,17 @@ def test_a_manifest_that_cant_be_read_counts_as_missing(built, store, text):
     assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]
 
 
+def test_a_manifest_with_one_other_digit_counts_as_missing(built, store):
+    [key] = keys_of(built, "quick")
+    file = store / f"v1/actions/{key[:2]}/{key}.json"
+    text = file.read_text()
+    file.chmod(0o644)
+    file.write_text(text.replace('"max_abs_error": {', '"max_abs_error": {"made_up": 1.0, ', 1))
+    assert file.read_text() != text
+    assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]
+
+
 def test_a_manifest_moved_to_another_key_is_not_believed(built, store):
-    one, other = keys_of(built, "quick")[0], keys_of(built, "half")[0]
-    file = store / f"v1/actions/{one[:2]}/{one}.json"
-    file.unlink()
-    file.write_text(json.dumps(manifest(store, other)))
+    files = [store / f"v1/actions/{key[:2]}/{key}.json" for recipe in ("quick", "half") for key in keys_of(built, recipe)]
+    files[1].replace(files[0])
     assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]

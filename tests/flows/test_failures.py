@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_failed_compile_ends_the_build_and_says_where_the_log_is(broken):
     error = report["steps"][0]["error"]
     assert error["class"] == "user"
     assert "transformers can't make this model" in error["message"]
-    assert "attention heads" in open(error["log"]).read()
+    assert "attention heads" in Path(error["log"]).read_text()
     assert f"log: {error['log']}" in done.stderr
     assert "Traceback" not in done.stderr
     assert (report["releases"], records(broken / "cache")) == ([], set())

@@ -20,6 +20,7 @@ from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
 from neuronbuild.store.cas import ACTIONS, FEW, SNAPSHOTS, CasStore, action_name, blob_name
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
+from tests.unit.artifact.records import plain, sealed
 from tests.unit.store.artifacts import assert_whole, contents, get, key_of, put
 from tests.unit.store.disks import make_read_only, small_disk
 
@@ -131,9 +132,9 @@ def test_an_altered_blob_is_refused_put_aside_and_a_miss_from_then_on(store, kno
 
 
 def test_a_manifest_that_is_wrong_about_a_size_doesnt_cost_the_blob(store, known, tmp_path):
-    data = json.loads(encode(put(store, 1)))
+    data = plain(put(store, 1))
     data["files"][0]["digest"]["size"] += 1
-    spoil(store, action_name(key_of(1)), json.dumps(data).encode())
+    spoil(store, action_name(key_of(1)), sealed(data))
     with pytest.raises(BlobCorruptError):
         get(store, 1, tmp_path)
     assert store.has(model_of(1))
@@ -166,8 +167,8 @@ def test_a_manifest_moved_under_another_key_is_none(store, known):
 
 def test_a_manifest_of_another_action_under_its_key_is_none(store):
     put(store, 1)
-    data = json.loads(encode(put(store, 2)))
-    spoil(store, action_name(key_of(1)), json.dumps({**data, "key": key_of(1)}).encode())
+    data = plain(put(store, 2))
+    spoil(store, action_name(key_of(1)), sealed({**data, "key": key_of(1)}))
     assert store.lookup(key_of(1)) is None
 
 
@@ -188,9 +189,9 @@ def test_a_manifest_of_a_future_format_is_none(store, known):
 
 @pytest.mark.parametrize("path", ["../model.pt2", "/etc/passwd", "a/../../b", "", "a//b", "a\\b", "a\0b"])
 def test_a_manifest_with_a_path_that_leads_out_is_none(store, path):
-    data = json.loads(encode(put(store, 1)))
+    data = plain(put(store, 1))
     data["files"][0]["path"] = path
-    spoil(store, action_name(key_of(1)), json.dumps(data).encode())
+    spoil(store, action_name(key_of(1)), sealed(data))
     assert store.lookup(key_of(1)) is None
 
 

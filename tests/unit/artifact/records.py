@@ -1,7 +1,10 @@
-"""One whole record of each kind."""
+"""One whole record of each kind, and any tree of JSON as the bytes of a record."""
 
 from __future__ import annotations
 
+import json
+
+from neuronbuild.artifact.codec import SEAL, encode
 from neuronbuild.artifact.manifest import Check, FileEntry, Manifest, Provenance
 from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
@@ -44,3 +47,16 @@ UNSAFE_PATHS = [
     "", "/", "/etc/passwd", "..", ".", "../x", "a/../b", "a/..", "./a", "a/.", "a//b", "a/", "\\", "a\\b", "..\\x",
     "a\0b", "\0",
 ]  # fmt: skip
+
+
+def plain(record) -> dict[str, object]:
+    """A record as a tree of JSON, without its seal."""
+    tree = json.loads(encode(record))
+    del tree[SEAL]
+    return tree
+
+
+def sealed(tree: object) -> bytes:
+    """A tree as the bytes of a record that nobody altered since: what is wrong with it is not the seal."""
+    seal = {SEAL: digest_json(tree).sha256} if isinstance(tree, dict) else {}
+    return json.dumps({**tree, **seal} if isinstance(tree, dict) else tree).encode()

@@ -7,20 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.artifact.codec import DecodeError, decode, decode_part, encode
+from neuronbuild.artifact.codec import SEAL, DecodeError, decode, decode_part, encode
 from neuronbuild.artifact.manifest import Manifest, Provenance, is_safe_path
 from neuronbuild.artifact.release_index import ReleaseIndex
 from neuronbuild.digest import digest_json
 from tests.tools.fuzz import few, json_values, many
-from tests.unit.artifact.records import INDEX, MANIFEST
+from tests.unit.artifact.records import INDEX, MANIFEST, plain, sealed
 
 RECORDS = [MANIFEST, INDEX]
 
 every_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-
-
-def plain(record):
-    return json.loads(encode(record))
 
 
 def places(value, path=()):
@@ -42,7 +38,7 @@ def changed(value, path, change):
 
 @st.composite
 def hostile(draw):
-    """A record's kind, and the bytes of such a record with some values replaced, added or gone, or some bytes changed."""
+    """A record's kind, and the bytes of such a record with some values replaced or added, its seal fitting."""
     record = draw(st.sampled_from(RECORDS))
     tree = plain(record)
     for _ in range(draw(st.integers(0, 3))):
@@ -50,10 +46,18 @@ def hostile(draw):
         other = draw(json_values)
         add = draw(st.booleans())
         tree = changed(tree, path, lambda value, o=other, a=add: {**value, "extra": o} if a and isinstance(value, dict) else o)
-    data = bytearray(json.dumps(tree).encode())
-    for _ in range(draw(st.integers(0, 2))):
-        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
-    return type(record), bytes(data)
+    return type(record), sealed(tree)
+
+
+@st.composite
+def damaged(draw):
+    """A record, and its bytes with some of them changed, gone or new."""
+    record = draw(st.sampled_from(RECORDS))
+    data = bytearray(encode(record))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(data) - 1))
+        data[start : start + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+    return record, bytes(data)
 
 
 def check_hostile(case):
@@ -70,6 +74,16 @@ def check_hostile(case):
     assert decode(kind, encode(record), newest=1) == record
 
 
+def check_damaged(case):
+    """Damaged bytes are refused, unless they still say exactly the same."""
+    record, data = case
+    try:
+        read = decode(type(record), data, newest=1)
+    except DecodeError:
+        return
+    assert read == record
+
+
 @every_record
 def test_a_record_reads_back_as_it_was_written(record):
     assert decode(type(record), encode(record), newest=1) == record
@@ -77,8 +91,8 @@ def test_a_record_reads_back_as_it_was_written(record):
 
 @every_record
 def test_a_record_is_readable_text_with_sorted_keys(record):
-    text = encode(record).decode()
-    assert text == json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    tree = {**asdict(record), SEAL: digest_json(asdict(record)).sha256}
+    assert encode(record).decode() == json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("value", [{}, None, 7, Manifest, "text"])
@@ -117,7 +131,7 @@ def test_a_key_too_many_is_refused_at_any_depth(record):
         if not open_ended & set(path):
             grown = changed(tree, path, lambda v: {**v, "extra": 1} if isinstance(v, dict) else {"extra": v})
             with pytest.raises(DecodeError):
-                decode(type(record), json.dumps(grown).encode(), newest=1)
+                decode(type(record), sealed(grown), newest=1)
 
 
 @every_record
@@ -125,7 +139,7 @@ def test_a_key_too_few_is_refused(record):
     for name in ("files", "key" if record is MANIFEST else "stamp"):
         tree = {key: value for key, value in plain(record).items() if key != name}
         with pytest.raises(DecodeError, match=f"{name}: Field required"):
-            decode(type(record), json.dumps(tree).encode(), newest=1)
+            decode(type(record), sealed(tree), newest=1)
 
 
 @every_record
@@ -137,7 +151,7 @@ def test_a_text_is_no_number_and_a_number_is_no_text(record):
             )
             if swapped != plain(record):
                 with pytest.raises(DecodeError):
-                    decode(type(record), json.dumps(swapped).encode(), newest=1)
+                    decode(type(record), sealed(swapped), newest=1)
 
 
 @every_record
@@ -152,7 +166,7 @@ def test_a_future_format_is_told_from_damage(record, other):
 @pytest.mark.parametrize("stated", ["2", 2.0, True, None, [2], {}])
 def test_a_format_is_a_whole_number(record, stated):
     with pytest.raises(DecodeError) as caught:
-        decode(type(record), json.dumps({**plain(record), "format": stated}).encode(), newest=1)
+        decode(type(record), sealed({**plain(record), "format": stated}), newest=1)
     assert not caught.value.future
 
 
@@ -169,16 +183,52 @@ def test_a_number_of_endless_digits_is_refused():
         decode(Manifest, encode(MANIFEST).replace(b"12.5", b"9" * 100_000), newest=1)
 
 
+@every_record
+@pytest.mark.parametrize("seal", [None, "", "0" * 64, 7, {}])
+def test_a_seal_that_does_not_fit_is_refused(record, seal):
+    with pytest.raises(DecodeError, match="altered or damaged"):
+        decode(type(record), json.dumps({**plain(record), SEAL: seal}).encode(), newest=1)
+
+
+@every_record
+def test_a_record_without_a_seal_is_refused(record):
+    with pytest.raises(DecodeError, match="altered or damaged"):
+        decode(type(record), json.dumps(plain(record)).encode(), newest=1)
+
+
+def test_a_value_altered_under_its_seal_is_refused():
+    data = encode(MANIFEST).replace(b"2026-01-02", b"2026-01-03")
+    with pytest.raises(DecodeError, match="altered or damaged"):
+        decode(Manifest, data, newest=1)
+
+
+def test_the_order_of_keys_and_white_space_are_not_sealed():
+    tree = json.loads(encode(MANIFEST))
+    assert decode(Manifest, json.dumps(dict(reversed(tree.items()))).encode(), newest=1) == MANIFEST
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_what_is_no_number_of_json_is_refused(number):
+    with pytest.raises(DecodeError):
+        decode(Manifest, encode(MANIFEST).replace(b"12.5", number), newest=1)
+
+
 def test_the_message_says_where_the_fault_is():
     tree = changed(plain(MANIFEST), ("files", 1, "digest", "size"), lambda _: "7")
     with pytest.raises(DecodeError, match=r"^not a Manifest: files\.1\.digest\.size: Input should be a valid integer$"):
-        decode(Manifest, json.dumps(tree).encode(), newest=1)
+        decode(Manifest, sealed(tree), newest=1)
 
 
 @few
 @given(hostile())
 def test_hostile_bytes_are_refused_or_are_a_whole_record(case):
     check_hostile(case)
+
+
+@few
+@given(damaged())
+def test_damaged_bytes_are_refused_or_say_the_same(case):
+    check_damaged(case)
 
 
 @few
@@ -192,6 +242,13 @@ def test_any_bytes_are_refused_or_are_a_whole_record(kind, data):
 @given(hostile())
 def test_twenty_thousand_hostile_cases_are_refused_or_are_whole_records(case):
     check_hostile(case)
+
+
+@pytest.mark.soak
+@many
+@given(damaged())
+def test_twenty_thousand_damaged_cases_are_refused_or_say_the_same(case):
+    check_damaged(case)
 
 
 @dataclass(frozen=True)

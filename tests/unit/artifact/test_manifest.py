@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,14 +10,14 @@ from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest, is_safe_path
 from neuronbuild.digest import Digest, digest_bytes, digest_json
 from tests.tools.fuzz import few
-from tests.unit.artifact.records import ACTION, KEY, MANIFEST, UNSAFE_PATHS
+from tests.unit.artifact.records import ACTION, KEY, MANIFEST, UNSAFE_PATHS, plain, sealed
 
 SAFE_PATHS = ["a", "model.pt2", "a/b/c", ".hidden", "..a", "a..", "...", "with space", "é", "-rf", "a/...b"]
 
 
 def read(**changes):
     """The manifest, changed, as if it came from a store."""
-    return decode(Manifest, json.dumps({**json.loads(encode(MANIFEST)), **changes}).encode(), newest=FORMAT)
+    return decode(Manifest, sealed({**plain(MANIFEST), **changes}), newest=FORMAT)
 
 
 @pytest.mark.parametrize("path", UNSAFE_PATHS)

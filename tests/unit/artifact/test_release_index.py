@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from neuronbuild.artifact.codec import DecodeError, decode, encode
+from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Binding, Bucket, ReleasedFile, ReleaseIndex
-from tests.unit.artifact.records import INDEX, UNSAFE_PATHS
+from tests.unit.artifact.records import INDEX, UNSAFE_PATHS, plain, sealed
 
 UNSAFE = [
     lambda path: ReleasedFile(path, "0" * 64, 1),
@@ -18,7 +17,7 @@ UNSAFE = [
 
 def read(**changes):
     """The index, changed, as if it came from a folder."""
-    return decode(ReleaseIndex, json.dumps({**json.loads(encode(INDEX)), **changes}).encode(), newest=FORMAT)
+    return decode(ReleaseIndex, sealed({**plain(INDEX), **changes}), newest=FORMAT)
 
 
 @pytest.mark.parametrize("path", UNSAFE_PATHS)
@@ -48,8 +47,8 @@ def test_a_bucket_outside_the_release_is_refused_on_reading(path):
 
 def test_what_is_left_out_has_its_default():
     bare = replace(INDEX, buckets=(), bindings={}, files=())
-    tree = {key: value for key, value in json.loads(encode(bare)).items() if key not in {"omitted_outputs", "toolchain"}}
-    assert decode(ReleaseIndex, json.dumps(tree).encode(), newest=FORMAT) == bare
+    tree = {key: value for key, value in plain(bare).items() if key not in {"omitted_outputs", "toolchain"}}
+    assert decode(ReleaseIndex, sealed(tree), newest=FORMAT) == bare
 
 
 @pytest.mark.parametrize("size", ["1", 1.5, None, True])
