@@ -48,7 +48,7 @@ class RecipeError(NeuronBuildError):
     exit_code = 2
 
     def __init__(self, issues: Iterable[Issue], *, hint: str | None = None) -> None:
-        self.issues = tuple(sorted(issues))
+        self.issues = tuple(sorted(set(issues)))
         super().__init__("\n".join(map(str, self.issues)), hint=hint)
 
 

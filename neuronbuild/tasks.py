@@ -115,6 +115,10 @@ AXES = tuple(dict.fromkeys(axis for task in TASKS.values() for axis in task.axes
 class Family:
     """What the planner must know of a model type without importing transformers.
 
+    `token_types` says that the graph takes `token_type_ids`. XLM and FlauBERT look them up among the words, so that zeros say
+    something else than none, and whoever gives none must get none. Their multiple choice isn't compiled: its size follows
+    from the number of labels, which says nothing about any other model's.
+
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
     positions bounds the length. `attention` is the implementation that the graph is traced with.
     """
@@ -144,13 +148,13 @@ FAMILIES: dict[str, Family] = {
             positions=2,
             tasks_without=("question-answering", "multiple-choice"),
         ),
-        Family("flaubert", token_types=True, attention="eager"),
+        Family("flaubert", token_types=False, attention="eager", tasks_without=("multiple-choice",)),
         Family("mobilebert", token_types=True, attention="sdpa"),
         Family("modernbert", token_types=False, attention="sdpa"),
         Family("mpnet", token_types=False, attention="eager", positions=2),
         Family("roberta", token_types=False, attention="sdpa", positions=2),
         Family("roformer", token_types=True, attention="eager"),
-        Family("xlm", token_types=True, attention="eager"),
+        Family("xlm", token_types=False, attention="eager", tasks_without=("multiple-choice",)),
         Family("xlm-roberta", token_types=False, attention="sdpa", positions=2),
     )
 }

@@ -50,7 +50,9 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     except (ValueError, RecursionError) as error:
         raise DecodeError(kind.__name__, str(error)) from None
     stated = loaded.get("format") if isinstance(loaded, dict) else None
-    if type(stated) is int and stated > newest:
+    if type(stated) is not int or stated < 1:
+        raise DecodeError(kind.__name__, "it states no format")
+    if stated > newest:
         raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
     seal = loaded.pop(SEAL, None) if isinstance(loaded, dict) else None
     try:

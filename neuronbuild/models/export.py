@@ -115,4 +115,7 @@ def _reference(model: str) -> str:
 
 def _stem(model: str) -> str:
     last = [part for part in model.replace(":", "/").split("/") if part not in {"", ".", ".."}][-1:]
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in (last or ["model"])[0]).lstrip("._-") or "model"
+    return (
+        "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in (last or ["model"])[0]).lstrip("._-")
+        or "model"
+    )

@@ -19,6 +19,7 @@ DROPPED = frozenset(
     {
         # who saved it, when, with what
         "_name_or_path", "_commit_hash", "transformers_version", "auto_map", "custom_pipelines", "adapters",
+        "name", "language", "total_flos",
         # names: their count is kept as num_labels where it matters
         "id2label", "label2id", "num_labels", "_num_labels", "architectures", "finetuning_task", "problem_type",
         "task_specific_params",

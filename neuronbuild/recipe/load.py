@@ -162,8 +162,9 @@ def _load_folder(files: list[Path], defaults: Mapping[str, object], issues: list
 def _beside(files: list[Path], issues: list[Issue]) -> list[Layer]:
     """The `defaults:` of the folder that lie in files that weren't asked for."""
     layers: list[Layer] = []
+    asked = set(files)
     for file in _yaml_files(files[0].parent, recursive=False):
-        text = "" if file in files else _read(file, [])
+        text = "" if file in asked else _read(file, [])
         if "defaults" in text:
             read, faults = read_documents(text, str(file))
             found = [Layer(file, document) for document in read if _is_defaults(document)]

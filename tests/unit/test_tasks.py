@@ -58,7 +58,9 @@ def read(hub, model, length, **inputs):
 
 @every_family
 def test_a_family_has_classes_for_the_tasks_that_it_claims_and_no_others(hub, family):
-    assert [task for task in TASKS.values() if hub.model_class(family, task)] == tasks_of(family)
+    left_out = {"multiple-choice"} if family.model_type in ZEROS_SAY_SOMETHING else set()
+    there = [task for task in TASKS.values() if hub.model_class(family, task) and task.name not in left_out]
+    assert there == tasks_of(family)
 
 
 @every_family
@@ -105,6 +107,7 @@ def test_token_types_of_zeros_and_none_at_all_are_the_same(hub, family):
         zeros = read(hub, model, 8, token_type_ids=hub.torch.zeros((1, 8), dtype=hub.torch.int64))
         same = hub.torch.equal(zeros, read(hub, model, 8))
         assert same == (family.model_type not in ZEROS_SAY_SOMETHING)
+        assert same or not family.token_types
 
 
 @every_family

@@ -12,7 +12,7 @@ def constant(*names: str, shape: tuple[int, ...] = (2,), dtype: str = "float32",
 
 
 def match(spec: ConstantSpec, *tensors: str, dtype: str = "float32", shape: tuple[int, ...] = (2,)):
-    return match_constants([spec], {FILE: {name: (dtype, shape) for name in tensors}}, "bert")
+    return match_constants([spec], {FILE: dict.fromkeys(tensors, (dtype, shape))}, "bert")
 
 
 def test_a_constant_is_bound_to_the_tensor_of_its_name():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 
@@ -84,7 +85,7 @@ def entry(**changes):
         entry(data_offsets=["a", "b"]),
         entry(data_offsets=[0, None]),
         entry(data_offsets={}),
-        {**entry(), **{"y": {"dtype": "F32", "shape": [1], "data_offsets": [0, "4e9"]}}},
+        {**entry(), "y": {"dtype": "F32", "shape": [1], "data_offsets": [0, "4e9"]}},
     ],
 )
 def test_what_is_no_header_is_refused(tmp_path, header):
@@ -99,13 +100,11 @@ def test_a_file_that_isnt_there_is_the_systems_fault(tmp_path):
 
 def reads_or_refuses(file, data: bytes) -> None:
     file.write_bytes(data)
-    try:
+    with contextlib.suppress(HeaderError):
         assert isinstance(read_header(file), dict)
-    except HeaderError:
-        pass
 
 
-entries = st.fixed_dictionaries({}, optional={name: json_values for name in ("dtype", "shape", "data_offsets", "more")})
+entries = st.fixed_dictionaries({}, optional=dict.fromkeys(("dtype", "shape", "data_offsets", "more"), json_values))
 
 
 @few
