@@ -23,8 +23,8 @@ from neuronbuild.runtime.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 9
-CALLS = 30
+ROUNDS = 7
+CALLS = 10
 
 
 def seconds(call: Callable[[], object], calls: int = CALLS) -> float:

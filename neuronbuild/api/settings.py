@@ -46,8 +46,8 @@ def workspace_settings(folder: Path) -> Settings:
     settings = Settings()
     return replace(
         settings,
-        cache=os.environ.get(CACHE_VARIABLE) or str(base / (workspace.cache or "cache")),
-        output=base / (workspace.output or "releases"),
+        cache=os.environ.get(CACHE_VARIABLE) or str(base / Path(workspace.cache or "cache").expanduser()),
+        output=base / Path(workspace.output or "releases").expanduser(),
         jobs=workspace.limits.jobs or settings.jobs,
         timeout=float(workspace.limits.timeout),
         isa=workspace.isa,

@@ -47,26 +47,38 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     """
     try:
         loaded = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(kind.__name__, str(error)) from None
-    stated = loaded.get("format") if isinstance(loaded, dict) else None
-    if type(stated) is not int or stated < 1:
-        raise DecodeError(kind.__name__, "it states no format")
-    if stated > newest:
-        raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
-    seal = loaded.pop(SEAL, None) if isinstance(loaded, dict) else None
-    try:
+        _check_format(kind, loaded, newest)
+        whole = unseal(loaded)
         record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
-        whole = seal == digest_json(loaded).sha256
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise DecodeError(kind.__name__, f"{where}: {first['msg']}") from None
+    except DecodeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise DecodeError(kind.__name__, str(error)) from None
     if not whole:
         raise DecodeError(kind.__name__, "it was altered or damaged: its seal doesn't fit")
     return record
+
+
+def _check_format(kind: type[object], loaded: object, newest: int) -> None:
+    stated = loaded.get("format") if isinstance(loaded, dict) else None
+    if type(stated) is not int or stated < 1:
+        raise DecodeError(kind.__name__, "it states no format")
+    if stated > newest:
+        raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
+
+
+def unseal(loaded: dict[str, object]) -> bool:
+    """Take the seal off a loaded record, and say whether it fits.
+
+    Raises:
+        ValueError: the record holds what JSON has no number for.
+    """
+    seal = loaded.pop(SEAL, None)
+    return seal == digest_json(loaded).sha256
 
 
 def decode_part(kind: type[Record], value: object) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from transformers.utils import ModelOutput
 
 Self = TypeVar("Self", bound="NeuronModel")
+
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
+"""Files that hold the words of a tokenizer, whatever its kind."""
 
 
 class NeuronModel(ABC):
@@ -107,18 +111,25 @@ class NeuronModel(ABC):
         """The tokenizer that the release carries.
 
         Raises:
-            ReleaseError: it carries none.
+            ReleaseError: it carries none, or one that can't be loaded here.
         """
         if self._tokenizer is None:
-            from transformers import AutoTokenizer
-
-            try:
-                self._tokenizer = AutoTokenizer.from_pretrained(self._runner.folder, local_files_only=True)
-            except (OSError, ValueError) as error:
-                problem = f"its tokenizer can't be loaded: {str(error).splitlines()[0]}"
-                hint = "add the tokenizer's files to the model and apply again"
-                raise ReleaseError(str(self._runner.folder), problem, hint=hint) from None
+            self._tokenizer = self._load_tokenizer()
         return self._tokenizer
+
+    def _load_tokenizer(self) -> PreTrainedTokenizerBase:
+        """Without a vocabulary transformers would give a tokenizer that knows no word, and no error."""
+        from transformers import AutoTokenizer
+
+        folder, hint = self._runner.folder, "add the tokenizer's files to the model and apply again"
+        names = [file.path for file in self._runner.index.files]
+        if not any(fnmatchcase(name, pattern) for name in names for pattern in VOCABULARIES):
+            raise ReleaseError(str(folder), "it carries no tokenizer", hint=hint)
+        try:
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # noqa: BLE001 (damaged files and missing libraries come as errors of every class)
+            problem = f"its tokenizer can't be loaded: {next(iter(str(error).strip().splitlines()), type(error).__name__)}"
+            raise ReleaseError(str(folder), problem, hint=hint) from None
 
     @property
     def device(self) -> torch.device:

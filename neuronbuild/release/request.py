@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from neuronbuild.artifact.codec import unseal
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
 from neuronbuild.version import __version__
@@ -67,14 +68,13 @@ class ReleaseRequest:
     def is_up_to_date(self) -> bool:
         """Whether the folder was made from just this, and no file has gone or changed its size since.
 
-        Reads the index as plain JSON: a release of thousands of buckets is looked at in every `apply`, and what is wrong
-        with an index only matters to whoever loads it.
+        Reads the index as plain JSON under its seal: a release of thousands of buckets is looked at in every `apply`.
         """
         try:
             index = json.loads((self.folder / FILENAME).read_bytes())
-            return index["stamp"] == self.stamp and all(
-                os.stat(f"{self.folder}/{file['path']}").st_size == file["size"]  # noqa: PTH116 (a fifth of Path's time)
-                for file in index["files"]
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            if not unseal(index) or index["stamp"] != self.stamp:
+                return False
+            sizes = ((f"{self.folder}/{file['path']}", file["size"]) for file in index["files"])
+            return all(os.stat(path).st_size == size for path, size in sizes)  # noqa: PTH116 (a fifth of Path's time)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False

@@ -36,11 +36,22 @@ class CompiledShape:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFolder:
-    """A release that this host can run."""
+    """A release that this host can run. `state` is that of its index's file when it was read."""
 
     folder: Path
     index: ReleaseIndex
     buckets: tuple[CompiledShape, ...]
+    state: tuple[int, ...]
+
+    def refuse_replaced(self) -> None:
+        """Stop at a folder that holds another release by now: code and weights of two would be mixed.
+
+        Raises:
+            ReleaseError: it was replaced or removed.
+        """
+        if _state(self.folder) != self.state:
+            problem = "it was written anew since it was loaded"
+            raise ReleaseError(str(self.folder), problem, hint="load it again; `warm=True` opens everything at once")
 
 
 def read_release(folder: Path) -> ReleaseFolder:
@@ -49,6 +60,7 @@ def read_release(folder: Path) -> ReleaseFolder:
     Raises:
         ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch or CPU.
     """
+    state = _state(folder)
     index = read_index(folder)
     for file in index.files:
         path = folder / file.path
@@ -56,8 +68,19 @@ def read_release(folder: Path) -> ReleaseFolder:
         if size != file.size:
             problem = f"{file.path} is {'missing' if size is None else f'{size:,} bytes long instead of {file.size:,}'}"
             raise ReleaseError(str(folder), problem, hint=AGAIN)
+    if not index.buckets:
+        raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
     _check_host(folder, index)
-    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets))
+    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets), state)
+
+
+def _state(folder: Path) -> tuple[int, ...]:
+    """What tells one writing of a release from another; empty where there is none."""
+    try:
+        found = (folder / FILENAME).stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
 def read_index(folder: Path) -> ReleaseIndex:
@@ -93,8 +116,7 @@ def _limits(manifest: Manifest) -> dict[str, int]:
     config = model.get("config") if isinstance(model, dict) else None
     if not isinstance(config, dict):
         return {}
-    words = config.get("vocab_size")
-    sizes = {"input_ids": words, "token_type_ids": config.get("type_vocab_size", words)}  # XLM looks types up among words
+    sizes = {"input_ids": config.get("vocab_size"), "token_type_ids": config.get("type_vocab_size")}
     return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
 
 

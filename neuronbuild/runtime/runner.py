@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.release_index import ReleaseIndex
     from neuronbuild.artifact.shape import Shape
+    from neuronbuild.runtime.reader import CompiledShape
     from neuronbuild.runtime.session import Session
 
 REMEMBERED = 4096
@@ -107,9 +108,15 @@ class Runner:
         if session is None:
             with self._lock:
                 if index not in self._sessions:
-                    bucket = self._release.buckets[index]
-                    self._sessions[index] = AotiSession(bucket, self._tensors.constants(bucket))
+                    self._sessions[index] = self._open(self._release.buckets[index])
                 session = self._sessions[index]
+        return session
+
+    def _open(self, bucket: CompiledShape) -> Session:
+        """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
+        self._release.refuse_replaced()
+        session = AotiSession(bucket, self._tensors.constants(bucket))
+        self._release.refuse_replaced()
         return session
 
 

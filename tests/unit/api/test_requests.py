@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from neuronbuild.api.prepare import Context, prepare
+from neuronbuild.api.requests import Release, release_request
+
+
+def request(recipes, settings):
+    [prepared] = prepare(recipes, Context.open(settings))
+    return release_request(prepared, settings)
+
+
+def test_a_request_says_all_that_a_release_is_made_from(settings, recipe):
+    made = request(recipe(dynamic_batch_size=True, release={"name": "nice", "repo": "me/nice"}), settings)
+    assert (made.recipe, made.name, made.platform, made.task) == ("one", "nice", "cpu", "fill-mask")
+    assert (made.folder, made.repo, made.dynamic_batch_size) == (settings.output / "nice-cpu", "me/nice", True)
+    assert made.toolchain["name"] == "inductor"
+
+
+def test_buckets_are_in_the_recipes_order(settings, recipe):
+    shapes = {"batch_size": [4, 1], "sequence_length": 8}
+    first = request(recipe(shapes=shapes), settings).keys
+    assert request(recipe(shapes={**shapes, "batch_size": [1, 4]}), settings).keys == first[::-1]
+
+
+def test_a_release_tells_whether_it_was_written(tmp_path):
+    assert Release("one", "cpu", tmp_path, written=False) != Release("one", "cpu", tmp_path, written=True)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import neuronbuild
+from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
+from neuronbuild.models import MODEL_CLASSES, NeuronModel, open_model
+from tests.flows.stores import contents
+from tests.unit.runtime.releases import alter_index, copy_release, random_inputs, read_index
+
+
+@pytest.fixture(scope="module")
+def model(built):
+    return neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"])
+
+
+def test_a_class_without_outputs_is_no_model():
+    class Half(NeuronModel):
+        task = "fill-mask"
+
+    with pytest.raises(TypeError, match="_output"):
+        Half(None)
+
+
+def test_a_release_loads_by_its_folder_as_text_too(built):
+    model = neuronbuild.NeuronModelForMaskedLM.from_pretrained(str(built.releases["fill-mask"]))
+    assert model(**random_inputs(1, 4)).logits.shape == (1, 4, 120)
+
+
+@pytest.mark.parametrize("task", MODEL_CLASSES)
+def test_the_wrong_class_names_the_right_one(built, task):
+    wrong = next(each for name, each in MODEL_CLASSES.items() if name != task)
+    with pytest.raises(ReleaseError, match=f"it was compiled for {task}") as caught:
+        wrong.from_pretrained(built.releases[task])
+    assert caught.value.hint == f"load it with {MODEL_CLASSES[task].__name__}"
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 1}, {"auto_cast": "all", "torch_dtype": torch.float16}, {"no_such": 1}])
+def test_what_only_a_compile_can_use_is_refused_without_one(built, arguments):
+    with pytest.raises(UsageError, match=f"{', '.join(arguments)} can't be given without export=True"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"], **arguments)
+
+
+@pytest.mark.parametrize("place", ["./nowhere", "/nowhere", "~/nowhere", "a/b/c"])
+def test_a_path_that_leads_nowhere_is_no_release(place):
+    with pytest.raises(ReleaseError, match="there is no such folder"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(place)
+
+
+@pytest.mark.parametrize("name", ["nobody/no-such-release", "no such name!"])
+def test_a_hub_name_that_cant_be_reached_is_told_with_what_to_try(name):
+    with pytest.raises(SourceError, match="no such release on the Hub that can be reached") as caught:
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(name)
+    assert "export=True" in caught.value.hint
+
+
+def test_a_model_that_isnt_compiled_is_no_release(models):
+    with pytest.raises(ReleaseError, match=r"it has no neuronbuild\.json"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(models["fill-mask"])
+
+
+def test_it_is_called_as_in_transformers(model):
+    inputs = random_inputs(2, 8)
+    named = model(**inputs).logits
+    assert torch.equal(model(inputs["input_ids"], **{k: v for k, v in inputs.items() if k != "input_ids"}).logits, named)
+    assert torch.equal(model.forward(**inputs, return_dict=True)[0], named)
+    assert torch.equal(model(**inputs, return_dict=None).to_tuple()[0], named)
+
+
+def test_what_cant_be_had_is_refused_by_name(model):
+    with pytest.raises(InputError, match="return_dict=False is not supported"):
+        model(**random_inputs(1, 4), return_dict=False)
+    with pytest.raises(InputError, match="output_attentions is a bool, not a tensor"):
+        model(**random_inputs(1, 4), output_attentions=True)
+    with pytest.raises(InputError, match="unknown input labels"):
+        model(**random_inputs(1, 4), labels=torch.ones((1, 4), dtype=torch.int64))
+
+
+def test_it_tells_its_shapes_device_and_config(built):
+    model = neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(built.releases["grid"])
+    assert model.shapes[0] == {"batch_size": 1, "sequence_length": 8}
+    assert (len(model.shapes), model.longest, model.device) == (3, 32, torch.device("cpu"))
+    assert (model.config.model_type, model.config.hidden_size) == ("bert", 32)
+    assert model.config is model.config
+
+
+def test_warming_loads_everything_before_the_first_call(built):
+    model = neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(built.releases["grid"], warm=True)
+    assert len(model._runner._sessions) == 3
+
+
+def test_the_tokenizer_comes_with_the_release(model):
+    assert model.tokenizer("the cat").input_ids == [2, model.tokenizer.vocab["the"], model.tokenizer.vocab["cat"], 3]
+    assert model.tokenizer is model.tokenizer
+
+
+def test_a_release_without_a_tokenizer_runs_and_says_what_it_lacks(built, tmp_path):
+    release = copy_release(built.releases["fill-mask"], tmp_path)
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (release / name).unlink()
+    files = tuple(file for file in read_index(release).files if file.path not in {"vocab.txt", "tokenizer_config.json"})
+    alter_index(release, files=files)
+    model = neuronbuild.NeuronModelForMaskedLM.from_pretrained(release)
+    assert model(**random_inputs(1, 4)).logits.shape == (1, 4, 120)
+    with pytest.raises(ReleaseError, match="it carries no tokenizer") as caught:
+        _ = model.tokenizer
+    assert "add the tokenizer's files" in caught.value.hint
+
+
+@pytest.mark.parametrize("damage", ["{", '{"tokenizer_class": "FlaubertTokenizer"}', '{"tokenizer_class": 3}', "[]"])
+def test_a_tokenizer_that_cant_be_loaded_is_told_in_a_line(built, tmp_path, damage):
+    release = copy_release(built.releases["fill-mask"], tmp_path)
+    file = release / "tokenizer_config.json"
+    file.write_text(damage.ljust(file.stat().st_size))
+    with pytest.raises(ReleaseError, match=r"its tokenizer can't be loaded: .") as caught:
+        _ = neuronbuild.NeuronModelForMaskedLM.from_pretrained(release).tokenizer
+    assert "\n" not in str(caught.value)
+
+
+def test_a_saved_copy_answers_as_the_original_does(model, tmp_path):
+    model.save_pretrained(tmp_path / "deep/copy")
+    assert contents(tmp_path / "deep/copy") == contents(model._runner.folder)
+    inputs = random_inputs(2, 16)
+    assert torch.equal(open_model(tmp_path / "deep/copy")(**inputs).logits, model(**inputs).logits)
+
+
+def test_saving_into_an_empty_folder_is_fine(model, tmp_path):
+    model.save_pretrained(str(tmp_path))
+    assert (tmp_path / "neuronbuild.json").is_file()
+
+
+def test_saving_over_something_else_is_refused(model, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(ReleaseError, match="the folder isn't empty"):
+        model.save_pretrained(tmp_path)
+    with pytest.raises(ReleaseError, match="can't be written"):
+        model.save_pretrained(tmp_path / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine").read_text() == "mine"

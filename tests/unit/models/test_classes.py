@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+
+import neuronbuild
+from neuronbuild.errors import ReleaseError
+from neuronbuild.models import MODEL_CLASSES, classes, open_model
+from neuronbuild.tasks import TASKS
+
+TEXTS = ["the cat sits on a mat", "who runs", "a dog", "the sun shines in the park", "it is red"]
+
+
+@pytest.fixture(scope="module")
+def sentences(built):
+    return neuronbuild.NeuronSentenceTransformers.from_pretrained(built.releases["sentence-similarity"])
+
+
+def test_every_task_has_its_class_under_the_name_that_the_task_table_gives():
+    assert {task: each.__name__ for task, each in MODEL_CLASSES.items()} == {
+        name: task.model_class for name, task in TASKS.items()
+    }
+    assert all(getattr(neuronbuild, each.__name__) is each for each in MODEL_CLASSES.values())
+
+
+@pytest.mark.parametrize("task", MODEL_CLASSES)
+def test_a_release_opens_with_the_class_of_its_task(built, task):
+    assert type(open_model(built.releases[task])) is MODEL_CLASSES[task]
+
+
+def test_what_is_no_release_doesnt_open(tmp_path):
+    with pytest.raises(ReleaseError, match="it is no release"):
+        open_model(tmp_path)
+
+
+def test_sentences_are_embedded_in_their_order_whatever_their_number(sentences):
+    together = sentences.encode(TEXTS)
+    assert (together.shape, together.dtype) == ((5, 32), numpy.float32)
+    alone = numpy.stack([sentences.encode(text) for text in TEXTS])
+    assert numpy.allclose(together, alone, atol=1e-5)
+    assert numpy.allclose(numpy.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_one_sentence_gives_one_vector_and_a_list_of_one_a_row(sentences):
+    assert sentences.encode("the cat").shape == (32,)
+    assert sentences.encode(["the cat"]).shape == (1, 32)
+
+
+def test_no_sentences_give_no_rows(sentences):
+    assert sentences.encode([]).shape == (0, 32)
+
+
+def test_a_sentence_that_is_too_long_is_cut(sentences):
+    assert numpy.array_equal(sentences.encode("cat " * 100), sentences.encode("cat " * 14))
+
+
+def test_an_empty_sentence_has_an_embedding_too(sentences):
+    assert numpy.isfinite(sentences.encode("")).all()
+
+
+def test_batches_fit_the_longest_shape_and_not_only_the_widest(sentences, monkeypatch):
+    """Where a wide shape is short and a long one narrow, no batch may be both."""
+    seen = []
+    shapes = [{"batch_size": 4, "sequence_length": 8}, {"batch_size": 1, "sequence_length": 16}]
+    monkeypatch.setattr(classes.NeuronSentenceTransformers, "shapes", shapes)
+    monkeypatch.setattr(sentences._runner, "run", lambda given, run=sentences._runner.run: seen.append(given) or run(given))
+    assert sentences.encode(TEXTS).shape == (5, 32)
+    assert [len(given["input_ids"]) for given in seen] == [1] * 5
+
+
+def test_sentence_outputs_are_had_by_name(sentences):
+    output = sentences(torch.tensor([[2, 5, 6, 3]]))
+    assert list(output) == ["token_embeddings", "sentence_embedding"]
+    assert output.token_embeddings.shape == (1, 4, 32)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+import neuronbuild
+from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
+from neuronbuild.models.export import make_recipe
+from tests.conftest import TEXT
+from tests.flows.checkpoints import copy_model, train
+from tests.flows.stores import contents, copy_store, manifest, records
+from tests.unit.runtime.releases import random_inputs
+
+CLASS = neuronbuild.NeuronModelForSequenceClassification
+TASK = "text-classification"
+
+
+@pytest.fixture(scope="module")
+def places(built, tmp_path_factory):
+    """Keywords that name a copy of the store and a folder for releases."""
+    root = tmp_path_factory.mktemp("export")
+    return {"cache": str(copy_store(built.cache, root / "store")), "output": root / "releases"}
+
+
+def compiles(places) -> set[str]:
+    store = Path(places["cache"])
+    return {key for key in records(store) if manifest(store, key)["action"]["kind"] == "compile"}
+
+
+def test_a_model_whose_graph_is_in_the_cache_is_not_compiled(models, built, places):
+    before = compiles(places)
+    model = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
+    again = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
+    assert compiles(places) == before
+    assert model._runner.folder == again._runner.folder
+    inputs = random_inputs(2, 16)
+    expected = CLASS.from_pretrained(built.releases[TASK])(**inputs).logits
+    assert torch.equal(model(**inputs).logits, expected)
+    assert torch.equal(again(**inputs).logits, expected)
+
+
+def test_the_words_of_optimum_neuron_mean_the_same(models, places):
+    before = compiles(places)
+    words = {"inline_weights_to_neff": False, "torch_dtype": torch.float32, "tensor_parallel_size": 1, "instance_type": "cpu"}
+    ours = {"weights": "separate", "dtype": "float32", "num_cores": 1, "platform": "cpu"}
+    theirs = CLASS.from_pretrained(models[TASK], export=True, auto_cast="none", optlevel=2, **TEXT, **words, **places)
+    same = CLASS.from_pretrained(models[TASK], export=True, auto_cast="none", optlevel=2, **TEXT, **ours, **places)
+    assert compiles(places) == before
+    assert theirs._runner.folder == same._runner.folder
+
+
+def test_a_list_of_sizes_is_a_grid(models, places):
+    model = neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(
+        models["feature-extraction"], export=True, batch_size=1, sequence_length=[8, 32], dynamic_batch_size=True, **places
+    )
+    assert model.shapes == [{"batch_size": 1, "sequence_length": length} for length in (8, 32)]
+    assert model(**random_inputs(5, 20)).pooler_output.shape == (5, 32)
+
+
+def test_a_fine_tune_at_the_same_place_gets_its_own_answers(models, places, tmp_path):
+    model = copy_model(models[TASK], tmp_path / "model")
+    first = CLASS.from_pretrained(model, export=True, warm=True, **TEXT, **places)
+    tuned = copy_model(models[TASK], tmp_path / "tuned", train)
+    (model / "model.safetensors").write_bytes((tuned / "model.safetensors").read_bytes())
+    second = CLASS.from_pretrained(model, export=True, **TEXT, **places)
+    inputs = random_inputs(2, 16)
+    with torch.no_grad():
+        eager = [
+            transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs).logits
+            for folder in (models[TASK], tuned)
+        ]
+    assert torch.allclose(first(**inputs).logits, eager[0], atol=1e-4)
+    assert torch.allclose(second(**inputs).logits, eager[1], atol=1e-4)
+
+
+def test_two_calls_that_differ_dont_share_a_folder(models, places):
+    one = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
+    before = contents(one._runner.folder)
+    other = CLASS.from_pretrained(models[TASK], export=True, dynamic_batch_size=True, **TEXT, **places)
+    assert other._runner.folder != one._runner.folder
+    assert contents(one._runner.folder) == before
+
+
+def recipe(model: str = "org/some-model", **arguments):
+    return make_recipe(model, TASK, arguments).recipe
+
+
+def test_keywords_come_to_a_recipe():
+    made = recipe(
+        batch_size=1, sequence_length=[8, 16], auto_cast="matmul", auto_cast_type="fp16", dtype="float16", revision="v1"
+    )
+    assert (made.model, made.task, made.platforms, made.revision) == ("org/some-model", TASK, ("cpu",), "v1")
+    assert made.shapes.axes == {"batch_size": (1,), "sequence_length": (8, 16)}
+    assert (made.compiler.auto_cast, made.compiler.auto_cast_type, made.dtype) == ("matmul", "fp16", "float16")
+
+
+def test_keywords_that_say_nothing_are_left_out():
+    assert recipe(batch_size=1, auto_cast=None, revision=None) == recipe(batch_size=1)
+
+
+def test_the_same_words_give_the_same_name_and_other_words_another():
+    names = [
+        recipe(batch_size=1).name,
+        recipe(batch_size=1).name,
+        recipe(batch_size=2).name,
+        recipe("other", batch_size=1).name,
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+    assert names[0].startswith("some-model-")
+
+
+@pytest.mark.parametrize("model", ["./", "..", "package:module/sub", "/abs/päth/", "~"])
+def test_any_reference_gives_a_name_that_can_be_a_folder(model):
+    assert recipe(model, batch_size=1).name.isascii()
+
+
+def test_a_folder_that_is_there_is_a_folder_whatever_it_looks_like(tmp_path, monkeypatch):
+    (tmp_path / "org/some-model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert recipe(batch_size=1).model == str(tmp_path / "org/some-model")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("sequence_lenght", "sequence_length"), ("autocast", "auto_cast"), ("torch_dtyp", "torch_dtype"), ("cach", "cache")],
+)
+def test_an_unknown_keyword_is_told_with_the_nearest(models, word, near):
+    with pytest.raises(UsageError, match=f"from_pretrained: unknown argument '{word}'; did you mean '{near}'?"):
+        CLASS.from_pretrained(models[TASK], export=True, **{word: 1})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({**TEXT, "auto_cast": "sometimes"}, "unknown compiler.auto_cast 'sometimes'"),
+        ({"batch_size": 0, "sequence_length": 8}, "shapes.batch_size"),
+        ({"batch_size": 1}, "missing: sequence_length"),
+        ({**TEXT, "num_choices": 2}, "unknown axis for text-classification 'num_choices'"),
+        ({**TEXT, "inline_weights_to_neff": True}, "`weights: inline` isn't supported on cpu"),
+        ({**TEXT, "tensor_parallel_size": 2}, "num_cores are for Neuron platforms"),
+        ({**TEXT, "sequence_length": 1000}, "longer than this model can read: 66 tokens"),
+        ({**TEXT, "platform": "gpu"}, "unknown platform 'gpu'"),
+    ],
+)
+def test_a_value_that_cant_be_is_told(models, places, arguments, words):
+    with pytest.raises(RecipeError) as caught:
+        CLASS.from_pretrained(models[TASK], export=True, **arguments, **places)
+    assert words in str(caught.value)
+
+
+def test_a_platform_that_cant_be_compiled_for_is_told(models, places):
+    with pytest.raises(ToolchainError, match="can't compile for inf2"):
+        CLASS.from_pretrained(models[TASK], export=True, platform="inf2", **TEXT, **places)
+
+
+def test_a_model_that_isnt_there_is_told(places):
+    with pytest.raises(SourceError, match="/nowhere"):
+        CLASS.from_pretrained("/nowhere", export=True, **TEXT, **places)

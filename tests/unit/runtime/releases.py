@@ -1,0 +1,50 @@
+"""Copies of releases, to alter and to damage; and inputs for them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from neuronbuild.artifact.codec import decode, encode
+from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
+from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.artifact.release_index import FILENAME, FORMAT, ReleaseIndex
+from tests.conftest import SIZES
+
+
+def copy_release(release: Path, folder: Path) -> Path:
+    """A release of one's own."""
+    return Path(shutil.copytree(release, folder / release.name))
+
+
+def read_index(release: Path) -> ReleaseIndex:
+    """What a release says of itself."""
+    return decode(ReleaseIndex, (release / FILENAME).read_bytes(), newest=FORMAT)
+
+
+def alter_index(release: Path, **changes) -> ReleaseIndex:
+    """Have a release say something else of itself, with a seal that fits."""
+    index = replace(read_index(release), **changes)
+    (release / FILENAME).write_bytes(encode(index))
+    return index
+
+
+def read_manifest(release: Path, bucket: int = 0) -> Manifest:
+    """The manifest of one of a release's buckets."""
+    file = release / read_index(release).buckets[bucket].folder / "manifest.json"
+    return decode(Manifest, file.read_bytes(), newest=MANIFEST_FORMAT)
+
+
+def random_inputs(batch: int, length: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Tokens, token types and a mask that leaves the tail of some rows out."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = torch.randint(1, length + 1, (batch, 1), generator=generator)
+    kept[0] = length
+    return {
+        "input_ids": torch.randint(5, SIZES["vocab_size"], (batch, length), generator=generator),
+        "attention_mask": (torch.arange(length) < kept).long(),
+        "token_type_ids": torch.randint(0, 2, (batch, length), generator=generator),
+    }

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.artifact.codec import encode
+from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.errors import ReleaseError
+from neuronbuild.runtime.reader import read_index, read_release
+from tests.conftest import SIZES
+from tests.tools.fuzz import few
+from tests.unit.runtime.releases import alter_index, copy_release, read_manifest
+from tests.unit.runtime.releases import read_index as index_of
+
+
+@pytest.fixture
+def release(built, tmp_path):
+    return copy_release(built.releases["fill-mask"], tmp_path)
+
+
+def refusal(folder) -> ReleaseError:
+    with pytest.raises(ReleaseError) as caught:
+        read_release(folder)
+    assert str(folder) in str(caught.value)
+    return caught.value
+
+
+def test_a_release_is_read_with_its_buckets(built):
+    read = read_release(built.releases["grid"])
+    shapes = [{"batch_size": 1, "sequence_length": 8}, {"batch_size": 1, "sequence_length": 32}]
+    shapes.append({"batch_size": 4, "sequence_length": 32})
+    assert [bucket.shape for bucket in read.buckets] == [Shape.of(shape) for shape in shapes]
+    assert all((bucket.folder / "model.pt2").is_file() for bucket in read.buckets)
+    assert read.buckets[0].limits == {"input_ids": SIZES["vocab_size"], "token_type_ids": 2}
+
+
+def test_a_folder_that_isnt_there_and_one_that_is_no_release_are_told_apart(tmp_path):
+    assert "there is no such folder" in str(refusal(tmp_path / "nowhere"))
+    assert "it is no release: it has no neuronbuild.json" in str(refusal(tmp_path))
+
+
+def test_a_file_that_is_missing_is_named(release):
+    (release / "model.safetensors").unlink()
+    assert "model.safetensors is missing" in str(refusal(release))
+    assert "neuronbuild apply" in refusal(release).hint
+
+
+def test_a_file_that_is_cut_short_is_named_with_its_sizes(release):
+    file = release / "model.safetensors"
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:1000])
+    assert f"model.safetensors is 1,000 bytes long instead of {size:,}" in str(refusal(release))
+
+
+def test_a_folder_in_a_files_place_counts_as_missing(release):
+    (release / "vocab.txt").unlink()
+    (release / "vocab.txt").mkdir()
+    assert "vocab.txt is missing" in str(refusal(release))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": 1}', "\0"])
+def test_an_index_that_cant_be_read_is_told(release, text):
+    (release / "neuronbuild.json").write_text(text)
+    assert "its neuronbuild.json can't be read" in str(refusal(release))
+
+
+def test_an_index_that_was_altered_is_refused(release):
+    file = release / "neuronbuild.json"
+    file.write_text(file.read_text().replace('"cpu"', '"gpu"'))
+    assert "its seal doesn't fit" in str(refusal(release))
+
+
+def test_a_release_of_a_later_version_says_to_upgrade(release):
+    loaded = json.loads((release / "neuronbuild.json").read_text())
+    (release / "neuronbuild.json").write_text(json.dumps({**loaded, "format": 99, "news": True}))
+    assert "format 99" in str(refusal(release))
+    assert refusal(release).hint == "install a newer neuronbuild"
+
+
+def test_code_for_another_torch_is_not_opened(release):
+    toolchain = index_of(release).toolchain
+    alter_index(release, toolchain={**toolchain, "versions": {**toolchain["versions"], "torch": "1.13.1"}})
+    assert "it was compiled with torch 1.13.1, here is torch " in str(refusal(release))
+    assert "install torch 1.13.1" in refusal(release).hint
+
+
+def test_code_for_another_cpu_is_not_opened(release):
+    toolchain = index_of(release).toolchain
+    flags = {**toolchain["flags"], "cpu_flags": [*toolchain["flags"]["cpu_flags"], "amx_future", "avx1024"]}
+    alter_index(release, toolchain={**toolchain, "flags": flags})
+    assert "it was compiled for a CPU with amx_future, avx1024, which this one lacks" in str(refusal(release))
+
+
+@pytest.mark.parametrize("toolchain", [{}, {"versions": None}, {"versions": []}])
+def test_code_for_no_known_torch_is_not_opened(release, toolchain):
+    alter_index(release, toolchain=toolchain)
+    assert "it was compiled with torch None" in str(refusal(release))
+
+
+@pytest.mark.parametrize("platform", ["inf2", "trn1"])
+def test_a_release_for_neuron_devices_is_told(release, platform):
+    alter_index(release, platform=platform)
+    assert f"it was compiled for {platform}, which this version can't run" in str(refusal(release))
+
+
+def test_a_bucket_without_its_manifest_is_refused(release):
+    index = index_of(release)
+    (release / index.buckets[0].folder / "manifest.json").unlink()
+    alter_index(release, files=tuple(file for file in index.files if not file.path.endswith("manifest.json")))
+    assert "manifest.json can't be read" in str(refusal(release))
+
+
+def test_a_bucket_that_holds_another_artifact_is_refused(built, release):
+    other = read_manifest(built.releases["half"])
+    index = index_of(release)
+    file = release / index.buckets[0].folder / "manifest.json"
+    file.write_bytes(encode(other))
+    files = [replace(one, size=file.stat().st_size) if one.path.endswith("manifest.json") else one for one in index.files]
+    alter_index(release, files=tuple(files))
+    assert "holds another artifact than the index says" in str(refusal(release))
+
+
+def test_a_release_of_no_bucket_is_refused(release):
+    alter_index(release, buckets=())
+    assert "it has no compiled shape" in str(refusal(release))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: Binding(path, "x"),
+        lambda path: Bucket("forward", {}, path, "key"),
+        lambda path: ReleasedFile(path, "0" * 64, 1),
+    ],
+)
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b", ""])
+def test_no_path_leads_out_of_a_release(make, path):
+    with pytest.raises(ValueError, match="unsafe path"):
+        make(path)
+
+
+@few
+@given(cut=st.integers(0, 3000), flipped=st.integers(0, 3000), bit=st.integers(0, 7))
+def test_no_damage_to_an_index_does_worse_than_being_refused(built, tmp_path_factory, cut, flipped, bit):
+    folder = tmp_path_factory.mktemp("index")
+    data = bytearray((built.releases["fill-mask"] / "neuronbuild.json").read_bytes())
+    data[flipped % len(data)] ^= 1 << bit
+    (folder / "neuronbuild.json").write_bytes(data[: len(data) - cut])
+    with pytest.raises(ReleaseError):
+        read_index(folder)
