@@ -10,6 +10,7 @@ import click
 
 from neuronbuild.cli.options import json_option
 from neuronbuild.errors import ToolchainError, UsageError
+from neuronbuild.runtime.reader import read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,9 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
     a question, then a context. Multiple choice: a prompt, then the choices.
     """
+    read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
     try:
-        from neuronbuild.models import open_model  # torch and transformers, seconds: only this command needs them
+        from neuronbuild.models import open_model  # torch and transformers: only this command needs them
     except ImportError as error:
         problem = f"running a release needs torch and transformers: {error}"
         raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 
+import safetensors
 import safetensors.torch
 import torch
 import transformers
@@ -57,7 +58,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
         )
     except pickle.UnpicklingError as error:
         raise UserError("the checkpoint can't be read: it is damaged, or more than plain tensors were pickled") from error
-    except (OSError, ValueError, RuntimeError, EOFError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, safetensors.SafetensorError) as error:
         raise UserError(f"the checkpoint can't be read: {str(error).splitlines()[0]}") from error
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])

@@ -33,12 +33,6 @@ def test_what_is_no_release_is_told(built, tmp_path):
     assert "it is no release: it has no neuronbuild.json" in refused(6, "run", ".", "text", cwd=tmp_path)
 
 
-def test_too_many_texts_for_the_compiled_shapes_are_told_with_what_helps(built, tmp_path):
-    said = refused(6, "run", built.releases["text-classification"], "a", "b", "c", cwd=tmp_path)
-    assert "inputs of batch_size=3, sequence_length=3 fit no compiled shape" in said
-    assert "set dynamic_batch_size: true" in said
-
-
 @pytest.mark.parametrize("library", ["torch", "transformers", "numpy"])
 def test_without_a_library_that_it_needs_it_says_how_to_get_it(library, built, tmp_path):
     (tmp_path / f"{library}.py").write_text(f'raise ImportError("No module named {library!r}")')

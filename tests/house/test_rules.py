@@ -6,8 +6,10 @@ import ast
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from neuronbuild.cli import cli
 from tests.conftest import ROOT, run_cli
 
 PACKAGE = ROOT / "neuronbuild"
@@ -69,12 +71,11 @@ def test_every_module_has_its_unit_tests(path):
 
 
 def commands() -> list[str]:
-    from neuronbuild.cli import cli
-
+    context = click.Context(cli)
     names = []
-    for name, command in cli.commands.items():
-        inner = getattr(command, "commands", None)
-        names += [f"{name} {sub}" for sub in inner] if inner else [name]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        names += [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
     return names
 
 

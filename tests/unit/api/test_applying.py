@@ -9,7 +9,7 @@ import pytest
 from neuronbuild import api
 from neuronbuild.errors import ReleaseError
 from tests.doubles.toolchain import Recorder
-from tests.flows.stores import contents, manifest, records
+from tests.flows.stores import contents
 
 
 class Notes(Recorder):
@@ -92,17 +92,6 @@ def test_releasing_alone_never_compiles(settings, recipe):
 def test_nothing_asked_is_nothing_done(settings, recipe):
     report = api.apply(recipe(platforms=["inf2"]), replace(settings, platforms=("cpu",)))
     assert (report.outcomes, report.releases) == ((), ())
-
-
-def test_a_forgotten_check_is_done_again_and_no_compile_with_it(settings, recipe):
-    store = Path(settings.cache)
-    for key in records(store):
-        if manifest(store, key)["action"]["kind"] == "check":
-            (store / f"v1/actions/{key[:2]}/{key}.json").unlink()
-    before = records(store)
-    assert api.apply(recipe(), settings).releases
-    [check] = records(store) - before
-    assert manifest(store, check)["checks"][0]["kind"] == "real-weights"
 
 
 def test_every_name_of_the_room_is_there():

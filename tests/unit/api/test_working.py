@@ -10,21 +10,30 @@ from neuronbuild.api.prepare import Context, make_full_plan, prepare
 from neuronbuild.api.working import Work
 from neuronbuild.build.progress import Silent
 from neuronbuild.errors import BlobCorruptError
-from tests.flows.checkpoints import pickle
-from tests.flows.stores import blob_of, copy_store, flip_a_byte, manifest, records
+from neuronbuild.plan.planner import Plan
+from tests.flows.stores import blob_of, copy_store, flip_a_byte
 from tests.unit.store.disks import make_read_only, mounted
 
 
-def test_a_damaged_conversion_is_made_again_within_the_same_apply(settings, recipe, models, tmp_path):
-    made = recipe(model=str(pickle(models["fill-mask"], tmp_path / "pickled")))
-    store = Path(settings.cache)
-    before = records(store)
-    [release] = api.apply(made, settings).releases
-    [conversion] = [key for key in records(store) - before if manifest(store, key)["action"]["kind"] == "convert"]
-    flip_a_byte(blob_of(store, conversion, "weights.safetensors"))
-    (release.folder / "README.md").unlink()
-    assert [one.written for one in api.apply(made, settings).releases] == [True]
-    assert len(list((store / "quarantine").iterdir())) == 1
+def work(recipes, settings) -> tuple[Work, Plan]:
+    context = Context.open(settings)
+    prepared = prepare(recipes, context)
+    return Work(prepared, context, Silent()), make_full_plan(prepared, context.store)
+
+
+def test_where_nothing_is_missing_releases_are_written_at_once(settings, recipe):
+    worker, plan = work([*recipe("one"), *recipe("two")], settings)
+    outcomes, releases, failures = worker.build_and_release(plan)
+    assert [outcome.kind for outcome in outcomes] == ["reused", "reused"]
+    assert [(release.recipe, release.written) for release in releases] == [("one", True), ("two", True)]
+    assert failures == ()
+    assert [release.written for release in work(recipe("one"), settings)[0].release()] == [False]
+
+
+def test_no_scratch_is_left(settings, recipe):
+    worker, plan = work(recipe(), settings)
+    worker.build_and_release(plan)
+    assert list((settings.scratch / "work").glob("build-*")) == []
 
 
 def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path):
@@ -34,7 +43,6 @@ def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path)
         [outcome] = api.apply(recipe(), settings).outcomes
         flip_a_byte(blob_of(store, outcome.step.action.key, "model.pt2"))
         make_read_only(tmp_path / "disk")
-        context = Context.open(settings)
-        prepared = prepare(recipe(dynamic_batch_size=True), context)
+        worker, plan = work(recipe(dynamic_batch_size=True), settings)
         with pytest.raises(BlobCorruptError):
-            Work(prepared, context, Silent()).build_and_release(make_full_plan(prepared, context.store))
+            worker.build_and_release(plan)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from neuronbuild.worker import graph, inductor
+from neuronbuild.worker.serve import UserError
+from tests.unit.worker.actions import blob, make_action, manifests
+
+
+def test_every_artifact_was_checked_with_other_weights_than_it_was_traced_with(built):
+    for recipe, made in manifests(built).items():
+        [record] = made["checks"]
+        assert record["kind"] == "random-weights", recipe
+        for name, error in record["max_abs_error"].items():
+            assert 0 <= error <= record["tolerance"] * record["scale"][name], recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "tolerance"), [("fill-mask", 1e-4), ("quick", 1e-4), ("half", 2e-2), ("cast-matmul", 8e-2), ("cast-all", 8e-2)]
+)
+def test_the_tolerance_is_that_of_the_lowest_precision(built, recipe, tolerance):
+    assert manifests(built)[recipe]["checks"][0]["tolerance"] == tolerance
+
+
+def test_constants_are_told_with_all_names_that_a_checkpoint_may_use(built):
+    constants = {one["name"]: one for one in manifests(built)["fill-mask"]["signature"]["constants"]}
+    tied = {"bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"}
+    words = [one for one in constants.values() if set(one["tied"]) & tied]
+    assert words
+    assert all(set(one["tied"]) == tied for one in words)
+    assert all(one["stride"] == [32, 1] for one in words)
+
+
+def test_constants_of_a_lower_precision_are_told_as_such(built):
+    for recipe, dtype in (("half", "float16"), ("cast-all", "bfloat16"), ("cast-matmul", "float32")):
+        weights = [one for one in manifests(built)[recipe]["signature"]["constants"] if not one["in_artifact"]]
+        assert {one["dtype"] for one in weights} == {dtype}
+
+
+def test_a_constant_that_the_model_has_not_is_refused(built):
+    package = str(blob(built, manifests(built)["fill-mask"], "model.pt2"))
+    action = make_action("text-classification")
+    module = graph.Graph(graph.make_model(action, torch.float32), action)
+    with pytest.raises(UserError, match=r"asks for a constant .* that the model has not"):
+        inductor.describe_constants(module, package)
+
+
+def test_all_names_of_a_tensor_are_known():
+    action = make_action("fill-mask")
+    found = inductor.all_constants(graph.Graph(graph.make_model(action, torch.float32), action))
+    one, other = found["model.cls.predictions.decoder.weight"], found["model.bert.embeddings.word_embeddings.weight"]
+    assert one.data_ptr() == other.data_ptr()
+    assert "model.bert.embeddings.position_ids" in found
+
+
+def test_the_reference_is_computed_in_full_precision_and_without_casts():
+    action = make_action(auto_cast="matmul", auto_cast_type="bf16")
+    module = graph.Graph(graph.make_model(action, torch.float32), action)
+    inputs = graph.example_inputs(action)
+    with torch.no_grad():
+        cast = module(*inputs)[0]
+    exact = inductor.reference(module, inputs)[0]
+    assert module.cast is torch.bfloat16
+    assert not torch.equal(cast, exact)
+    module.cast = None
+    with torch.no_grad():
+        assert torch.equal(module(*inputs)[0], exact)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "precision"),
+    [
+        ({}, torch.float32),
+        ({"auto_cast": "matmul", "auto_cast_type": "fp16"}, torch.float16),
+        ({"auto_cast": "all", "auto_cast_type": "bf16"}, torch.bfloat16),
+    ],
+)
+def test_the_precision_is_the_lowest_that_the_graph_computes_in(compiler, precision):
+    assert inductor.precision(make_action(**compiler)) is precision
