@@ -120,13 +120,15 @@ class Family:
     from the number of labels, which says nothing about any other model's.
 
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
-    positions bounds the length. `attention` is the implementation that the graph is traced with.
+    positions bounds the length. `padding_matters` says that padded tokens change the results of the others, mask or no mask
+    (a convolution runs over them): so it is in transformers, and a compiled shape always pads. `attention` is the implementation that the graph is traced with.
     """
 
     model_type: str
     token_types: bool
     attention: str
     positions: int | None = 0
+    padding_matters: bool = False
     tasks_without: tuple[str, ...] = ()
 
 
@@ -136,7 +138,7 @@ FAMILIES: dict[str, Family] = {
         Family("albert", token_types=True, attention="sdpa"),
         Family("bert", token_types=True, attention="sdpa"),
         Family("camembert", token_types=False, attention="sdpa", positions=2),
-        Family("convbert", token_types=True, attention="eager"),
+        Family("convbert", token_types=True, attention="eager", padding_matters=True),
         Family("deberta", token_types=True, attention="eager", tasks_without=("multiple-choice",)),
         Family("deberta-v2", token_types=True, attention="eager"),
         Family("distilbert", token_types=False, attention="sdpa"),

@@ -96,4 +96,8 @@ class Work:
         context.store.record_snapshot(each.model.snapshot)
         written = write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
+        if written and request.padding_matters:
+            self._observer.note(
+                f"{request.recipe}: padding changes this model's results; compile the very lengths that are used"
+            )
         return Release(request.recipe, each.platform, request.folder, written)

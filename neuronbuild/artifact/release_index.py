@@ -67,5 +67,6 @@ class ReleaseIndex:
     bindings: dict[str, Binding]
     files: tuple[ReleasedFile, ...]
     omitted_outputs: tuple[str, ...] = ()
+    padding_matters: bool = False
     toolchain: dict[str, object] = field(default_factory=dict)
     format: int = FORMAT

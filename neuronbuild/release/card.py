@@ -40,6 +40,8 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
         "Errors are the largest absolute difference from eager PyTorch with the same weights.",
         "",
     ]
+    if index.padding_matters:
+        lines += ["Padding changes this model's results: give it inputs of just a compiled shape where that matters.", ""]
     if index.omitted_outputs:
         names = ", ".join(index.omitted_outputs)
         lines += [f"Left out, since the checkpoint has no weights for it: {names}.", ""]

@@ -96,6 +96,7 @@ def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) 
         stamp=request.stamp,
         tool=f"neuronbuild {__version__}",
         dynamic_batch_size=request.dynamic_batch_size,
+        padding_matters=request.padding_matters,
         buckets=tuple(buckets),
         bindings=weights.bindings,
         files=(),

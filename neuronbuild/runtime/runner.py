@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import warnings
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -94,6 +95,8 @@ class Runner:
 
     def _run_chunk(self, index: int, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         signature = self._release.buckets[index].signature
+        if self.index.padding_matters and tuple(inputs[0].shape[1:]) != signature.inputs[0].shape[1:]:
+            warnings.warn("padding changes this model's results: give it inputs of just a compiled length", stacklevel=2)
         padded = [pad_input(tensor, spec, self._pad_token) for tensor, spec in zip(inputs, signature.inputs, strict=True)]
         sizes = dict(zip(self._axes, inputs[0].shape, strict=True))
         outputs = self._session(index).run(padded)

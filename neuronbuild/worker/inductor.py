@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import safetensors.torch
@@ -10,6 +11,7 @@ import torch._inductor
 import torch._inductor.config
 import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
+import torch._inductor.graph
 
 from . import graph, numeric, package
 from .serve import UserError
@@ -24,11 +26,11 @@ def compile_action(job: dict) -> dict:
     module = graph.Graph(graph.make_model(action, graph.weight_dtype(action)), action)
     inputs = graph.example_inputs(action)
     path = os.path.join(folder, PACKAGE)
-    _compile(module, inputs, action, path)
-    specs, own = describe_constants(module, path)
+    literals = _compile(module, inputs, action, path)
+    specs, own = describe_constants(module, literals, path)
     safetensors.torch.save_file(own, os.path.join(folder, CONSTANTS))
     graph.shake(module.model, seed=2)  # other weights than those it was traced with: none of their values may be in it
-    outputs, record = _check(module, inputs, action, path)
+    outputs, record = _check(module, literals, inputs, action, path)
     return {
         "files": [PACKAGE, CONSTANTS],
         "signature": {
@@ -41,7 +43,8 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def _compile(module: graph.Graph, inputs: tuple, action: dict, path: str) -> None:
+def _compile(module: graph.Graph, inputs: tuple, action: dict, path: str) -> dict:
+    """Write the package, and give the tensors that the model makes from literals, by the names that the package asks for."""
     flags = action["toolchain"]["flags"]
     use_isa(flags["vector_isa"], action["toolchain"]["flags"]["march"])
     settings = dict(flags["inductor"])
@@ -51,9 +54,33 @@ def _compile(module: graph.Graph, inputs: tuple, action: dict, path: str) -> Non
             program = torch.export.export(module, inputs)
         except (RuntimeError, ValueError, TypeError) as error:
             raise UserError("torch.export can't trace this model: " + str(error).strip().splitlines()[0]) from error
-        made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
+        with _noting_constants() as constants:
+            made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
     package.repack(made, path)
     os.unlink(made)
+    known = all_constants(module)
+    return {name: tensor.detach().clone().contiguous() for name, tensor in constants.items() if name not in known}
+
+
+@contextlib.contextmanager
+def _noting_constants():
+    """Note every constant that Inductor allots, under the name that the package will ask for it by.
+
+    A tensor made from a literal in a model's code (`torch.tensor(3)`) has a name in no module, and no other record.
+    """
+    lowering = torch._inductor.graph.GraphLowering
+    original, noted = lowering.allocate_non_dup_const_name, {}
+
+    def allocate(self, name, data):
+        given = original(self, name, data)
+        noted[self.allocated_constant_name[given]] = self.constants[given]
+        return given
+
+    lowering.allocate_non_dup_const_name = allocate
+    try:
+        yield noted
+    finally:
+        lowering.allocate_non_dup_const_name = original
 
 
 def use_isa(name: str, march: str) -> None:
@@ -90,12 +117,12 @@ def _without_paths(original):
     return flags
 
 
-def describe_constants(module: graph.Graph, path: str) -> tuple:
+def describe_constants(module: graph.Graph, literals: dict, path: str) -> tuple:
     """Specs of all constants that the package asks for, and those tensors that no checkpoint holds."""
     from torch._C._aoti import AOTIModelPackageLoader
 
     persistent = set(module.state_dict())
-    tensors = all_constants(module)
+    tensors = {**literals, **all_constants(module)}
     aliases = {}
     for name in sorted(persistent):
         aliases.setdefault(_identity(tensors[name]), []).append(name)
@@ -133,8 +160,9 @@ def _identity(tensor: torch.Tensor) -> tuple:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
 
 
-def _check(module: graph.Graph, inputs: tuple, action: dict, path: str) -> tuple:
-    loader = package.open_package(path, {name: t.detach() for name, t in all_constants(module).items()})
+def _check(module: graph.Graph, literals: dict, inputs: tuple, action: dict, path: str) -> tuple:
+    constants = {**literals, **all_constants(module)}
+    loader = package.open_package(path, {name: tensor.detach() for name, tensor in constants.items()})
     got = package.run(loader, inputs)
     expected = reference(module, inputs)
     names = module.output_names
