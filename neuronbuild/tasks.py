@@ -120,8 +120,8 @@ class Family:
     from the number of labels, which says nothing about any other model's.
 
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
-    positions bounds the length. `padding_matters` says that padded tokens change the results of the others, mask or no mask
-    (a convolution runs over them): so it is in transformers, and a compiled shape always pads. `attention` is the implementation that the graph is traced with.
+    positions bounds the length. `attention` is the implementation that the graph is traced with. `padding_matters` says that
+    padded tokens change the results of the others, mask or no mask (a convolution runs over them), in transformers as well.
     """
 
     model_type: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 
 import safetensors.torch
 import torch
@@ -22,6 +23,8 @@ CONSTANTS = "constants.safetensors"
 
 def compile_action(job: dict) -> dict:
     """Compile, check against eager PyTorch, and write `model.pt2` and `constants.safetensors` into the job's folder."""
+    for place in (os.path.dirname(torch.__file__), os.environ["TORCHINDUCTOR_CACHE_DIR"]):
+        refuse_unquotable(place)
     action, folder = job["action"], job["folder"]
     module = graph.Graph(graph.make_model(action, graph.weight_dtype(action)), action)
     inputs = graph.example_inputs(action)
@@ -81,6 +84,23 @@ def _noting_constants():
         yield noted
     finally:
         lowering.allocate_non_dup_const_name = original
+
+
+def refuse_unquotable(place: str) -> None:
+    """Inductor's command lines don't quote paths: a space in one comes to g++ as two files, and as a riddle to the user.
+
+    Raises:
+        UserError: the path wouldn't survive.
+    """
+    try:
+        survives = shlex.split(place) == [place]
+    except ValueError:
+        survives = False
+    if not survives:
+        raise UserError(
+            f"torch can't compile with white space or quotes in the path {place}: install it elsewhere, or have "
+            "XDG_CACHE_HOME name another folder"
+        )
 
 
 def use_isa(name: str, march: str) -> None:

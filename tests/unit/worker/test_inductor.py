@@ -43,7 +43,7 @@ def test_a_constant_that_the_model_has_not_is_refused(built):
     action = make_action("text-classification")
     module = graph.Graph(graph.make_model(action, torch.float32), action)
     with pytest.raises(UserError, match=r"asks for a constant .* that the model has not"):
-        inductor.describe_constants(module, package)
+        inductor.describe_constants(module, {}, package)
 
 
 def test_all_names_of_a_tensor_are_known():
@@ -78,3 +78,16 @@ def test_the_reference_is_computed_in_full_precision_and_without_casts():
 )
 def test_the_precision_is_the_lowest_that_the_graph_computes_in(compiler, precision):
     assert inductor.precision(make_action(**compiler)) is precision
+
+
+@pytest.mark.parametrize("place", ["/home/me/.cache", "/home/mé/c-ä_che/1.0+cpu", "/home/me/@x=1,2"])
+def test_most_paths_are_fine(place):
+    inductor.refuse_unquotable(place)
+
+
+@pytest.mark.parametrize("place", ["/home/my cache", "/home/my\tcache", "/home/o'neill", '/home/"x"', "/home/a\\b"])
+def test_a_path_that_g_plus_plus_would_get_in_pieces_is_told_before_it_is_called(place, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", place)
+    with pytest.raises(UserError, match="white space or quotes in the path"):
+        inductor.compile_action({"action": make_action(), "folder": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
