@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 import neuronbuild
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
@@ -53,6 +54,36 @@ def test_a_hub_name_that_cant_be_reached_is_told_with_what_to_try(name):
     with pytest.raises(SourceError, match="no such release on the Hub that can be reached") as caught:
         neuronbuild.NeuronModelForMaskedLM.from_pretrained(name)
     assert "export=True" in caught.value.hint
+
+
+@pytest.fixture
+def fetched(built, tmp_path, monkeypatch):
+    """A release in the Hub's local cache, which is all that there is of the Hub: links to blobs."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repo, commit = tmp_path / "models--org--release", "a" * 40
+    for name, data in contents(built.releases["fill-mask"]).items():
+        blob, place = repo / "blobs" / name.replace("/", "-"), repo / "snapshots" / commit / name
+        for file in (blob, place):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(data)
+        place.symlink_to(blob)
+    (repo / "refs").mkdir()
+    (repo / "refs/main").write_text(commit)
+
+
+def test_a_release_that_the_hub_has_loads_by_its_name_and_saves_whole(model, fetched, tmp_path):
+    from_hub = neuronbuild.NeuronModelForMaskedLM.from_pretrained("org/release")
+    inputs = random_inputs(2, 16)
+    assert torch.equal(from_hub(**inputs).logits, model(**inputs).logits)
+    from_hub.save_pretrained(tmp_path / "copy")
+    assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
+    assert contents(tmp_path / "copy") == contents(model._runner.folder)
+
+
+def test_a_revision_that_isnt_there_is_told(fetched):
+    with pytest.raises(SourceError, match="org/release"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained("org/release", revision="v9")
 
 
 def test_a_model_that_isnt_compiled_is_no_release(models):

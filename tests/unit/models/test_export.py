@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,12 @@ def test_a_platform_that_cant_be_compiled_for_is_told(models, places):
 def test_a_model_that_isnt_there_is_told(places):
     with pytest.raises(SourceError, match="/nowhere"):
         CLASS.from_pretrained("/nowhere", export=True, **TEXT, **places)
+
+
+def test_a_compile_that_fails_is_told_with_its_log(models, places, tmp_path):
+    model = copy_model(models[TASK], tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "num_attention_heads": 5}))
+    with pytest.raises(ToolchainError, match="batch_size=2, sequence_length=16: transformers can't make this model") as caught:
+        CLASS.from_pretrained(model, export=True, **TEXT, **places)
+    assert Path(caught.value.hint.removeprefix("the log is in ")).is_file()
