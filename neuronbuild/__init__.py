@@ -7,45 +7,25 @@ The tool itself is `neuronbuild.api`: `load_recipes`, `plan`, `apply`, `release`
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import Any
 
+from neuronbuild.tasks import TASKS
 from neuronbuild.version import __version__
 
-if TYPE_CHECKING:
-    from neuronbuild.errors import NeuronBuildError, ShapeError
-    from neuronbuild.models import (
-        NeuronModelForFeatureExtraction,
-        NeuronModelForMaskedLM,
-        NeuronModelForMultipleChoice,
-        NeuronModelForQuestionAnswering,
-        NeuronModelForSequenceClassification,
-        NeuronModelForTokenClassification,
-        NeuronSentenceTransformers,
-        open_model,
-    )
-
-_ROOMS = {
-    "neuronbuild.errors": ("NeuronBuildError", "ShapeError"),
-    "neuronbuild.models": (
-        "NeuronModelForFeatureExtraction",
-        "NeuronModelForMaskedLM",
-        "NeuronModelForMultipleChoice",
-        "NeuronModelForQuestionAnswering",
-        "NeuronModelForSequenceClassification",
-        "NeuronModelForTokenClassification",
-        "NeuronSentenceTransformers",
-        "open_model",
-    ),
+_PLACES = {
+    "NeuronBuildError": "neuronbuild.errors",
+    "ShapeError": "neuronbuild.errors",
+    "open_model": "neuronbuild.models",
+    **{task.model_class: "neuronbuild.models" for task in TASKS.values()},
 }
-_PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 (the table is the list)
+__all__ = [  # noqa: PLE0604 (the tables are the list)
     "__version__",
     *_PLACES,
 ]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (classes made from the task table have no static type)
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

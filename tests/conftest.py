@@ -75,9 +75,12 @@ CLASSES = {
 }
 
 
+GENERATOR = {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> dict[str, Path]:
-    """A tiny BERT for each task, by task; and `sentence-similarity`, which is the first with pooling modules beside it."""
+    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), and a tiny Llama."""
     root = tmp_path_factory.mktemp("models")
     made = {
         task: make_model(root / task, auto_class, num_labels=3)
@@ -85,6 +88,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
         if task != "question-answering"
     }
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
+    made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
     made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
     write_sentence_modules(made["sentence-similarity"])
     return made
@@ -136,6 +140,10 @@ class Built:
 
 
 TEXT = {"batch_size": 2, "sequence_length": 16}
+MORE_AXES = {
+    "multiple-choice": {"num_choices": 2},
+    "text-generation": {"num_beams": 2, "sequence_length": 48, "prefill_length": [8, 32]},
+}
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +155,7 @@ def built(models, tmp_path_factory) -> Built:
     root = tmp_path_factory.mktemp("built")
     cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")
     for task, model in models.items():
-        shapes = {**TEXT, "num_choices": 2} if task == "multiple-choice" else TEXT
+        shapes = TEXT | MORE_AXES.get(task, {})
         write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=shapes)
     base = {"model": str(models["feature-extraction"]), "task": "feature-extraction"}
     grid = {"batch_size": [1, 4], "sequence_length": [8, 32], "exclude": [{"batch_size": 4, "sequence_length": 8}]}

@@ -41,8 +41,12 @@ class ConstantSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs and outputs in the graph's order, and all constants to bind."""
+    """Inputs and outputs in the graph's order, and all constants to bind.
+
+    `states` are tensors of a cache: they follow the inputs in every call, and the graph updates them in place.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     constants: tuple[ConstantSpec, ...] = ()
+    states: tuple[TensorSpec, ...] = ()

@@ -12,7 +12,7 @@ from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.provenance import provenance
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import TASKS, all_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from neuronbuild.build.workbench import Workbench
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.cas import CasStore
-    from neuronbuild.tasks import Task
+    from neuronbuild.tasks import Axes, Graph
     from neuronbuild.toolchain.base import Toolchain
 
 
@@ -106,7 +106,7 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
 def _read(step: Step, said: dict[str, object]) -> _Result:
     return _Result(
         files=decode_part(list[str], said["files"]),
-        signature=_signature(said["signature"], TASKS[step.target.task], step.target.shape.as_dict()),
+        signature=_signature(said["signature"], TASKS[step.target.task].graph(step.target.graph), step.target.shape.as_dict()),
         checks=decode_part(tuple[Check, ...], said["checks"]),
         facts=decode_part(dict[str, object], said.get("facts", {})),
     )
@@ -127,16 +127,21 @@ def _store(step: Step, answer: Answer, result: _Result, store: CasStore, folder:
     return manifest
 
 
-def _signature(said: object, task: Task, sizes: dict[str, int]) -> Signature:
+def _signature(said: object, graph: Graph, shape: dict[str, int]) -> Signature:
     """The worker's word on tensors, with the axis of each dimension from the task table."""
     parts = decode_part(dict[str, list[dict[str, object]]], said)
-    inputs = tuple(_tensor(entry, task.input_axes, sizes) for entry in parts["inputs"])
-    outputs = tuple(_tensor(entry, task.outputs[str(entry["name"])], sizes) for entry in parts["outputs"])
-    return Signature(inputs, outputs, decode_part(tuple[ConstantSpec, ...], parts["constants"]))
+    sizes, axes = all_sizes(shape), {entry.name: entry.axes for entry in graph.inputs}
+    return Signature(
+        inputs=tuple(_tensor(entry, axes[str(entry["name"])], sizes) for entry in parts["inputs"]),
+        outputs=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts["outputs"]),
+        constants=decode_part(tuple[ConstantSpec, ...], parts["constants"]),
+        states=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts.get("states", ())),
+    )
 
 
-def _tensor(entry: dict[str, object], axes: tuple[str | None, ...], sizes: dict[str, int]) -> TensorSpec:
-    spec = decode_part(TensorSpec, {**entry, "axes": list(axes)})
+def _tensor(entry: dict[str, object], axes: Axes, sizes: dict[str, int]) -> TensorSpec:
+    """`axes` of a tensor are those that a shape has sizes for: numbers and sizes from the config are as they are."""
+    spec = decode_part(TensorSpec, {**entry, "axes": [axis if axis in sizes else None for axis in axes]})
     for axis, size in zip(spec.axes, spec.shape, strict=True):
         if axis is not None and sizes[axis] != size:
             raise ValueError(f"{spec.name}: axis {axis} is {size} in the compiled graph, {sizes[axis]} in its shape")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
     import torch
 
-    from neuronbuild.models import NeuronModel
+    from neuronbuild.models.base import ForwardModel
+    from neuronbuild.models.generation import NeuronModelForCausalLM
 
 BEST = 5
 """Answers shown for each text."""
+
+NEW_TOKENS = 64
+"""Tokens that a text is continued by, where the release has room for them."""
 
 
 @click.command("run")
@@ -31,7 +35,7 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
     """Run a release on TEXTS.
 
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
-    a question, then a context. Multiple choice: a prompt, then the choices.
+    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow.
     """
     read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
     try:
@@ -51,13 +55,13 @@ def _cell(value: object) -> str:
 Rows = list[dict[str, object]]
 
 
-def _encode(model: NeuronModel, texts: list[str], pairs: list[str] | None = None) -> dict[str, torch.Tensor]:
+def _encode(model: ForwardModel, texts: list[str], pairs: list[str] | None = None) -> dict[str, torch.Tensor]:
     arguments: tuple[list[str], ...] = (texts,) if pairs is None else (texts, pairs)
     encoded = model.tokenizer(*arguments, padding=True, truncation=True, max_length=model.longest, return_tensors="pt")
     return dict(encoded)
 
 
-def _similarities(model: NeuronModel, texts: list[str]) -> Rows:
+def _similarities(model: ForwardModel, texts: list[str]) -> Rows:
     import torch
 
     encoded = _encode(model, texts)
@@ -78,7 +82,7 @@ def _similarities(model: NeuronModel, texts: list[str]) -> Rows:
     ]
 
 
-def _labels(model: NeuronModel, texts: list[str]) -> Rows:
+def _labels(model: ForwardModel, texts: list[str]) -> Rows:
     scores = model(**_encode(model, texts)).logits.float().softmax(-1)
     names = model.config.id2label
     best = scores.argmax(-1)
@@ -87,7 +91,7 @@ def _labels(model: NeuronModel, texts: list[str]) -> Rows:
     ]
 
 
-def _token_labels(model: NeuronModel, texts: list[str]) -> Rows:
+def _token_labels(model: ForwardModel, texts: list[str]) -> Rows:
     encoded = _encode(model, texts)
     scores = model(**encoded).logits.float().softmax(-1)
     names, rows = model.config.id2label, []
@@ -101,7 +105,7 @@ def _token_labels(model: NeuronModel, texts: list[str]) -> Rows:
     return rows
 
 
-def _masked(model: NeuronModel, texts: list[str]) -> Rows:
+def _masked(model: ForwardModel, texts: list[str]) -> Rows:
     mask = model.tokenizer.mask_token
     for text in texts:
         if mask not in text:
@@ -119,7 +123,7 @@ def _masked(model: NeuronModel, texts: list[str]) -> Rows:
     return rows
 
 
-def _answer(model: NeuronModel, texts: list[str]) -> Rows:
+def _answer(model: ForwardModel, texts: list[str]) -> Rows:
     if len(texts) != 2:  # noqa: PLR2004 (a question and its context)
         raise UsageError("question answering takes two texts: a question, then a context")
     encoded = _encode(model, texts[:1], texts[1:])
@@ -130,7 +134,7 @@ def _answer(model: NeuronModel, texts: list[str]) -> Rows:
     return [{"answer": model.tokenizer.decode(ids, skip_special_tokens=True)}]
 
 
-def _choice(model: NeuronModel, texts: list[str]) -> Rows:
+def _choice(model: ForwardModel, texts: list[str]) -> Rows:
     prompt, choices = texts[0], texts[1:]
     if not choices:
         raise UsageError("multiple choice takes a prompt, then the choices")
@@ -140,7 +144,18 @@ def _choice(model: NeuronModel, texts: list[str]) -> Rows:
     return [{"score": float(score), "choice": choice} for score, choice in zip(scores, choices, strict=True)]
 
 
-TASKS: dict[str, Callable[[NeuronModel, list[str]], Rows]] = {
+def _continuations(model: NeuronModelForCausalLM, texts: list[str]) -> Rows:
+    """One at a time: a release is often compiled for one sequence."""
+    rows: Rows = []
+    for text in texts:
+        encoded = model.tokenizer(text, return_tensors="pt")
+        room = model.longest - encoded["input_ids"].shape[1]
+        made = model.generate(**encoded, max_new_tokens=max(1, min(NEW_TOKENS, room)), do_sample=False)
+        rows.append({"text": model.tokenizer.decode(made[0], skip_special_tokens=True)})
+    return rows
+
+
+TASKS: dict[str, Callable[[Any, list[str]], Rows]] = {
     "feature-extraction": _similarities,
     "sentence-similarity": _similarities,
     "text-classification": _labels,
@@ -148,4 +163,5 @@ TASKS: dict[str, Callable[[NeuronModel, list[str]], Rows]] = {
     "fill-mask": _masked,
     "question-answering": _answer,
     "multiple-choice": _choice,
+    "text-generation": _continuations,
 }

@@ -1,4 +1,4 @@
-"""What all model classes share: loading, calling, saving."""
+"""What all model classes share: loading and saving; and those that are called, tensors in and tensors out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
+from transformers import modeling_outputs
+from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
+from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import TASKS
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
-    from transformers.utils import ModelOutput
+
+    from neuronbuild.runtime.reader import ReleaseFolder
 
 Self = TypeVar("Self", bound="NeuronModel")
 
@@ -25,12 +29,12 @@ VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", 
 
 
 class NeuronModel(ABC):
-    """A loaded release. Call it as the transformers model of the same name; safe to call from several threads."""
+    """A loaded release of one task."""
 
     task: ClassVar[str]
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, release: ReleaseFolder) -> None:
+        self._release = release
         self._config: PretrainedConfig | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
 
@@ -68,34 +72,18 @@ class NeuronModel(ABC):
             raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")
         else:
             folder = _find_release(str(model), revision)
-        runner = Runner.open(folder)
-        if runner.index.task != cls.task:
-            fitting = TASKS[runner.index.task].model_class if runner.index.task in TASKS else "no class of this version"
-            raise ReleaseError(str(folder), f"it was compiled for {runner.index.task}", hint=f"load it with {fitting}")
+        release = read_release(folder)
+        if release.index.task != cls.task:
+            fitting = TASKS[release.index.task].model_class if release.index.task in TASKS else "no class of this version"
+            raise ReleaseError(str(folder), f"it was compiled for {release.index.task}", hint=f"load it with {fitting}")
+        loaded = cls(release)
         if warm:
-            runner.warm()
-        return cls(runner)
-
-    def __call__(self, input_ids: torch.Tensor | None = None, **inputs: object) -> ModelOutput:
-        """Run the model on what a tokenizer gives (`return_tensors="pt"`).
-
-        Args:
-            input_ids: int64 of shape (batch, tokens); (batch, choices, tokens) for multiple choice.
-            inputs: `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them.
-
-        Raises:
-            InputError: inputs are missing, unknown or of the wrong kind.
-            ShapeError: they are larger than every compiled shape.
-        """
-        if inputs.pop("return_dict", True) not in {True, None}:
-            raise InputError("return_dict=False is not supported", hint="use .to_tuple() on the output")
-        return self._output(self._runner.run({"input_ids": input_ids, **inputs}))
-
-    forward = __call__
+            loaded.warm()
+        return loaded
 
     @abstractmethod
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        """Outputs as transformers' class for this task."""
+    def warm(self) -> None:
+        """Open every graph and run it once, so that the first call costs what every call costs."""
 
     @property
     def config(self) -> PretrainedConfig:
@@ -103,7 +91,7 @@ class NeuronModel(ABC):
         if self._config is None:
             from transformers import AutoConfig
 
-            self._config = AutoConfig.from_pretrained(self._runner.folder, local_files_only=True)
+            self._config = AutoConfig.from_pretrained(self._release.folder, local_files_only=True)
         return self._config
 
     @property
@@ -121,8 +109,8 @@ class NeuronModel(ABC):
         """Without a vocabulary transformers would give a tokenizer that knows no word, and no error."""
         from transformers import AutoTokenizer
 
-        folder, hint = self._runner.folder, "add the tokenizer's files to the model and apply again"
-        names = [file.path for file in self._runner.index.files]
+        folder, hint = self._release.folder, "add the tokenizer's files to the model and apply again"
+        names = [file.path for file in self._release.index.files]
         if not any(fnmatchcase(name, pattern) for name in names for pattern in VOCABULARIES):
             raise ReleaseError(str(folder), "it carries no tokenizer", hint=hint)
         try:
@@ -139,7 +127,7 @@ class NeuronModel(ABC):
     @property
     def shapes(self) -> list[dict[str, int]]:
         """The compiled shapes, as sizes by axis."""
-        return [shape.as_dict() for shape in self._runner.shapes]
+        return [bucket.shape.as_dict() for bucket in self._release.buckets]
 
     @property
     def longest(self) -> int:
@@ -156,9 +144,46 @@ class NeuronModel(ABC):
         try:
             if target.exists() and any(target.iterdir()):
                 raise ReleaseError(str(target), "the folder isn't empty", hint="name another folder")
-            shutil.copytree(self._runner.folder, target, dirs_exist_ok=True)
+            shutil.copytree(self._release.folder, target, dirs_exist_ok=True)
         except OSError as error:
             raise ReleaseError(str(target), f"can't be written: {error}") from None
+
+
+class ForwardModel(NeuronModel):
+    """A model of one graph. Call it as the transformers model of the same name; safe to call from several threads."""
+
+    def __init__(self, release: ReleaseFolder) -> None:
+        super().__init__(release)
+        self._runner = Runner(release)
+
+    def warm(self) -> None:
+        """Open every compiled shape and run it once."""
+        self._runner.warm()
+
+    def __call__(self, *inputs: torch.Tensor, **named: object) -> ModelOutput:
+        """Run the model on what its tokenizer or processor gives (`return_tensors="pt"`).
+
+        Args:
+            inputs: by place, in the order of the graph (`input_ids` first, or `pixel_values`, or `input_values`).
+            named: by name. Text: `input_ids` int64 of shape (batch, tokens), (batch, choices, tokens) for multiple choice;
+                `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them.
+
+        Raises:
+            InputError: inputs are missing, unknown or of the wrong kind.
+            ShapeError: they are larger than every compiled shape.
+        """
+        if named.pop("return_dict", True) not in {True, None}:
+            raise InputError("return_dict=False is not supported", hint="use .to_tuple() on the output")
+        names = [spec.name for spec in self._release.buckets[0].signature.inputs]
+        return self._output(self._runner.run({**dict(zip(names, inputs, strict=False)), **named}))
+
+    forward = __call__
+
+    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
+        """Outputs as transformers' class for this task."""
+        name = TASKS[self.task].output_class
+        output: ModelOutput = getattr(modeling_outputs, name, ModelOutput)(**tensors)
+        return output
 
 
 def _find_release(model: str, revision: str | None) -> Path:

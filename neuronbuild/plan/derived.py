@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuronbuild.plan import decoders
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -24,6 +26,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
         "pad_index": "pad_token_id",
         **_HEADS,
     },
+    **decoders.SPELLINGS,
 }
 """Other names of a family's keys. Where a config has both, the other name's value counts."""
 
@@ -33,11 +36,9 @@ DERIVED: dict[str, tuple[str, ...]] = {
     "mobilebert": ("true_hidden_size",),
     "modernbert": ("layer_types", "rope_parameters"),
     "roformer": ("embedding_size",),
+    **decoders.DERIVED,
 }
 """Keys that have no default of their own."""
-
-MOST_LAYERS = 10_000
-"""A config that says more is left as it is, for transformers to refuse."""
 
 
 def respell(config: Mapping[str, object]) -> dict[str, object]:
@@ -78,7 +79,7 @@ def _roformer(config: dict[str, object]) -> None:
 def _derive_layers(config: dict[str, object]) -> None:
     every, layers = config.get("global_attn_every_n_layers", 3), config["num_hidden_layers"]
     if config.get("layer_types") is None:
-        if not isinstance(every, int) or not isinstance(layers, int) or every < 1 or layers > MOST_LAYERS:
+        if not isinstance(every, int) or not isinstance(layers, int) or every < 1 or layers > decoders.MOST_LAYERS:
             return
         config["layer_types"] = ["sliding_attention" if index % every else "full_attention" for index in range(layers)]
     config.pop("global_attn_every_n_layers", None)
@@ -101,4 +102,5 @@ _RULES: dict[str, Callable[[dict[str, object]], None]] = {
     "mobilebert": _mobilebert,
     "modernbert": _modernbert,
     "roformer": _roformer,
+    **decoders.RULES,
 }

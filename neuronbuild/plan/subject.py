@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.plan.config import normalise_config
-from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, infer_task, input_names
+from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, families_for, infer_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +36,16 @@ class SubjectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A task, a family, and the model's document as it stands in every action for it."""
+    """A task, a family, and the model's document as it stands in every action for it.
+
+    `longest` is the longest sequence that the model can read, `sizes` are those of its inputs that its config decides.
+    """
 
     task: Task
     family: Family
     document: dict[str, object]
     longest: int | None
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the graph's inputs, in order."""
-        return input_names(self.task, self.family)
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 def pooling_file(modules: Mapping[str, object] | None) -> str | None:
@@ -77,13 +76,13 @@ def make_subject(
         raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
     chosen = _task(config, task, modules)
     family = FAMILIES.get(str(config["model_type"]))
-    if family is None or chosen.name in family.tasks_without:
-        able = ", ".join(name for name, known in FAMILIES.items() if chosen.name not in known.tasks_without)
+    if family is None or chosen.name not in family.tasks:
+        able = ", ".join(families_for(chosen.name))
         raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
     normal = normalise_config(config, chosen)
     document: dict[str, object] = {
         "auto_class": chosen.auto_class,
-        "outputs": list(chosen.outputs),
+        "outputs": list(dict.fromkeys(name for graph in chosen.graphs for name in graph.outputs)),
         "config": normal,
         "attention": family.attention,
     }
@@ -141,5 +140,5 @@ def _kind(module: Mapping[str, object]) -> str:
 
 
 def _longest(config: Mapping[str, object], family: Family) -> int | None:
-    stated = config.get("max_position_embeddings")
+    stated = config.get("max_position_embeddings", config.get("n_positions"))
     return stated - family.positions if isinstance(stated, int) and family.positions is not None else None

@@ -11,40 +11,48 @@ from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.recipe.target import Options, Target
 from neuronbuild.tasks import TASKS
+from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
 if TYPE_CHECKING:
     from neuronbuild.errors import Issue
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.schema import Recipe
     from neuronbuild.recipe.yaml_tree import Keys
+    from neuronbuild.tasks import Task
 
 LIMIT = 20_000
 """Points of one grid. A compile takes seconds to hours, so more is a slip of the pen."""
 
+CAP = 4096
+"""Longest `sequence_length` that a recipe gets without asking: a cache takes memory for every token of it."""
 
-def expand(located: Located, task: str) -> list[Target]:
+
+def expand(located: Located, task: str, longest: int | None = None) -> list[Target]:
     """All targets of a recipe for a task, platform by platform, in the order in which the axes and sizes are written.
+
+    Every graph gets the points of the grid as far as they shape it, each once. `longest` is the longest sequence that the
+    model can read: what a task without a `sequence_length` is compiled for, up to `CAP`.
 
     Raises:
         RecipeError: an axis is missing, unknown to the task, or the grid is empty or too large.
     """
     recipe = located.recipe
-    shapes = grid(located, task)
+    points = grid(located, task, longest)
     return [
-        Target(recipe.name, recipe.model, task, graph, shape, options)
+        Target(recipe.name, recipe.model, task, graph.name, shape, options)
         for options in (_options(recipe, platform) for platform in recipe.platforms)
         for graph in TASKS[task].graphs
-        for shape in shapes
+        for shape in dict.fromkeys(Shape.of(point.as_dict(), graph.axes) for point in points)
     ]
 
 
-def grid(located: Located, task: str) -> list[Shape]:
-    """The shapes of a recipe's grid, each once.
+def grid(located: Located, task: str, longest: int | None = None) -> list[Shape]:
+    """The points of a recipe's grid, each once, with every axis of the task.
 
     Raises:
         RecipeError: as for `expand`.
     """
-    axes, sizes = TASKS[task].axes, located.recipe.shapes.axes
+    sizes = located.recipe.shapes.axes
     issues = _axis_issues(located, task)
     count = math.prod(len(values) for values in sizes.values())
     if count > LIMIT:
@@ -52,12 +60,10 @@ def grid(located: Located, task: str) -> list[Shape]:
     if issues:
         raise RecipeError(issues)
     used = [False] * len(located.recipe.shapes.exclude)
-    points = dict.fromkeys(
-        Shape.of(dict(zip(sizes, values, strict=True)), axes)
-        for values in (itertools.product(*sizes.values()) if sizes else ())
-        if not _excluded(dict(zip(sizes, values, strict=True)), located.recipe, used)
-    )
-    points |= dict.fromkeys(Shape.of(point, axes) for point in located.recipe.shapes.include)
+    product = (dict(zip(sizes, values, strict=True)) for values in itertools.product(*sizes.values()))
+    given = [point for point in product if not _excluded(point, located.recipe, used)] if _has_product(located, task) else []
+    given += located.recipe.shapes.include
+    points = dict.fromkeys(_complete(point, TASKS[task], longest) for point in given)
     issues = [
         located.issue(("shapes", "exclude", index), f"this leaves nothing out: no point of the grid matches {dict(rule)}")
         for index, rule in enumerate(located.recipe.shapes.exclude)
@@ -65,9 +71,28 @@ def grid(located: Located, task: str) -> list[Shape]:
     ]
     if not points:
         issues.append(located.issue(("shapes",), "the grid is empty"))
+    issues += [
+        located.issue(("shapes", PREFILL), f"a prompt's chunk can't be longer than the whole sequence: {point}")
+        for point in points
+        if point.as_dict().get(PREFILL, 0) > point.as_dict().get(SEQUENCE, 0)
+    ]
     if issues:
         raise RecipeError(issues)
     return list(points)
+
+
+def _has_product(located: Located, task: str) -> bool:
+    """A recipe without axes has a grid of one point where the task needs none, unless it lists its points itself."""
+    shapes = located.recipe.shapes
+    return bool(shapes.axes) or not (TASKS[task].mandatory or shapes.include)
+
+
+def _complete(point: dict[str, int], task: Task, longest: int | None) -> Shape:
+    """A point with the sizes of axes that weren't given; none of those is longer than the whole sequence."""
+    sizes = {axis: size or min(longest or CAP, CAP) for axis, size in task.optional.items()} | point
+    if PREFILL in sizes and PREFILL not in point:
+        sizes[PREFILL] = min(sizes[PREFILL], sizes[SEQUENCE])
+    return Shape.of(sizes, task.axes)
 
 
 def _excluded(point: dict[str, int], recipe: Recipe, used: list[bool]) -> bool:
@@ -79,7 +104,7 @@ def _excluded(point: dict[str, int], recipe: Recipe, used: list[bool]) -> bool:
 
 
 def _axis_issues(located: Located, task: str) -> list[Issue]:
-    axes, shapes = TASKS[task].axes, located.recipe.shapes
+    axes, mandatory, shapes = TASKS[task].axes, TASKS[task].mandatory, located.recipe.shapes
     points: list[tuple[Keys, set[str]]] = [
         (("shapes", "include", index), set(point)) for index, point in enumerate(shapes.include)
     ]
@@ -91,9 +116,9 @@ def _axis_issues(located: Located, task: str) -> list[Issue]:
             located.issue((*keys, name), unknown_word(f"axis for {task}", name, list(axes)))
             for name in sorted(given - set(axes))
         ]
-        missing = [name for name in axes if name not in given]
+        missing = [name for name in mandatory if name not in given]
         if missing:
-            issues.append(located.issue(keys, f"{task} needs {', '.join(axes)}; missing: {', '.join(missing)}"))
+            issues.append(located.issue(keys, f"{task} needs {', '.join(mandatory)}; missing: {', '.join(missing)}"))
     return issues
 
 

@@ -6,7 +6,6 @@ and a few lines of nested aliases can't grow into gigabytes.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +23,8 @@ MAX_NODES = 100_000
 
 MAX_DEPTH = 100
 """Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
+
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 Keys = tuple[str | int, ...]
 """The way to a value from the top of its document: keys, and indexes of lists."""
@@ -76,14 +77,18 @@ def _nodes(text: str) -> Iterator[yaml.Node]:
 
 def _refuse_depth(text: str) -> None:
     depth = 0
-    with contextlib.suppress(yaml.MarkedYAMLError):  # the composer meets the same error, after the documents before it
+    try:
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             elif isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise _LimitError(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+                    raise _LimitError(event.start_mark, TOO_DEEP)
+    except yaml.MarkedYAMLError as error:
+        if "nesting depth" in str(error.problem):  # libyaml's own limit: some releases have one, and look far ahead
+            raise _LimitError(error.problem_mark, TOO_DEEP) from None
+        # Any other error the composer meets too, after the documents before it.
 
 
 class _Mark(Protocol):  # libyaml's marks and PyYAML's own share no class

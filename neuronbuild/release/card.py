@@ -66,12 +66,12 @@ def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:
 
 
 def _table(buckets: tuple[Bucket, ...]) -> list[str]:
-    axes = list(buckets[0].shape)
-    rows = [f"| {' | '.join(axes)} | error |", "|" + " ---: |" * (len(axes) + 1)]
+    axes = list(dict.fromkeys(axis for bucket in buckets for axis in bucket.shape))
+    rows = [f"| graph | {' | '.join(axes)} | error |", "| --- |" + " ---: |" * (len(axes) + 1)]
     for bucket in buckets:
         worst = max((value for check in bucket.checks for value in check.max_abs_error.values()), default=None)
         shown = "not measured" if worst is None else f"{worst:.1e}"
-        rows.append(f"| {' | '.join(str(bucket.shape[axis]) for axis in axes)} | {shown} |")
+        rows.append(f"| {bucket.graph} | {' | '.join(str(bucket.shape.get(axis, '')) for axis in axes)} | {shown} |")
     return rows
 
 

@@ -78,7 +78,7 @@ class _Files:
 
 def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
-    weights = settle_weights(request, manifests[0], store, run)
+    weights = settle_weights(request, manifests, store, run)
     _put_model_files(request, weights, store, files)
     buckets = []
     for manifest in manifests:

@@ -15,7 +15,7 @@ from neuronbuild.release.header import HeaderError, read_header
 from neuronbuild.store.provenance import provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from neuronbuild.release.request import ReleaseRequest, RunJob
@@ -34,19 +34,20 @@ class Weights:
     omitted: tuple[str, ...]
 
 
-def settle_weights(request: ReleaseRequest, manifest: Manifest, store: CasStore, run: RunJob) -> Weights:
-    """Bind a graph's constants to the snapshot's files, converting what can't be bound; a conversion is done once.
+def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: CasStore, run: RunJob) -> Weights:
+    """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
     Raises:
         ReleaseError: the checkpoint isn't this model's, or can't be read.
     """
-    constants = manifest.signature.constants if manifest.signature else ()
-    match = match_constants(constants, _headers(request), str(manifest.facts.get("prefix", "")))
+    first = manifests[0]
+    constants = {each.name: each for manifest in manifests if manifest.signature for each in manifest.signature.constants}
+    match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:
         return Weights(match.bound, files, None, ())
     names = sorted(set(match.unbound.values()))
-    converted = _convert(request, manifest.action, names, store, run)
+    converted = _convert(request, first.action, names, store, run)
     bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
     omitted = decode_part(tuple[str, ...], converted.facts["omitted"])
     return Weights(bindings, files, converted.file(DERIVED), omitted)

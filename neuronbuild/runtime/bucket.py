@@ -32,12 +32,15 @@ def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -
         raise _misfit(shapes, needed, split=split)
     costs = {index: CALL + math.prod(size for _, size in shapes[index].axes) for index in fitting}
     if not split:
-        return [(min(fitting, key=costs.__getitem__), needed[BATCH])]
-    return _cover(needed[BATCH], [(index, shapes[index].as_dict()[BATCH], costs[index]) for index in fitting])
+        return [(min(fitting, key=costs.__getitem__), needed.get(BATCH, 1))]
+    return cover(needed[BATCH], [(index, shapes[index].as_dict()[BATCH], costs[index]) for index in fitting])
 
 
-def _cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
-    """The cheapest sequence of (index, rows taken): cost(n) is the best over all shapes of their cost and cost(n - rows)."""
+def cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
+    """The cheapest sequence of (index, rows taken), the largest first, by options of (index, most rows, cost).
+
+    cost(n) is the best over all options of their cost and cost(n - rows).
+    """
     best: list[tuple[int, Chunk]] = [(0, (0, 0))]
     for n in range(1, rows + 1):
         takes = [(index, min(batch, n), cost) for index, batch, cost in options]

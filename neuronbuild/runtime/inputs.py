@@ -19,45 +19,67 @@ TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
-def complete_inputs(given: Mapping[str, object], specs: Sequence[TensorSpec], limits: Mapping[str, int]) -> list[torch.Tensor]:
-    """All inputs of a graph, in its order, of one shape: a mask that isn't given is all ones, token types are all zeros.
+def complete_inputs(
+    given: Mapping[str, object], specs: Sequence[TensorSpec], limits: Mapping[str, int]
+) -> tuple[list[torch.Tensor], dict[str, int]]:
+    """All inputs of a graph, in its order, and the size of each axis.
+
+    A mask that isn't given is all ones, token types are all zeros.
 
     Raises:
-        InputError: an input is missing, unknown, no tensor of integers, of another rank or shape than the others, or holds
-            an id that is negative or not below its limit.
+        InputError: an input is missing, unknown, of another kind or rank than the graph's, of another shape than the other
+            inputs', or holds an id that is negative or not below its limit.
     """
-    names = [spec.name for spec in specs]
-    tensors = {name: _tensor(name, value) for name, value in given.items() if value is not None}
-    _refuse_unknown(tensors, names)
-    main = names[0]
-    if main not in tensors:
-        raise InputError(f"the input {main} is missing", hint=f"this model takes {', '.join(names)}")
-    shape = tensors[main].shape
-    for name, tensor in tensors.items():
-        if tensor.dim() != len(specs[0].shape):
-            axes = ", ".join(str(axis) for axis in specs[0].axes)
-            raise InputError(f"{name} has {tensor.dim()} dimensions; the graph takes {len(specs[0].shape)}: {axes}")
-        if tensor.shape != shape:
-            raise InputError(f"{name} has shape {list(tensor.shape)}, but {main} has {list(shape)}")
-    if 0 in shape:
-        raise InputError(f"{main} is empty: its shape is {list(shape)}")
-    _refuse_strange_ids(tensors, limits)
-    return [tensors[name] if name in tensors else _default(name, shape) for name in names]
+    tensors = _known(given, specs)
+    for spec in specs:
+        if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES}:
+            hint = f"this model takes {', '.join(each.name for each in specs)}"
+            raise InputError(f"the input {spec.name} is missing", hint=hint)
+    checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
+    sizes = _sizes(checked, specs)
+    _refuse_strange_ids(checked, limits)
+    return [checked[spec.name] if spec.name in checked else _default(spec, sizes) for spec in specs], sizes
 
 
-def _tensor(name: str, value: object) -> torch.Tensor:
+def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
+    """A tensor of the graph's dtype, row by row in memory: a compiled graph reads it so, whatever a tensor's strides."""
+    name = spec.name
     if not isinstance(value, torch.Tensor):
         raise InputError(
-            f"{name} is a {type(value).__name__}, not a tensor", hint='call the tokenizer with return_tensors="pt"'
+            f"{name} is a {type(value).__name__}, not a tensor", hint='call the tokenizer or processor with return_tensors="pt"'
         )
-    if value.dtype not in INTEGERS:
+    wanted = getattr(torch, spec.dtype)
+    if wanted.is_floating_point and not value.is_floating_point():
+        raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers")
+    if not wanted.is_floating_point and value.dtype not in INTEGERS:
         raise InputError(f"{name} holds {value.dtype}; it must hold integers")
     if value.device.type != "cpu":
         raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
-    return value.to(torch.int64).contiguous()  # a compiled graph reads memory row by row, whatever a tensor's strides
+    if value.dim() != len(spec.shape):
+        axes = ", ".join(str(axis or size) for axis, size in zip(spec.axes, spec.shape, strict=True))
+        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}")
+    if 0 in value.shape:
+        raise InputError(f"{name} is empty: its shape is {list(value.shape)}")
+    return value.to(wanted).contiguous()
 
 
-def _refuse_strange_ids(tensors: dict[str, torch.Tensor], limits: Mapping[str, int]) -> None:
+def _sizes(tensors: Mapping[str, torch.Tensor], specs: Sequence[TensorSpec]) -> dict[str, int]:
+    """Sizes by axis, on which all inputs agree; what no axis decides is as the graph was compiled."""
+    told: dict[str, tuple[int, str]] = {}
+    for spec in specs:
+        if spec.name not in tensors:
+            continue
+        shape = list(tensors[spec.name].shape)
+        for axis, compiled, size in zip(spec.axes, spec.shape, shape, strict=True):
+            if axis is None and size != compiled:
+                raise InputError(f"{spec.name} has shape {shape}; this model takes {list(spec.shape)}")
+            if axis is not None and told.setdefault(axis, (size, spec.name))[0] != size:
+                other = told[axis][1]
+                raise InputError(f"{spec.name} has shape {shape}, but {other} has {list(tensors[other].shape)}")
+    return {axis: size for axis, (size, _) in told.items()}
+
+
+def _refuse_strange_ids(tensors: Mapping[str, torch.Tensor], limits: Mapping[str, int]) -> None:
     """An id outside its table would end the whole process: compiled loops run in threads that can't throw."""
     for name, limit in limits.items():
         if name not in tensors:
@@ -70,19 +92,23 @@ def _refuse_strange_ids(tensors: dict[str, torch.Tensor], limits: Mapping[str, i
             )
 
 
-def _refuse_unknown(tensors: dict[str, torch.Tensor], names: list[str]) -> None:
-    for name in list(tensors):
-        if name in names:
+def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str, object]:
+    """What was given, without what says nothing: zeros as token types, which tokenizers add for models that have none."""
+    names = [spec.name for spec in specs]
+    known = {}
+    for name, value in given.items():
+        if value is None or (name == TOKEN_TYPES and name not in names and not torch.as_tensor(value).any()):
             continue
-        if name == TOKEN_TYPES and not tensors[name].any():
-            del tensors[name]  # what tokenizers add for models that have no token types: zeros say nothing
-            continue
-        import difflib
+        if name not in names:
+            import difflib
 
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"this model takes {', '.join(names)}"
-        raise InputError(f"unknown input {name}", hint=hint)
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"this model takes {', '.join(names)}"
+            raise InputError(f"unknown input {name}", hint=hint)
+        known[name] = value
+    return known
 
 
-def _default(name: str, shape: torch.Size) -> torch.Tensor:
-    return torch.ones(shape, dtype=torch.int64) if name == MASK else torch.zeros(shape, dtype=torch.int64)
+def _default(spec: TensorSpec, sizes: Mapping[str, int]) -> torch.Tensor:
+    shape = [sizes[axis] if axis else size for axis, size in zip(spec.axes, spec.shape, strict=True)]
+    return torch.full(shape, int(spec.name == MASK), dtype=torch.int64)

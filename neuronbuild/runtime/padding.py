@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuronbuild.tasks import BATCH
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +24,7 @@ def pad_input(tensor: torch.Tensor, spec: TensorSpec, pad_token: int) -> torch.T
         return tensor
     token = pad_token if spec.name == "input_ids" else 0
     padded = torch.full(spec.shape, token, dtype=tensor.dtype)
-    if spec.name == MASK and spec.axes[0] == BATCH:
+    if spec.name == MASK:
         padded[tensor.shape[0] :] = 1
     padded[tuple(slice(0, size) for size in tensor.shape)] = tensor
     return padded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import safetensors
 import torch
 
-from . import graph, inductor, numeric, package, weights
+from . import graphs, inductor, numeric, package, weights
 
 _LOADED = {}
 """The last eager model, by what it was loaded from: the buckets of one release come one after the other."""
@@ -14,15 +14,13 @@ _LOADED = {}
 def check_release(job: dict) -> dict:
     """Run one bucket and compare."""
     action = job["action"]
-    inputs = graph.example_inputs(action, seed=3)
-    module = graph.Graph(_eager(job["model"], job["identity"], action), action)
+    module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
-    got = package.run(package.open_package(job["package"], constants), inputs)
-    expected = inductor.reference(module, inputs)
-    names = [name for name in module.output_names if name not in job["omitted"]]
-    pairs = [(a, b) for a, b, name in zip(got, expected, module.output_names) if name in names]
-    record = numeric.compare(names, [a for a, _ in pairs], [b for _, b in pairs], inductor.precision(action), "real-weights")
-    return {"checks": [record]}
+    loader = package.open_package(job["package"], constants)
+    got, expected = inductor.run_both(loader, module, module.example(seed=3))
+    for name in job["omitted"]:
+        del got[name], expected[name]
+    return {"checks": [numeric.compare(got, expected, inductor.precision(action), "real-weights")]}
 
 
 def _eager(model: str, identity: str, action: dict) -> torch.nn.Module:

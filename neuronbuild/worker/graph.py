@@ -1,4 +1,4 @@
-"""From an action's document to the module that is traced, its example inputs and its weights.
+"""From an action's document to the module that is traced, with its example inputs and its weights.
 
 The model comes from the document's config alone. Its weights are seeded random numbers: no value of them may shape the
 graph, and a zero bias or a scale of one could, so every parameter is shaken.
@@ -18,36 +18,51 @@ MASKED_TAIL = 3
 
 
 class Graph(torch.nn.Module):
-    """A transformers model as a function of positional tensors to a tuple of tensors."""
+    """A transformers model as a function of positional tensors to a tuple of tensors.
+
+    `states` are tensors of a cache that follow the inputs, by name: the function updates them in place.
+    """
 
     def __init__(self, model: torch.nn.Module, action: dict) -> None:
         super().__init__()
         self.model = model
+        self.action = action
         self.input_names = [entry["name"] for entry in action["inputs"]]
         self.wanted = action["model"]["outputs"]
-        self.pooling = action["model"].get("pooling")
         self.cast = cast_of(action)
         self.widen = action["compiler"]["auto_cast"] != "none"
         self.output_names = []
+        self.states = {}
 
     def forward(self, *tensors: torch.Tensor) -> tuple:
         """Outputs in the order of the action's list, those that this model has."""
-        kwargs = dict(zip(self.input_names, tensors))
+        given = dict(zip([*self.input_names, *self.states], tensors))
         if self.cast is None:
-            found = self._run(kwargs)
+            found = self.run(given)
         else:
             with torch.autocast("cpu", dtype=self.cast):
-                found = self._run(kwargs)
+                found = self.run(given)
         self.output_names = [name for name in self.wanted if found.get(name) is not None]
         results = [found[name] for name in self.output_names]
         return tuple(value.float() for value in results) if self.widen else tuple(results)
 
-    def _run(self, kwargs: dict) -> dict:
-        out = self.model(**kwargs, return_dict=True)
-        if self.pooling is None:
-            return dict(out)
-        tokens = out["last_hidden_state"]
-        return {"token_embeddings": tokens, "sentence_embedding": pool(tokens, kwargs["attention_mask"], self.pooling)}
+    def run(self, given: dict) -> dict:
+        """Outputs by name, from inputs and states by name."""
+        return dict(self.model(**given, return_dict=True))
+
+    def example(self, seed: int) -> tuple:
+        """Seeded tensors for every input and state."""
+        return example_inputs(self.action, seed)
+
+
+class SentenceGraph(Graph):
+    """A model of token embeddings, pooled."""
+
+    def run(self, given: dict) -> dict:
+        """Embeddings of tokens and sentences."""
+        tokens = self.model(**given, return_dict=True)["last_hidden_state"]
+        pooled = pool(tokens, given["attention_mask"], self.action["model"]["pooling"])
+        return {"token_embeddings": tokens, "sentence_embedding": pooled}
 
 
 def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tensor:
@@ -134,5 +149,10 @@ def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Ten
         ids = torch.zeros(shape, dtype=torch.int64)
         ids[..., shape[-1] // 2 :] = min(1, int(config.get("type_vocab_size") or 1) - 1)
         return ids
-    vocabulary = int(config.get("vocab_size") or config.get("n_words") or config.get("emb_dim"))
-    return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator)
+    words = vocabulary(config)
+    return torch.randint(min(5, words - 1), words, shape, generator=generator)
+
+
+def vocabulary(config: dict) -> int:
+    """How many words a model knows, by its family's own key for it."""
+    return int(config.get("vocab_size") or config.get("n_words") or config.get("emb_dim"))

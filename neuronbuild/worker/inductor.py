@@ -14,7 +14,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, numeric, package
+from . import graph, graphs, numeric, package
 from .serve import UserError
 
 PACKAGE = "model.pt2"
@@ -26,20 +26,22 @@ def compile_action(job: dict) -> dict:
     for place in (os.path.dirname(torch.__file__), os.environ["TORCHINDUCTOR_CACHE_DIR"]):
         refuse_unquotable(place)
     action, folder = job["action"], job["folder"]
-    module = graph.Graph(graph.make_model(action, graph.weight_dtype(action)), action)
-    inputs = graph.example_inputs(action)
+    module = graphs.open_graph(graph.make_model(action, graph.weight_dtype(action)), action)
+    inputs = module.example(seed=0)
     path = os.path.join(folder, PACKAGE)
     literals = _compile(module, inputs, action, path)
     specs, own = describe_constants(module, literals, path)
     safetensors.torch.save_file(own, os.path.join(folder, CONSTANTS))
     graph.shake(module.model, seed=2)  # other weights than those it was traced with: none of their values may be in it
     outputs, record = _check(module, literals, inputs, action, path)
+    states = dict(zip(module.states, inputs[len(action["inputs"]) :]))
     return {
         "files": [PACKAGE, CONSTANTS],
         "signature": {
             "inputs": [{"name": entry["name"], "dtype": entry["dtype"], "shape": entry["shape"]} for entry in action["inputs"]],
             "outputs": outputs,
             "constants": specs,
+            "states": [_spec(name, tensor) for name, tensor in states.items()],
         },
         "checks": [record],
         "facts": {"prefix": module.model.base_model_prefix},
@@ -183,26 +185,33 @@ def _identity(tensor: torch.Tensor) -> tuple:
 def _check(module: graph.Graph, literals: dict, inputs: tuple, action: dict, path: str) -> tuple:
     constants = {**literals, **all_constants(module)}
     loader = package.open_package(path, {name: tensor.detach() for name, tensor in constants.items()})
-    got = package.run(loader, inputs)
-    expected = reference(module, inputs)
-    names = module.output_names
-    record = numeric.compare(names, got, expected, precision(action), "random-weights")
-    outputs = [
-        {"name": name, "dtype": str(value.dtype).rpartition(".")[2], "shape": list(value.shape)}
-        for name, value in zip(names, got)
-    ]
-    return outputs, record
+    got, expected = run_both(loader, module, inputs)
+    record = numeric.compare(got, expected, precision(action), "random-weights")
+    return [_spec(name, got[name]) for name in module.output_names], record
 
 
-def reference(module: graph.Graph, inputs: tuple) -> tuple:
-    """What eager PyTorch gives in float32, without casts, from the same weights."""
+def _spec(name: str, tensor: torch.Tensor) -> dict:
+    return {"name": name, "dtype": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}
+
+
+def run_both(loader: object, module: graph.Graph, inputs: tuple) -> tuple:
+    """Outputs and updated states by name: of the compiled graph, and of eager PyTorch with the same weights.
+
+    The latter computes in float32, without casts.
+    """
+    mine, theirs = ([tensor.clone() for tensor in inputs] for _ in range(2))
+    theirs = [tensor.float() if tensor.is_floating_point() else tensor for tensor in theirs]
+    got = package.run(loader, mine)
     cast, module.cast = module.cast, None
     try:
         with torch.no_grad():
             module.model.float()
-            return module(*inputs)
+            expected = module(*theirs)
     finally:
         module.cast = cast
+    names = [*module.output_names, *module.states]
+    first = len(module.input_names)
+    return dict(zip(names, [*got, *mine[first:]])), dict(zip(names, [*expected, *theirs[first:]]))
 
 
 def precision(action: dict) -> torch.dtype:

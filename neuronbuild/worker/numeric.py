@@ -16,14 +16,15 @@ adds up over layers: 6 layers of seeded weights show about 1/4 of these bounds.
 """
 
 
-def compare(names: list, got: list, expected: tuple, precision: torch.dtype, kind: str) -> dict:
-    """A check's record.
+def compare(got: dict, expected: dict, precision: torch.dtype, kind: str) -> dict:
+    """A check's record of tensors by name.
 
     Raises:
         UserError: a value isn't finite, or an output differs by more than the tolerance.
     """
     record = {"kind": kind, "reference": "eager", "max_abs_error": {}, "scale": {}, "tolerance": TOLERANCE[precision]}
-    for name, value, reference in zip(names, got, expected):
+    for name, value in got.items():
+        reference = expected[name]
         if tuple(value.shape) != tuple(reference.shape):
             raise UserError(f"output {name} has shape {tuple(value.shape)}, eager PyTorch gives {tuple(reference.shape)}")
         difference = (value.double() - reference.double()).abs().max().item()

@@ -39,7 +39,8 @@ def test_running_plan_loads_nothing_heavy(tmp_path, models):
 def test_loading_a_release_imports_no_building_room(built):
     folder = built.releases["fill-mask"]
     code = (
-        f"from neuronbuild.runtime.runner import Runner\nfrom pathlib import Path\nRunner.open(Path({str(folder)!r})).warm()\n"
+        "from neuronbuild.runtime.runner import Runner\nfrom neuronbuild.runtime.reader import read_release\n"
+        f"from pathlib import Path\nRunner(read_release(Path({str(folder)!r}))).warm()\n"
     )
     code += "import sys\nassert 'torch._inductor' not in sys.modules and 'torch._dynamo' not in sys.modules\n"
     rooms = ("recipe", "source", "store", "plan", "toolchain", "build", "release", "api", "cli")

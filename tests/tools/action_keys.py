@@ -26,6 +26,17 @@ CPU = {
     "platform": "cpu",
     "extra_args": (),
 }
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "num_hidden_layers": 30,
+    "vocab_size": 49152,
+    "rope_theta": 100000,
+    "tie_word_embeddings": True,
+}
+CACHE = {"batch_size": 1, "num_beams": 2, "prefill_length": 64, "sequence_length": 512}
 INF1 = {"fingerprint": Fingerprint("neuron", "inf1", {"neuron-cc": "1.24.0"}), "platform": "inf1", "extra_args": ()}
 WEIGHTS = {"model.safetensors": "5" * 64}
 
@@ -42,6 +53,8 @@ CASES = {
     "text-classification on inf2, two cores": {"config": BERT, "num_cores": 2, "dynamic_batch_size": True, "optlevel": 3},
     "token-classification on inf2": {"config": BERT, "extra_args": ("--a", "--b=c")},
     "question-answering on inf2": {"config": ROBERTA, "sizes": {"batch_size": 1, "sequence_length": 384}},
+    "text-generation on cpu, prefill": {"config": LLAMA, **CPU, "graph": "prefill", "sizes": CACHE},
+    "text-generation on cpu, decode": {"config": LLAMA, **CPU, "graph": "decode", "sizes": CACHE},
     "multiple-choice on cpu": {"config": BERT, **CPU, "sizes": {"batch_size": 2, "sequence_length": 128, "num_choices": 4}},
 }
 

@@ -36,7 +36,7 @@ def test_a_model_whose_graph_is_in_the_cache_is_not_compiled(models, built, plac
     model = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
     again = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
     assert compiles(places) == before
-    assert model._runner.folder == again._runner.folder
+    assert model._release.folder == again._release.folder
     inputs = random_inputs(2, 16)
     expected = CLASS.from_pretrained(built.releases[TASK])(**inputs).logits
     assert torch.equal(model(**inputs).logits, expected)
@@ -50,7 +50,7 @@ def test_the_words_of_optimum_neuron_mean_the_same(models, places):
     theirs = CLASS.from_pretrained(models[TASK], export=True, auto_cast="none", optlevel=2, **TEXT, **words, **places)
     same = CLASS.from_pretrained(models[TASK], export=True, auto_cast="none", optlevel=2, **TEXT, **ours, **places)
     assert compiles(places) == before
-    assert theirs._runner.folder == same._runner.folder
+    assert theirs._release.folder == same._release.folder
 
 
 def test_a_list_of_sizes_is_a_grid(models, places):
@@ -79,10 +79,10 @@ def test_a_fine_tune_at_the_same_place_gets_its_own_answers(models, places, tmp_
 
 def test_two_calls_that_differ_dont_share_a_folder(models, places):
     one = CLASS.from_pretrained(models[TASK], export=True, **TEXT, **places)
-    before = contents(one._runner.folder)
+    before = contents(one._release.folder)
     other = CLASS.from_pretrained(models[TASK], export=True, dynamic_batch_size=True, **TEXT, **places)
-    assert other._runner.folder != one._runner.folder
-    assert contents(one._runner.folder) == before
+    assert other._release.folder != one._release.folder
+    assert contents(one._release.folder) == before
 
 
 def recipe(model: str = "org/some-model", **arguments):

@@ -55,12 +55,13 @@ def make_action(
     sizes=SIZES,
     modules=None,
     pooling=None,
+    graph="forward",
     **options,
 ) -> Action:
     """The action for a model and shape; `options` replace some of `OPTIONS`."""
     subject = make_subject(config, task=task, modules=modules, pooling=pooling)
     maker = ActionMaker(subject, replace(OPTIONS, **options), fingerprint, weights)
-    return maker.make("forward", Shape.of(sizes, TASKS[subject.task.name].axes))
+    return maker.make(graph, Shape.of(sizes, TASKS[subject.task.name].graph(graph).axes))
 
 
 def key(**changes) -> str:

@@ -142,7 +142,8 @@ sizes = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 whole = st.fixed_dictionaries({B: st.integers(1, 8), S: st.integers(1, 8)})
 partial = st.dictionaries(st.sampled_from([B, S]), st.integers(1, 6), min_size=1)
 grids = st.fixed_dictionaries(
-    {B: sizes, S: sizes}, optional={"exclude": st.lists(partial, max_size=3), "include": st.lists(whole, max_size=4)}
+    {B: sizes, S: sizes},
+    optional={"exclude": st.lists(partial, max_size=3, unique_by=str), "include": st.lists(whole, max_size=4)},
 )
 
 

@@ -55,14 +55,18 @@ def test_text_of_any_kind_stays_text_in_the_metadata(index, text):
 def test_the_same_release_has_the_same_card(built, index):
     assert render_card(index, FROM_HUB) == render_card(index, FROM_HUB)
     shown = built.releases["grid"] / "README.md"
-    assert [row[:2] for row in table(shown.read_text())[2:]] == [["1", "8"], ["1", "32"], ["4", "32"]]
+    assert [row[:3] for row in table(shown.read_text())[2:]] == [
+        ["forward", "1", "8"],
+        ["forward", "1", "32"],
+        ["forward", "4", "32"],
+    ]
 
 
 def test_the_table_has_a_row_for_each_shape_with_the_largest_error(index):
     head, _, *rows = table(render_card(index, FROM_HUB))
-    assert head == ["batch_size", "sequence_length", "error"]
+    assert head == ["graph", "batch_size", "sequence_length", "error"]
     errors = [max(check.max_abs_error.values()) for bucket in index.buckets for check in bucket.checks]
-    assert [float(row[2]) for row in rows] == [pytest.approx(error, rel=0.05, abs=1e-12) for error in errors]
+    assert [float(row[3]) for row in rows] == [pytest.approx(error, rel=0.05, abs=1e-12) for error in errors]
 
 
 def test_a_bucket_without_a_check_says_so(index):

@@ -27,7 +27,7 @@ def case(built, tmp_path):
             (folder / f"v1/actions/{key[:2]}/{key}.json").unlink()
     request, store = request_for(built, "fill-mask", tmp_path, folder)
     artifact = store.lookup(request.keys[0])
-    weights = settle_weights(request, artifact, store, no_job)
+    weights = settle_weights(request, [artifact], store, no_job)
     return request, artifact, weights, (tmp_path / "release", tmp_path / "release/bucket"), store
 
 

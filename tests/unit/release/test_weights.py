@@ -36,7 +36,7 @@ def with_weights(request, folder, change):
 
 def test_weights_that_fit_are_bound_where_they_lie(case):
     request, manifest, store = case
-    weights = settle_weights(request, manifest, store, no_job)
+    weights = settle_weights(request, [manifest], store, no_job)
     assert weights.files == (FILE,)
     assert (weights.derived, weights.omitted) == (None, ())
     assert weights.bindings["model.classifier.bias"] == Binding(FILE, "classifier.bias")
@@ -47,7 +47,7 @@ def test_weights_that_fit_are_bound_where_they_lie(case):
 def test_other_weights_of_the_same_kind_are_bound_just_so(case, tmp_path):
     request, manifest, store = case
     other = with_weights(request, tmp_path, train)
-    assert settle_weights(other, manifest, store, no_job) == settle_weights(request, manifest, store, no_job)
+    assert settle_weights(other, [manifest], store, no_job) == settle_weights(request, [manifest], store, no_job)
 
 
 def test_weights_of_another_dtype_are_converted_once(case, tmp_path):
@@ -56,8 +56,8 @@ def test_weights_of_another_dtype_are_converted_once(case, tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / DERIVED).write_bytes(b"converted")
     job = RecordingJob(tmp_path / "made", {"files": [DERIVED], "omitted": []})
-    first = settle_weights(half, manifest, store, job)
-    assert settle_weights(half, manifest, store, no_job) == first
+    first = settle_weights(half, [manifest], store, job)
+    assert settle_weights(half, [manifest], store, no_job) == first
     assert [asked["kind"] for asked in job.jobs] == ["convert"]
     assert "classifier.bias" in job.jobs[0]["names"]
     assert (first.derived, first.files) == (digest_bytes(b"converted"), ())
@@ -68,7 +68,7 @@ def test_a_conversion_that_fails_leaves_no_record(case, tmp_path):
     request, manifest, store = case
     before = list(store.manifests())
     with pytest.raises(ReleaseError, match="the convert failed"):
-        settle_weights(with_weights(request, tmp_path, halve), manifest, store, failing_job)
+        settle_weights(with_weights(request, tmp_path, halve), [manifest], store, failing_job)
     assert list(store.manifests()) == before
 
 
@@ -78,7 +78,7 @@ def test_a_conversion_knows_its_source_and_all_that_shapes_it(case, tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / DERIVED).write_bytes(b"converted")
     before = {one.key for one in store.manifests()}
-    settle_weights(half, manifest, store, RecordingJob(tmp_path / "made", {"files": [DERIVED], "omitted": ["x"]}))
+    settle_weights(half, [manifest], store, RecordingJob(tmp_path / "made", {"files": [DERIVED], "omitted": ["x"]}))
     [record] = [one for one in store.manifests() if one.key not in before]
     assert record.action["weights"] == {FILE: half.model.snapshot.files[FILE].sha256}
     assert record.action["dtype"] == "float32"
@@ -91,7 +91,7 @@ def test_a_model_without_weights_is_told(case):
     bare = {name: digest for name, digest in snapshot.files.items() if name != FILE}
     model = replace(request.model, snapshot=replace(snapshot, files=bare))
     with pytest.raises(ReleaseError, match=r"has no weights \(no model.safetensors, no pytorch_model.bin\)"):
-        settle_weights(replace(request, model=model), manifest, store, no_job)
+        settle_weights(replace(request, model=model), [manifest], store, no_job)
 
 
 def test_a_weight_file_that_is_no_safetensors_is_told(case, tmp_path):
@@ -100,5 +100,5 @@ def test_a_weight_file_that_is_no_safetensors_is_told(case, tmp_path):
     files = {**request.model.snapshot.files, FILE: digest_bytes((tmp_path / FILE).read_bytes())}
     model = Model(Snapshot("pointers", None, files), request.model.config, lambda name: tmp_path / name)
     with pytest.raises(ReleaseError, match=r"model pointers: model\.safetensors is no safetensors file") as caught:
-        settle_weights(replace(request, model=model), manifest, store, no_job)
+        settle_weights(replace(request, model=model), [manifest], store, no_job)
     assert caught.value.hint == "get the model's files again"

@@ -12,12 +12,19 @@ from neuronbuild.artifact.codec import decode, encode
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, ReleaseIndex
+from neuronbuild.runtime.reader import read_release
+from neuronbuild.runtime.runner import Runner
 from tests.conftest import SIZES
 
 
 def copy_release(release: Path, folder: Path) -> Path:
     """A release of one's own."""
     return Path(shutil.copytree(release, folder / release.name))
+
+
+def open_runner(release: Path) -> Runner:
+    """A release, ready to run."""
+    return Runner(read_release(release))
 
 
 def read_index(release: Path) -> ReleaseIndex:

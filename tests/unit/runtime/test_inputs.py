@@ -19,7 +19,7 @@ def ids(*shape: int) -> torch.Tensor:
 
 
 def complete(specs=SPECS, **given) -> dict[str, torch.Tensor]:
-    tensors = complete_inputs(given, specs, LIMITS)
+    tensors, _ = complete_inputs(given, specs, LIMITS)
     return {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
 
 

@@ -9,8 +9,7 @@ import transformers
 
 from neuronbuild.errors import InputError, ReleaseError, ShapeError
 from neuronbuild.release.swap import put_in_place
-from neuronbuild.runtime.runner import Runner
-from tests.unit.runtime.releases import alter_index, copy_release, random_inputs
+from tests.unit.runtime.releases import alter_index, copy_release, open_runner, random_inputs
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def eager(models):
 @pytest.fixture(scope="module")
 def grid(built):
     """Buckets of (1, 8), (1, 32) and (4, 32), with batches split."""
-    return Runner.open(built.releases["grid"])
+    return open_runner(built.releases["grid"])
 
 
 @torch.no_grad()
@@ -46,7 +45,7 @@ def test_every_length_gives_what_eager_pytorch_gives(grid, eager):
 
 
 def test_padding_changes_nothing_that_counts(grid, built):
-    exact = Runner.open(built.releases["feature-extraction"])  # compiled for (2, 16)
+    exact = open_runner(built.releases["feature-extraction"])  # compiled for (2, 16)
     inputs = random_inputs(2, 16, seed=5)
     kept = inputs["attention_mask"].bool()
     padded, bare = grid.run(inputs)["last_hidden_state"], exact.run(inputs)["last_hidden_state"]
@@ -61,7 +60,7 @@ def test_rows_come_back_in_the_order_given(grid):
 
 
 def test_strange_strides_change_nothing(built, eager):
-    exact = Runner.open(built.releases["feature-extraction"])
+    exact = open_runner(built.releases["feature-extraction"])
     inputs = random_inputs(2, 16)
     turned = {name: tensor.t().contiguous().t() for name, tensor in inputs.items()}
     assert_equal_to_eager(exact, eager, turned)
@@ -77,8 +76,8 @@ def test_a_token_that_the_model_doesnt_know_is_refused_and_the_process_lives_on(
 
 def test_concurrent_calls_give_the_same_bits_as_sequential_ones(built):
     cases = [random_inputs(batch, length, seed=length) for batch in (1, 3, 6) for length in (5, 20)]
-    sequential = [Runner.open(built.releases["grid"]).run(case)["last_hidden_state"].clone() for case in cases]
-    runner, wrong = Runner.open(built.releases["grid"]), []
+    sequential = [open_runner(built.releases["grid"]).run(case)["last_hidden_state"].clone() for case in cases]
+    runner, wrong = open_runner(built.releases["grid"]), []
 
     def call(thread: int) -> None:
         for turn in range(3 * len(cases)):
@@ -98,8 +97,8 @@ def test_a_larger_batch_is_refused_unless_splitting_was_asked_for(built, tmp_pat
     release = copy_release(built.releases["grid"], tmp_path)
     alter_index(release, dynamic_batch_size=False)
     with pytest.raises(ShapeError, match="inputs of batch_size=5, sequence_length=8 fit no compiled shape"):
-        Runner.open(release).run(random_inputs(5, 8))
-    assert Runner.open(release).run(random_inputs(4, 8))["pooler_output"].shape == (4, 32)
+        open_runner(release).run(random_inputs(5, 8))
+    assert open_runner(release).run(random_inputs(4, 8))["pooler_output"].shape == (4, 32)
 
 
 def test_a_longer_sequence_is_refused(grid):
@@ -108,7 +107,7 @@ def test_a_longer_sequence_is_refused(grid):
 
 
 def test_smaller_numbers_of_choices_are_padded_and_cut(built, models):
-    runner = Runner.open(built.releases["multiple-choice"])
+    runner = open_runner(built.releases["multiple-choice"])
     eager = transformers.AutoModelForMultipleChoice.from_pretrained(models["multiple-choice"]).eval()
     inputs = {name: tensor.unsqueeze(0) for name, tensor in random_inputs(1, 9).items()}
     with torch.no_grad():
@@ -120,41 +119,31 @@ def test_the_configs_padding_token_is_what_is_padded_with(built, tmp_path):
     text = (release / "config.json").read_text()
     for told, used in (('"pad_token_id": 7', 7), ('"pad_token_id": null', 0), ('"other": 1', 0)):
         (release / "config.json").write_text(text.replace('"pad_token_id": 0', told).ljust(len(text))[: len(text)])
-        assert Runner(Runner.open(release)._release)._pad_token == used
+        assert open_runner(release)._pad_token == used
 
 
 def test_warming_runs_every_bucket_once(built):
-    runner = Runner.open(built.releases["grid"])
-    assert runner._sessions == {}
+    runner = open_runner(built.releases["grid"])
+    assert runner._sessions._sessions == {}
     runner.warm()
-    assert set(runner._sessions) == {0, 1, 2}
+    assert set(runner._sessions._sessions) == {0, 1, 2}
 
 
 def test_code_and_weights_of_two_releases_are_never_mixed(built, tmp_path):
     release = copy_release(built.releases["grid"], tmp_path)
-    runner = Runner.open(release)
+    runner = open_runner(release)
     small = runner.run(random_inputs(1, 8))["pooler_output"]
     put_in_place(copy_release(built.releases["grid"], tmp_path / "fresh"), release)
     with pytest.raises(ReleaseError, match="it was written anew since it was loaded"):
         runner.run(random_inputs(1, 32))
     assert torch.equal(runner.run(random_inputs(1, 8))["pooler_output"], small)
-    assert Runner.open(release).run(random_inputs(1, 32))["pooler_output"].shape == (1, 32)
+    assert open_runner(release).run(random_inputs(1, 32))["pooler_output"].shape == (1, 32)
 
 
 def test_what_was_opened_before_a_release_was_removed_goes_on(built, tmp_path):
     release = copy_release(built.releases["feature-extraction"], tmp_path)
-    runner = Runner.open(release)
+    runner = open_runner(release)
     runner.warm()
     before = runner.run(random_inputs(2, 16))["pooler_output"]
     shutil.rmtree(release)
     assert torch.equal(runner.run(random_inputs(2, 16))["pooler_output"], before)
-
-
-def test_it_tells_what_it_is(built, grid):
-    assert grid.folder == built.releases["grid"]
-    assert grid.index.name == "grid"
-    assert [shape.label for shape in grid.shapes] == [
-        "batch_size_1-sequence_length_8",
-        "batch_size_1-sequence_length_32",
-        "batch_size_4-sequence_length_32",
-    ]

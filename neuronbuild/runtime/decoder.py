@@ -1,0 +1,143 @@
+"""Text generation, as far as it is tensors: prompts into a cache, chunk by chunk, then token by token.
+
+Knows nothing of how a next token is chosen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from neuronbuild.errors import ShapeError
+from neuronbuild.runtime.bucket import CALL, cover
+from neuronbuild.tasks import BATCH, all_sizes
+from neuronbuild.tasks.table import DECODE_GRAPH, PREFILL, PREFILL_GRAPH, ROWS, SEQUENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from neuronbuild.runtime.reader import CompiledShape
+    from neuronbuild.runtime.sessions import Sessions
+
+
+@final
+class Decoder:
+    """One conversation of up to `rows` sequences: what they say so far is in a cache of `slots` tokens a row.
+
+    All rows stand at one slot; shorter ones begin later. Not for several threads at once: each generation has its own.
+    """
+
+    def __init__(self, sessions: Sessions, buckets: Sequence[CompiledShape], decode: int) -> None:
+        sizes = all_sizes(buckets[decode].shape.as_dict())
+        self.rows, self.slots = sizes[ROWS], sizes[SEQUENCE]
+        self.length = 0
+        self._sessions = sessions
+        self._decode = decode
+        self._prefills = _prefills(buckets, self.slots)
+        self._states = [torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in buckets[decode].signature.states]
+        self._ids = torch.zeros((self.rows, self.slots), dtype=torch.int64)
+        self._mask = torch.zeros((self.rows, self.slots), dtype=torch.int64)
+
+    def read(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Read tokens (n, count) into the cache, and give the scores (n, vocabulary) of what may follow.
+
+        `mask` (n, count) has ones for tokens; padding comes before them.
+        """
+        end = self.length + ids.shape[1]
+        rows = torch.arange(self.rows).clamp(max=len(ids) - 1)  # rows without a sequence of their own repeat the last
+        self._ids[:, self.length : end] = ids[rows]
+        self._mask[:, self.length : end] = mask[rows]
+        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
+        if ids.shape[1] == 1:
+            step = slice(self.length, end)
+            given = [self._ids[:, step].contiguous(), self._mask, positions[:, step].contiguous(), torch.tensor([self.length])]
+            scores = self._sessions.get(self._decode).run([*given, *self._states])[0]
+        else:
+            scores = self._read_prompts(positions, end)
+        self.length = end
+        return scores[: len(ids)]
+
+    def reorder(self, rows: torch.Tensor) -> None:
+        """Have each row continue what another row has said so far."""
+        order = torch.arange(self.rows)
+        if torch.equal(rows, order[: len(rows)]):
+            return
+        order[: len(rows)] = rows
+        for state in self._states:
+            state[:, :, : self.length] = state[order, :, : self.length]
+        self._ids, self._mask = self._ids[order], self._mask[order]
+
+    def _read_prompts(self, positions: torch.Tensor, end: int) -> torch.Tensor:
+        """Read group by group of rows; rows that say the same are computed once, and copied."""
+        source = _first_of_equals(torch.cat([self._ids[:, :end], self._mask[:, :end]], 1))
+        distinct = sorted(set(source))
+        batch = max((size for size in self._prefills if size <= len(distinct)), default=min(self._prefills))
+        scores: dict[int, torch.Tensor] = {}
+        for first in range(0, len(distinct), batch):
+            group = distinct[first : first + batch]
+            padded = group + group[-1:] * (batch - len(group))
+            in_place = padded == list(range(self.rows))
+            states = self._states if in_place else [state[padded] for state in self._states]
+            scores |= zip(group, self._read_group(padded, positions[padded], states, end, batch), strict=False)
+            for state, fresh in zip(self._states, states, strict=True):
+                if not in_place:
+                    state[group] = fresh[: len(group)]
+        if len(distinct) < self.rows:
+            for state in self._states:
+                state[:, :, :end] = state[source, :, :end]
+        return torch.stack([scores[row] for row in source])
+
+    def _read_group(
+        self, rows: list[int], positions: torch.Tensor, states: list[torch.Tensor], end: int, batch: int
+    ) -> torch.Tensor:
+        """Scores (batch, vocabulary) after prompts, read in chunks by the cheapest sequence of buckets.
+
+        Near the end of the cache a chunk begins earlier, over tokens that were read already: they come to the same.
+        """
+        lengths = self._prefills[batch]
+        options = [(index, length, CALL + length) for index, length in lengths.items()]
+        done, scores = self.length, torch.empty(0)
+        for index, taken in cover(end - self.length, options):
+            start = min(done, self.slots - lengths[index])
+            chunk = slice(start, start + lengths[index])
+            done += taken
+            given = [self._ids[rows, chunk], self._mask[rows], positions[:, chunk].contiguous()]
+            scores = self._sessions.get(index).run([*given, torch.tensor([start]), torch.tensor([done - 1 - start]), *states])[
+                0
+            ]
+        return scores
+
+
+def open_decoder(sessions: Sessions, buckets: Sequence[CompiledShape], rows: int, slots: int) -> Decoder:
+    """An empty cache in the cheapest bucket for so many rows, and tokens a row.
+
+    Raises:
+        ShapeError: none is large enough.
+    """
+    options = {}
+    for index, bucket in enumerate(buckets):
+        sizes = all_sizes(bucket.shape.as_dict())
+        if bucket.graph == DECODE_GRAPH and sizes[ROWS] >= rows and sizes[SEQUENCE] >= slots:
+            options[index] = sizes[ROWS] * (CALL + sizes[SEQUENCE])
+    if not options:
+        compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODE_GRAPH]
+        hint = "shorten the prompt, ask for fewer new tokens or sequences (beams count), or compile a larger shape"
+        raise ShapeError(f"{rows} sequences of {slots} tokens, prompt and new ones", compiled, hint=hint)
+    return Decoder(sessions, buckets, min(options, key=options.__getitem__))
+
+
+def _prefills(buckets: Sequence[CompiledShape], slots: int) -> dict[int, dict[int, int]]:
+    """Chunk lengths by bucket, by batch size, of the prefill graphs over a cache of so many slots."""
+    found: dict[int, dict[int, int]] = {}
+    for index, bucket in enumerate(buckets):
+        sizes = bucket.shape.as_dict()
+        if bucket.graph == PREFILL_GRAPH and sizes[SEQUENCE] == slots:
+            found.setdefault(sizes[BATCH], {})[index] = sizes[PREFILL]
+    return found
+
+
+def _first_of_equals(rows: torch.Tensor) -> list[int]:
+    """For each row, the first row that is the same."""
+    same: dict[bytes, int] = {}
+    return [same.setdefault(row.numpy().tobytes(), index) for index, row in enumerate(rows)]

@@ -1,0 +1,213 @@
+"""The task table: what can be compiled, as plain data. A new task is a new row.
+
+Axes, input order and input names follow optimum-neuron, whose users know them; text generation is our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+BATCH, SEQUENCE, CHOICES = "batch_size", "sequence_length", "num_choices"
+PREFILL, BEAMS = "prefill_length", "num_beams"
+
+ROWS = "rows"
+"""A dimension that holds `batch_size` times `num_beams` sequences."""
+
+FORWARD, PREFILL_GRAPH, DECODE_GRAPH = "forward", "prefill", "decode"
+
+Axes = tuple[str | int | None, ...]
+"""What decides each dimension: an axis, a size that follows from axes or config, a number, or `None` for anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a graph. The graph is positional, so its place in the row is part of the contract."""
+
+    name: str
+    axes: Axes
+    dtype: str = "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One traced function of a task: the axes that shape it, its inputs, and the outputs that may occur, in order.
+
+    A model gives those outputs that it has. `states` are tensors of a cache that the graph reads and updates in place, or
+    that it fills as outputs, by the beginning of their names.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    outputs: dict[str, Axes]
+    states: dict[str, Axes] = field(default_factory=dict)
+
+    def axes_of(self, name: str) -> Axes:
+        """What decides the dimensions of an output or a state.
+
+        Raises:
+            KeyError: the graph has neither.
+        """
+        return self.outputs[name] if name in self.outputs else self.states[name.partition(".")[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task: transformers' auto class, our model class, the class of its outputs, and its graphs.
+
+    `optional` holds the axes that a recipe may leave out, with the size that they have then; `None` is the longest sequence
+    that the model can read. `suffixes` are the endings of transformers' class names from which the task is inferred.
+    `labels` says that the number of labels shapes the graph.
+    """
+
+    name: str
+    auto_class: str
+    model_class: str
+    output_class: str
+    graphs: tuple[Graph, ...]
+    suffixes: tuple[str, ...] = ()
+    labels: bool = False
+    optional: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Every axis of the task's grid, in order."""
+        return tuple(dict.fromkeys(axis for graph in self.graphs for axis in graph.axes))
+
+    @property
+    def mandatory(self) -> tuple[str, ...]:
+        """The axes that a recipe must give."""
+        return tuple(axis for axis in self.axes if axis not in self.optional)
+
+    def graph(self, name: str) -> Graph:
+        """The graph of that name.
+
+        Raises:
+            KeyError: the task has none.
+        """
+        return {graph.name: graph for graph in self.graphs}[name]
+
+
+TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def _text(outputs: dict[str, Axes], dims: tuple[str, ...] = (BATCH, SEQUENCE), axes: tuple[str, ...] = ()) -> tuple[Graph, ...]:
+    """The one graph of a text encoder: all inputs are of one shape."""
+    return (Graph(FORWARD, axes or dims, tuple(Input(name, dims) for name in TEXT_INPUTS), outputs),)
+
+
+_PREFILL = Graph(
+    PREFILL_GRAPH,
+    (BATCH, PREFILL, SEQUENCE),
+    (
+        Input("input_ids", (BATCH, PREFILL)),
+        Input("attention_mask", (BATCH, SEQUENCE)),
+        Input("position_ids", (BATCH, PREFILL)),
+        Input("cache_start", (1,)),
+        Input("last_token", (1,)),
+    ),
+    {"logits": (BATCH, None)},
+    {"self": (BATCH, None, SEQUENCE, None)},
+)
+"""Reads a chunk of a prompt into the cache, from the slot `cache_start` on, and scores what may follow token `last_token`."""
+
+_DECODE = Graph(
+    DECODE_GRAPH,
+    (BATCH, BEAMS, SEQUENCE),
+    (
+        Input("input_ids", (ROWS, 1)),
+        Input("attention_mask", (ROWS, SEQUENCE)),
+        Input("position_ids", (ROWS, 1)),
+        Input("cache_start", (1,)),
+    ),
+    {"logits": (ROWS, None)},
+    {"self": (ROWS, None, SEQUENCE, None)},
+)
+"""Reads one token of each sequence."""
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            name="feature-extraction",
+            auto_class="AutoModel",
+            model_class="NeuronModelForFeatureExtraction",
+            output_class="BaseModelOutputWithPooling",
+            graphs=_text({"last_hidden_state": (BATCH, SEQUENCE, None), "pooler_output": (BATCH, None)}),
+            suffixes=("Model", "PreTraining"),
+        ),
+        Task(
+            name="sentence-similarity",
+            auto_class="AutoModel",
+            model_class="NeuronSentenceTransformers",
+            output_class="ModelOutput",
+            graphs=_text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)}),
+        ),
+        Task(
+            name="fill-mask",
+            auto_class="AutoModelForMaskedLM",
+            model_class="NeuronModelForMaskedLM",
+            output_class="MaskedLMOutput",
+            graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
+            suffixes=("ForMaskedLM", "WithLMHeadModel"),
+        ),
+        Task(
+            name="text-classification",
+            auto_class="AutoModelForSequenceClassification",
+            model_class="NeuronModelForSequenceClassification",
+            output_class="SequenceClassifierOutput",
+            graphs=_text({"logits": (BATCH, None)}),
+            suffixes=("ForSequenceClassification",),
+            labels=True,
+        ),
+        Task(
+            name="token-classification",
+            auto_class="AutoModelForTokenClassification",
+            model_class="NeuronModelForTokenClassification",
+            output_class="TokenClassifierOutput",
+            graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
+            suffixes=("ForTokenClassification",),
+            labels=True,
+        ),
+        Task(
+            name="question-answering",
+            auto_class="AutoModelForQuestionAnswering",
+            model_class="NeuronModelForQuestionAnswering",
+            output_class="QuestionAnsweringModelOutput",
+            graphs=_text({"start_logits": (BATCH, SEQUENCE), "end_logits": (BATCH, SEQUENCE)}),
+            suffixes=("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+        ),
+        Task(
+            name="multiple-choice",
+            auto_class="AutoModelForMultipleChoice",
+            model_class="NeuronModelForMultipleChoice",
+            output_class="MultipleChoiceModelOutput",
+            graphs=_text({"logits": (BATCH, CHOICES)}, (BATCH, CHOICES, SEQUENCE), (BATCH, SEQUENCE, CHOICES)),
+            suffixes=("ForMultipleChoice",),
+        ),
+        Task(
+            name="text-generation",
+            auto_class="AutoModelForCausalLM",
+            model_class="NeuronModelForCausalLM",
+            output_class="CausalLMOutputWithPast",
+            graphs=(_PREFILL, _DECODE),
+            suffixes=("ForCausalLM", "LMHeadModel"),
+            optional={BATCH: 1, PREFILL: 128, SEQUENCE: None, BEAMS: 1},
+        ),
+    )
+}
+
+AXES = tuple(dict.fromkeys(axis for task in TASKS.values() for axis in task.axes))
+"""Every axis name that some task has."""
+
+
+def infer_task(architectures: list[str], *, sentence_transformers: bool) -> str | None:
+    """The task of a model from its class names, or `None` where they tell nothing."""
+    if sentence_transformers:
+        return "sentence-similarity"
+    for name in architectures:
+        matches = [(len(suffix), task.name) for task in TASKS.values() for suffix in task.suffixes if name.endswith(suffix)]
+        if matches:
+            return max(matches)[1]
+    return None

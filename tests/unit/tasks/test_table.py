@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.tasks import AXES, TASKS, all_sizes, infer_task
+
+GRAPHS = [(task, graph) for task in TASKS.values() for graph in task.graphs]
+every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+every_graph = pytest.mark.parametrize(("task", "graph"), GRAPHS, ids=[f"{task.name}-{graph.name}" for task, graph in GRAPHS])
+
+
+def test_rows_are_filed_under_their_names():
+    assert list(TASKS) == [task.name for task in TASKS.values()]
+
+
+def test_the_axes_of_all_tasks_are_known_once():
+    assert len(set(AXES)) == len(AXES)
+    assert set(AXES) == {axis for task in TASKS.values() for axis in task.axes}
+
+
+@every_graph
+def test_every_dimension_has_an_axis_of_the_graph(task, graph):
+    sizes = all_sizes(dict.fromkeys(graph.axes, 2))
+    used = [axis for entry in graph.inputs for axis in entry.axes]
+    used += [axis for axes in (*graph.outputs.values(), *graph.states.values()) for axis in axes]
+    assert [axis for axis in used if isinstance(axis, str) and axis not in sizes] == []
+
+
+@every_graph
+def test_every_axis_of_a_graph_shapes_an_input(task, graph):
+    used = {axis for entry in graph.inputs for axis in entry.axes}
+    assert set(graph.axes) - {"num_beams", "batch_size"} <= used
+    assert used & {"batch_size", "rows"}
+
+
+@every_graph
+def test_outputs_and_states_are_found_by_name(task, graph):
+    for name, axes in graph.outputs.items():
+        assert graph.axes_of(name) == axes
+    for kind, axes in graph.states.items():
+        assert graph.axes_of(f"{kind}.3.keys") == axes
+    with pytest.raises(KeyError):
+        graph.axes_of("nothing")
+
+
+@every_task
+def test_axes_may_be_left_out_or_must_be_given(task):
+    assert set(task.mandatory) | set(task.optional) == set(task.axes)
+    assert not set(task.mandatory) & set(task.optional)
+
+
+@every_task
+def test_a_graph_is_found_by_its_name(task):
+    assert [task.graph(graph.name) for graph in task.graphs] == list(task.graphs)
+
+
+def test_no_two_tasks_share_a_suffix():
+    suffixes = [suffix for task in TASKS.values() for suffix in task.suffixes]
+    assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "task"),
+    [
+        (["BertForMaskedLM"], "fill-mask"),
+        (["XLMWithLMHeadModel"], "fill-mask"),
+        (["BertForPreTraining"], "feature-extraction"),
+        (["FlaubertForQuestionAnsweringSimple"], "question-answering"),
+        (["BertLMHeadModelOwn", "BertForTokenClassification"], "token-classification"),
+        (["LlamaForCausalLM"], "text-generation"),
+        (["GPT2LMHeadModel"], "text-generation"),
+        (["GPT2LMHead"], None),
+        ([], None),
+    ],
+)
+def test_a_task_is_inferred_from_class_names(architectures, task):
+    assert infer_task(architectures, sentence_transformers=False) == task
+
+
+def test_a_sentence_transformers_model_embeds_sentences():
+    assert infer_task(["BertModel"], sentence_transformers=True) == "sentence-similarity"
