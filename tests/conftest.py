@@ -54,12 +54,17 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def make_model(folder: Path, auto_class: str, model_type: str = "bert", seed: int = 0, **config) -> Path:
-    """Save a tiny model of seeded random weights, with a tokenizer, in transformers' format."""
+    """Save a tiny text model of seeded random weights, with a tokenizer, in transformers' format."""
+    return save_model(folder, auto_class, model_type, seed, **{**SIZES, **config})
+
+
+def save_model(folder: Path, auto_class: str, model_type: str, seed: int = 0, **config) -> Path:
+    """Save a model of just this config."""
     import torch
     import transformers
 
     torch.manual_seed(seed)
-    made = transformers.CONFIG_MAPPING[model_type](**{**SIZES, **config})
+    made = transformers.CONFIG_MAPPING[model_type](**config)
     getattr(transformers, auto_class).from_config(made).save_pretrained(folder)
     write_tokenizer(folder)
     return folder
@@ -75,12 +80,42 @@ CLASSES = {
 }
 
 
+SEQ2SEQ = {
+    "text2text-generation": (
+        "AutoModelForSeq2SeqLM",
+        "t5",
+        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 120, "decoder_start_token_id": 0},
+    ),
+    "speech-seq2seq": (
+        "AutoModelForSpeechSeq2Seq",
+        "whisper",
+        {
+            "vocab_size": 120,
+            "d_model": 32,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 64,
+            "decoder_ffn_dim": 64,
+            "num_mel_bins": 8,
+            "max_source_positions": 20,
+            "max_target_positions": 40,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+            "decoder_start_token_id": 4,
+            "suppress_tokens": None,
+            "begin_suppress_tokens": None,
+        },
+    ),
+}
 GENERATOR = {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> dict[str, Path]:
-    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), and a tiny Llama."""
+    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper."""
     root = tmp_path_factory.mktemp("models")
     made = {
         task: make_model(root / task, auto_class, num_labels=3)
@@ -89,6 +124,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     }
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
     made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
+    made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
     made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
     write_sentence_modules(made["sentence-similarity"])
     return made
@@ -140,9 +176,11 @@ class Built:
 
 
 TEXT = {"batch_size": 2, "sequence_length": 16}
-MORE_AXES = {
-    "multiple-choice": {"num_choices": 2},
-    "text-generation": {"num_beams": 2, "sequence_length": 48, "prefill_length": [8, 32]},
+SHAPES = {
+    "multiple-choice": {**TEXT, "num_choices": 2},
+    "text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 48, "prefill_length": [8, 32]},
+    "text2text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 24},
+    "speech-seq2seq": {"batch_size": 2, "num_beams": 2, "sequence_length": 32},
 }
 
 
@@ -155,7 +193,7 @@ def built(models, tmp_path_factory) -> Built:
     root = tmp_path_factory.mktemp("built")
     cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")
     for task, model in models.items():
-        shapes = TEXT | MORE_AXES.get(task, {})
+        shapes = SHAPES.get(task, TEXT)
         write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=shapes)
     base = {"model": str(models["feature-extraction"]), "task": "feature-extraction"}
     grid = {"batch_size": [1, 4], "sequence_length": [8, 32], "exclude": [{"batch_size": 4, "sequence_length": 8}]}

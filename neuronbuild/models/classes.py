@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronbuild.models.base import ForwardModel, NeuronModel
 from neuronbuild.models.generation import NeuronModelForCausalLM
+from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
 from neuronbuild.tasks import TASKS
 
@@ -36,7 +37,12 @@ class NeuronSentenceTransformers(ForwardModel):
         return rows[0] if isinstance(sentences, str) else np.stack(rows)
 
 
-_OWN: tuple[type[NeuronModel], ...] = (NeuronSentenceTransformers, NeuronModelForCausalLM)
+_OWN: tuple[type[NeuronModel], ...] = (
+    NeuronSentenceTransformers,
+    NeuronModelForCausalLM,
+    NeuronModelForSeq2SeqLM,
+    NeuronModelForSpeechSeq2Seq,
+)
 
 
 def _make_class(task: str) -> type[NeuronModel]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 import torch
 from transformers import GenerationConfig, GenerationMixin
@@ -13,7 +14,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from neuronbuild.errors import InputError
 from neuronbuild.models.base import NeuronModel
-from neuronbuild.runtime.decoder import Decoder, open_decoder
+from neuronbuild.runtime.decoder import Conversation, Decoder, open_decoder
 from neuronbuild.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from neuronbuild.runtime.reader import ReleaseFolder
 
 
+Kind = TypeVar("Kind", bound=Conversation)
+
+
 @final
-class DecoderCache(Cache):  # type: ignore[misc]  # lint knows no types of transformers
+class DecoderCache(Cache, Generic[Kind]):  # type: ignore[misc]  # lint knows no types of transformers
     """A decoder's cache, as transformers hands it from step to step. It holds no layers: the graphs keep them."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Kind) -> None:
         super().__init__(layers=[])
         self.decoder = decoder
 
@@ -43,24 +47,20 @@ class DecoderCache(Cache):  # type: ignore[misc]  # lint knows no types of trans
         self.decoder.reorder(beam_idx)
 
 
-class NeuronModelForCausalLM(NeuronModel, GenerationMixin):  # type: ignore[misc]  # as above
-    """Text generation: `generate()` as transformers has it, over graphs with a cache of fixed size.
+class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # as above
+    """A model that generates tokens. Calls from several threads have a cache each."""
 
-    Prompts may be padded on either side. Calls from several threads have a cache each.
-    """
-
-    task: ClassVar[str] = "text-generation"
-    main_input_name: ClassVar[str] = "input_ids"
     base_model_prefix: ClassVar[str] = "model"
     _is_stateful: ClassVar[bool] = False
 
     def __init__(self, release: ReleaseFolder) -> None:
         super().__init__(release)
-        self._sessions = Sessions(release)
+        self.sessions = Sessions(release)
+        self.buckets = release.buckets
 
     def warm(self) -> None:
         """Open every compiled graph and run it once."""
-        self._sessions.warm()
+        self.sessions.warm()
 
     @functools.cached_property
     def generation_config(self) -> GenerationConfig:
@@ -83,11 +83,53 @@ class NeuronModelForCausalLM(NeuronModel, GenerationMixin):  # type: ignore[misc
         """Never: releases hold no Python code."""
         return False
 
+    def _prepare_cache_for_generation(
+        self,
+        generation_config: GenerationConfig,
+        model_kwargs: dict[str, Any],
+        generation_mode: object,  # noqa: ARG002 (transformers' hook, as it is called)
+        batch_size: int,
+        max_cache_length: int,
+    ) -> None:
+        """Where transformers makes its cache, before it computes anything: one that has room for all that may come."""
+        if model_kwargs.get("past_key_values") is None:
+            rows = batch_size * max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1)
+            model_kwargs["past_key_values"] = self._open_cache(model_kwargs, rows, max_cache_length + 1)
+
+    @abstractmethod
+    def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Any]:
+        """An empty cache.
+
+        Raises:
+            ShapeError: no compiled shape has room for so many sequences of so many tokens.
+        """
+
+    def _checked(self, ids: torch.Tensor, name: str) -> torch.Tensor:
+        """An id outside its table would end the whole process: compiled loops run in threads that can't throw."""
+        limit = self.buckets[0].limits.get("input_ids")
+        if not isinstance(ids, torch.Tensor) or ids.dim() != 2 or ids.is_floating_point() or 0 in ids.shape:  # noqa: PLR2004
+            shown = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
+            raise InputError(f"{name} must be integers of shape (batch, tokens), not {shown}")
+        if limit is not None and (int(ids.min()) < 0 or int(ids.max()) >= limit):
+            raise InputError(f"{name} hold an id outside 0 to {limit - 1}", hint="use the tokenizer that the release carries")
+        return ids.to(torch.int64)
+
+
+@final
+class NeuronModelForCausalLM(GenerativeModel):
+    """Text generation: `generate()` as transformers has it, over graphs with a cache of fixed size.
+
+    Prompts may be padded on either side.
+    """
+
+    task: ClassVar[str] = "text-generation"
+    main_input_name: ClassVar[str] = "input_ids"
+
     def forward(
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: DecoderCache | None = None,
+        past_key_values: DecoderCache[Decoder] | None = None,
         *,
         return_dict: bool = True,
         use_cache: bool = True,
@@ -107,10 +149,10 @@ class NeuronModelForCausalLM(NeuronModel, GenerationMixin):  # type: ignore[misc
         """
         if not return_dict or not use_cache:
             raise InputError("return_dict=False and use_cache=False are not supported: the graphs always use their cache")
-        ids = self._checked(input_ids)
+        ids = self._checked(input_ids, "input_ids")
         cache = past_key_values
         if cache is None:
-            cache = DecoderCache(open_decoder(self._sessions, self._release.buckets, len(ids), ids.shape[1]))
+            cache = DecoderCache(open_decoder(self.sessions, self.buckets, len(ids), ids.shape[1]))
         mask = torch.ones_like(ids) if attention_mask is None else attention_mask[:, -ids.shape[1] :].to(torch.int64)
         logits = cache.decoder.read(*pad_left(ids, mask))
         return CausalLMOutputWithPast(logits=logits[:, None], past_key_values=cache)
@@ -121,38 +163,17 @@ class NeuronModelForCausalLM(NeuronModel, GenerationMixin):  # type: ignore[misc
         self,
         input_ids: torch.Tensor,
         next_sequence_length: int | None = None,
-        past_key_values: DecoderCache | None = None,
+        past_key_values: DecoderCache[Decoder] | None = None,
         attention_mask: torch.Tensor | None = None,
-        **_: object,
+        **kwargs: object,  # noqa: ARG002 (by this name transformers lets `forward`'s arguments through)
     ) -> dict[str, Any]:
         """What `forward` takes: the tokens that the cache hasn't got yet."""
         ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
         return {"input_ids": ids, "attention_mask": attention_mask, "past_key_values": past_key_values}
 
-    def _prepare_cache_for_generation(
-        self,
-        generation_config: GenerationConfig,
-        model_kwargs: dict[str, Any],
-        generation_mode: object,  # noqa: ARG002 (transformers' hook, as it is called)
-        batch_size: int,
-        max_cache_length: int,
-    ) -> None:
-        """Where transformers makes its cache, before it computes anything: one that has room for all that may come."""
-        if model_kwargs.get("past_key_values") is None:
-            rows = batch_size * max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1)
-            decoder = open_decoder(self._sessions, self._release.buckets, rows, max_cache_length + 1)
-            model_kwargs["past_key_values"] = DecoderCache(decoder)
-
-    def _checked(self, ids: torch.Tensor) -> torch.Tensor:
-        limit = self._release.buckets[0].limits.get("input_ids")
-        if not isinstance(ids, torch.Tensor) or ids.dim() != 2 or ids.is_floating_point() or 0 in ids.shape:  # noqa: PLR2004
-            shown = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
-            raise InputError(f"input_ids must be integers of shape (batch, tokens), not {shown}")
-        if limit is not None and (int(ids.min()) < 0 or int(ids.max()) >= limit):
-            raise InputError(
-                f"input_ids hold an id outside 0 to {limit - 1}", hint="use the tokenizer that the release carries"
-            )
-        return ids.to(torch.int64)
+    def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Decoder]:  # noqa: ARG002
+        """In the cheapest shape that has room."""
+        return DecoderCache(open_decoder(self.sessions, self.buckets, rows, slots))
 
 
 def pad_left(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.plan import decoders
+from neuronbuild.plan import decoders, seq2seq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
         **_HEADS,
     },
     **decoders.SPELLINGS,
+    **seq2seq.SPELLINGS,
 }
 """Other names of a family's keys. Where a config has both, the other name's value counts."""
 
@@ -37,6 +38,7 @@ DERIVED: dict[str, tuple[str, ...]] = {
     "modernbert": ("layer_types", "rope_parameters"),
     "roformer": ("embedding_size",),
     **decoders.DERIVED,
+    **seq2seq.DERIVED,
 }
 """Keys that have no default of their own."""
 
@@ -103,4 +105,5 @@ _RULES: dict[str, Callable[[dict[str, object]], None]] = {
     "modernbert": _modernbert,
     "roformer": _roformer,
     **decoders.RULES,
+    **seq2seq.RULES,
 }

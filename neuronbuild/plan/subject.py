@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.plan.config import normalise_config
-from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, families_for, infer_task
+from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, infer_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,9 @@ POOLING_MODES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 """sentence-transformers' keys in a Pooling module's config.json, and our words for them."""
+
+LENGTHS = ("max_position_embeddings", "n_positions", "max_target_positions")
+"""Keys under which families say how many tokens they can read."""
 
 UNSUPPORTED_POOLING = "weightedmean"
 
@@ -76,6 +79,8 @@ def make_subject(
         raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
     chosen = _task(config, task, modules)
     family = FAMILIES.get(str(config["model_type"]))
+    if family is not None and chosen.name not in family.tasks:
+        chosen = next((TASKS[name] for name in family.tasks if TASKS[name].tag == chosen.pipeline_tag), chosen)
     if family is None or chosen.name not in family.tasks:
         able = ", ".join(families_for(chosen.name))
         raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
@@ -90,7 +95,7 @@ def make_subject(
         document["pooling"] = _pooling(modules, pooling)
     if code:
         document["code"] = dict(code)
-    return Subject(chosen, family, document, _longest(normal, family))
+    return Subject(chosen, family, document, _longest(normal, family), config_sizes(normal))
 
 
 def _task(config: Mapping[str, object], task: str | None, modules: Mapping[str, object] | None) -> Task:
@@ -140,5 +145,5 @@ def _kind(module: Mapping[str, object]) -> str:
 
 
 def _longest(config: Mapping[str, object], family: Family) -> int | None:
-    stated = config.get("max_position_embeddings", config.get("n_positions"))
+    stated = next((config[key] for key in LENGTHS if key in config), None)
     return stated - family.positions if isinstance(stated, int) and family.positions is not None else None

@@ -56,7 +56,7 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
 
 def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:
     """YAML front matter (https://huggingface.co/docs/hub/model-cards#model-card-metadata); strings quoted as JSON is YAML."""
-    lines = ["library_name: neuronbuild", f"pipeline_tag: {index.task}"]
+    lines = ["library_name: neuronbuild", f"pipeline_tag: {TASKS[index.task].pipeline_tag}"]
     if snapshot.revision is not None:
         lines.append(f"base_model: {json.dumps(snapshot.model)}")
     if snapshot.license:

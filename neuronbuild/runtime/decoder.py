@@ -5,6 +5,8 @@ Knows nothing of how a next token is chosen.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -15,27 +17,47 @@ from neuronbuild.tasks import BATCH, all_sizes
 from neuronbuild.tasks.table import DECODE_GRAPH, PREFILL, PREFILL_GRAPH, ROWS, SEQUENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from neuronbuild.artifact.signature import Signature
     from neuronbuild.runtime.reader import CompiledShape
     from neuronbuild.runtime.sessions import Sessions
 
 
-@final
-class Decoder:
-    """One conversation of up to `rows` sequences: what they say so far is in a cache of `slots` tokens a row.
+class Conversation(ABC):
+    """Up to `rows` sequences: what they say so far, `length` tokens, is in a cache of `slots` tokens a row.
 
-    All rows stand at one slot; shorter ones begin later. Not for several threads at once: each generation has its own.
+    All rows stand at one slot. Not for several threads at once: each generation has its own.
     """
+
+    def __init__(self, rows: int, slots: int, states: list[torch.Tensor]) -> None:
+        self.rows, self.slots, self.length = rows, slots, 0
+        self._states = states
+
+    @abstractmethod
+    def reorder(self, rows: torch.Tensor) -> None:
+        """Have each row continue what another row has said so far."""
+
+    def _reorder(self, rows: torch.Tensor, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Move what states hold from row to row, and give the whole order."""
+        order = torch.arange(self.rows)
+        order[: len(rows)] = rows
+        if not torch.equal(order, torch.arange(self.rows)):
+            for state in states:
+                state[:, :, : self.length] = state[order, :, : self.length]
+        return order
+
+
+@final
+class Decoder(Conversation):
+    """A prompt and what follows it. Rows with shorter prompts begin later."""
 
     def __init__(self, sessions: Sessions, buckets: Sequence[CompiledShape], decode: int) -> None:
         sizes = all_sizes(buckets[decode].shape.as_dict())
-        self.rows, self.slots = sizes[ROWS], sizes[SEQUENCE]
-        self.length = 0
+        super().__init__(sizes[ROWS], sizes[SEQUENCE], blank_states(buckets[decode].signature))
         self._sessions = sessions
         self._decode = decode
         self._prefills = _prefills(buckets, self.slots)
-        self._states = [torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in buckets[decode].signature.states]
         self._ids = torch.zeros((self.rows, self.slots), dtype=torch.int64)
         self._mask = torch.zeros((self.rows, self.slots), dtype=torch.int64)
 
@@ -60,12 +82,7 @@ class Decoder:
 
     def reorder(self, rows: torch.Tensor) -> None:
         """Have each row continue what another row has said so far."""
-        order = torch.arange(self.rows)
-        if torch.equal(rows, order[: len(rows)]):
-            return
-        order[: len(rows)] = rows
-        for state in self._states:
-            state[:, :, : self.length] = state[order, :, : self.length]
+        order = self._reorder(rows, self._states)
         self._ids, self._mask = self._ids[order], self._mask[order]
 
     def _read_prompts(self, positions: torch.Tensor, end: int) -> torch.Tensor:
@@ -115,16 +132,27 @@ def open_decoder(sessions: Sessions, buckets: Sequence[CompiledShape], rows: int
     Raises:
         ShapeError: none is large enough.
     """
-    options = {}
-    for index, bucket in enumerate(buckets):
-        sizes = all_sizes(bucket.shape.as_dict())
-        if bucket.graph == DECODE_GRAPH and sizes[ROWS] >= rows and sizes[SEQUENCE] >= slots:
-            options[index] = sizes[ROWS] * (CALL + sizes[SEQUENCE])
-    if not options:
+    index = cheapest(buckets, DECODE_GRAPH, {ROWS: rows, SEQUENCE: slots})
+    if index is None:
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODE_GRAPH]
         hint = "shorten the prompt, ask for fewer new tokens or sequences (beams count), or compile a larger shape"
         raise ShapeError(f"{rows} sequences of {slots} tokens, prompt and new ones", compiled, hint=hint)
-    return Decoder(sessions, buckets, min(options, key=options.__getitem__))
+    return Decoder(sessions, buckets, index)
+
+
+def cheapest(buckets: Sequence[CompiledShape], graph: str, needed: Mapping[str, int]) -> int | None:
+    """Index of the smallest bucket of a graph whose sizes are all as large as needed, or `None`."""
+    fitting = {}
+    for index, bucket in enumerate(buckets):
+        sizes = all_sizes(bucket.shape.as_dict())
+        if bucket.graph == graph and all(sizes[axis] >= size for axis, size in needed.items()):
+            fitting[index] = math.prod(sizes.values())
+    return min(fitting, key=fitting.__getitem__, default=None)
+
+
+def blank_states(signature: Signature) -> list[torch.Tensor]:
+    """An empty cache for a graph."""
+    return [torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in signature.states]
 
 
 def _prefills(buckets: Sequence[CompiledShape], slots: int) -> dict[int, dict[int, int]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from neuronbuild.artifact.signature import TensorSpec
 
@@ -36,3 +38,12 @@ def cut_output(tensor: torch.Tensor, spec: TensorSpec, sizes: Mapping[str, int])
         if axis is not None and tensor.shape[dimension] != sizes[axis]:
             tensor = tensor.narrow(dimension, 0, sizes[axis])
     return tensor
+
+
+def pad_token(folder: Path) -> int:
+    """The config's padding token, 0 where it names none."""
+    try:
+        token = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("pad_token_id")
+    except (OSError, ValueError):
+        return 0
+    return token if isinstance(token, int) else 0

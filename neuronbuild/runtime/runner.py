@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import warnings
 from typing import TYPE_CHECKING, final
 
@@ -11,12 +10,11 @@ import torch
 
 from neuronbuild.runtime.bucket import Chunk, choose
 from neuronbuild.runtime.inputs import complete_inputs
-from neuronbuild.runtime.padding import cut_output, pad_input
+from neuronbuild.runtime.padding import cut_output, pad_input, pad_token
 from neuronbuild.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from neuronbuild.runtime.reader import ReleaseFolder
 
@@ -32,7 +30,7 @@ class Runner:
         self._release = release
         self._sessions = Sessions(release)
         self._shapes = tuple(bucket.shape for bucket in release.buckets)
-        self._pad_token = _pad_token(release.folder)
+        self._pad_token = pad_token(release.folder)
         self._choose = functools.lru_cache(REMEMBERED)(self._choose_now)
 
     def run(self, given: Mapping[str, object]) -> dict[str, torch.Tensor]:
@@ -72,12 +70,3 @@ class Runner:
             for tensor, spec in zip(outputs, signature.outputs, strict=True)
             if spec.name not in release.omitted_outputs
         }
-
-
-def _pad_token(folder: Path) -> int:
-    """The config's padding token, 0 where it names none."""
-    try:
-        token = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("pad_token_id")
-    except (OSError, ValueError):
-        return 0
-    return token if isinstance(token, int) else 0

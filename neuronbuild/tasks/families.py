@@ -17,6 +17,7 @@ TEXT = (
 """What a text encoder can do."""
 
 GENERATION = ("text-generation",)
+TRANSLATION = ("text2text-generation",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("albert", TEXT, token_types=True),
+        Family("bart", TRANSLATION),
         Family("bert", TEXT, token_types=True),
         Family("camembert", TEXT, positions=2),
         Family("convbert", TEXT, token_types=True, attention="eager", padding_matters=True),
@@ -61,17 +63,24 @@ FAMILIES: dict[str, Family] = {
         Family("gpt2", GENERATION),
         Family("granite", GENERATION),
         Family("llama", GENERATION),
+        Family("m2m_100", TRANSLATION),
+        Family("marian", TRANSLATION),
+        Family("mbart", TRANSLATION),
         Family("mistral", GENERATION),
         Family("mobilebert", TEXT, token_types=True),
         Family("modernbert", TEXT),
         Family("mpnet", TEXT, attention="eager", positions=2),
+        Family("mt5", TRANSLATION, positions=None),
         Family("opt", GENERATION),
+        Family("pegasus", TRANSLATION),
         Family("phi3", GENERATION),
         Family("qwen2", GENERATION),
         Family("qwen3", GENERATION),
         Family("roberta", TEXT, positions=2),
         Family("roformer", TEXT, token_types=True, attention="eager"),
         Family("smollm3", GENERATION),
+        Family("t5", TRANSLATION, positions=None),
+        Family("whisper", ("speech-seq2seq",)),
         Family("xlm", _text("multiple-choice"), attention="eager"),
         Family("xlm-roberta", TEXT, positions=2),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.tasks.table import BATCH, BEAMS, ROWS
+from neuronbuild.tasks.table import BATCH, BEAMS, INPUT_FRAMES, MEL_BINS, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,14 @@ def all_sizes(shape: Mapping[str, int]) -> dict[str, int]:
     if BATCH in sizes and BEAMS in sizes:
         sizes[ROWS] = sizes[BATCH] * sizes[BEAMS]
     return sizes
+
+
+def config_sizes(config: Mapping[str, object]) -> dict[str, int]:
+    """Sizes of inputs that a model's config decides, by the names that the task table has for them."""
+    bins, positions = config.get("num_mel_bins"), config.get("max_source_positions")
+    if not isinstance(bins, int) or not isinstance(positions, int):
+        return {}
+    return {MEL_BINS: bins, INPUT_FRAMES: 2 * positions}  # Whisper's second convolution halves the frames
 
 
 def dims(axes: Axes, sizes: Mapping[str, int]) -> list[int]:

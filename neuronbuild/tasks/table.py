@@ -13,7 +13,10 @@ PREFILL, BEAMS = "prefill_length", "num_beams"
 ROWS = "rows"
 """A dimension that holds `batch_size` times `num_beams` sequences."""
 
-FORWARD, PREFILL_GRAPH, DECODE_GRAPH = "forward", "prefill", "decode"
+MEL_BINS, INPUT_FRAMES = "num_mel_bins", "input_frames"
+"""Sizes of a log-mel spectrogram, which the config decides."""
+
+FORWARD, PREFILL_GRAPH, DECODE_GRAPH, ENCODER_GRAPH, DECODER_GRAPH = "forward", "prefill", "decode", "encoder", "decoder"
 
 Axes = tuple[str | int | None, ...]
 """What decides each dimension: an axis, a size that follows from axes or config, a number, or `None` for anything else."""
@@ -55,9 +58,10 @@ class Graph:
 class Task:
     """One task: transformers' auto class, our model class, the class of its outputs, and its graphs.
 
-    `optional` holds the axes that a recipe may leave out, with the size that they have then; `None` is the longest sequence
-    that the model can read. `suffixes` are the endings of transformers' class names from which the task is inferred.
-    `labels` says that the number of labels shapes the graph.
+    `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`. `optional` holds the
+    axes that a recipe may leave out, with the size that they have then; `None` is the longest sequence that the model can
+    read. `suffixes` are the endings of transformers' class names from which the task is inferred. `labels` says that the
+    number of labels shapes the graph.
     """
 
     name: str
@@ -68,6 +72,12 @@ class Task:
     suffixes: tuple[str, ...] = ()
     labels: bool = False
     optional: dict[str, int | None] = field(default_factory=dict)
+    tag: str = ""
+
+    @property
+    def pipeline_tag(self) -> str:
+        """What the Hub calls the task."""
+        return self.tag or self.name
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -124,6 +134,22 @@ _DECODE = Graph(
     {"self": (ROWS, None, SEQUENCE, None)},
 )
 """Reads one token of each sequence."""
+
+
+def _seq2seq(given: tuple[Input, ...], axes: tuple[str, ...], source: str | None) -> tuple[Graph, ...]:
+    """An encoder, and a decoder over its own cache and what the encoder computed for it from a `source` of some length."""
+    encoder = Graph(
+        ENCODER_GRAPH, axes, given, {"last_hidden_state": (BATCH, source, None)}, {"cross": (BATCH, None, source, None)}
+    )
+    mask = () if source is None else (Input("attention_mask", (ROWS, source)),)
+    decoder = Graph(
+        DECODER_GRAPH,
+        (BATCH, SEQUENCE, BEAMS),
+        (Input("decoder_input_ids", (ROWS, 1)), *mask, Input("cache_start", (1,))),
+        {"logits": (ROWS, None)},
+        {"self": (ROWS, None, SEQUENCE, None), "cross": (ROWS, None, source, None)},
+    )
+    return encoder, decoder
 
 
 TASKS: dict[str, Task] = {
@@ -194,6 +220,26 @@ TASKS: dict[str, Task] = {
             graphs=(_PREFILL, _DECODE),
             suffixes=("ForCausalLM", "LMHeadModel"),
             optional={BATCH: 1, PREFILL: 128, SEQUENCE: None, BEAMS: 1},
+        ),
+        Task(
+            name="text2text-generation",
+            auto_class="AutoModelForSeq2SeqLM",
+            model_class="NeuronModelForSeq2SeqLM",
+            output_class="Seq2SeqLMOutput",
+            graphs=_seq2seq(
+                (Input("input_ids", (BATCH, SEQUENCE)), Input("attention_mask", (BATCH, SEQUENCE))), (BATCH, SEQUENCE), SEQUENCE
+            ),
+            suffixes=("ForConditionalGeneration", "MTModel"),
+        ),
+        Task(
+            name="speech-seq2seq",
+            auto_class="AutoModelForSpeechSeq2Seq",
+            model_class="NeuronModelForSpeechSeq2Seq",
+            output_class="Seq2SeqLMOutput",
+            graphs=_seq2seq((Input("input_features", (BATCH, MEL_BINS, INPUT_FRAMES), "float32"),), (BATCH,), None),
+            suffixes=("WhisperForConditionalGeneration",),
+            optional={BEAMS: 1},
+            tag="automatic-speech-recognition",
         ),
     )
 }

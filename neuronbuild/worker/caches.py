@@ -36,13 +36,16 @@ def open_cache(given: dict, kind: str, start: torch.Tensor) -> Cache:
     return Cache(layers=[SlotLayer(keys, values, start) for keys, values in zip(tensors[::2], tensors[1::2])])
 
 
+def names(kind: str, layers: int) -> list:
+    """Names of a cache's tensors, in the order of its layers."""
+    return [f"{kind}.{index}.{part}" for index in range(layers) for part in ("keys", "values")]
+
+
 def cache_layout(model: torch.nn.Module, rows: int, slots: int) -> dict:
     """Shapes of a decoder's keys and values by name, as one call of the model shows them."""
     seen = transformers.DynamicCache(config=model.config)
     with torch.no_grad():
         model(input_ids=torch.zeros((1, 1), dtype=torch.int64), past_key_values=seen, use_cache=True)
-    layout = {}
-    for index, layer in enumerate(seen.layers):
-        for name, tensor in (("keys", layer.keys), ("values", layer.values)):
-            layout[f"{SELF}.{index}.{name}"] = (rows, tensor.shape[1], slots, tensor.shape[3])
-    return layout
+    tensors = [tensor for layer in seen.layers for tensor in (layer.keys, layer.values)]
+    shapes = [(rows, tensor.shape[1], slots, tensor.shape[3]) for tensor in tensors]
+    return dict(zip(names(SELF, len(seen.layers)), shapes))

@@ -37,6 +37,9 @@ class Graph(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple:
         """Outputs in the order of the action's list, those that this model has."""
         given = dict(zip([*self.input_names, *self.states], tensors))
+        for name in self.input_names:
+            if given[name].is_floating_point():
+                given[name] = given[name].to(self.model.dtype)
         if self.cast is None:
             found = self.run(given)
         else:
@@ -140,6 +143,8 @@ def example_inputs(action: dict, seed: int = 0) -> tuple:
 
 def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Tensor:
     shape = entry["shape"]
+    if entry["dtype"] != "int64":
+        return torch.randn(shape, generator=generator)
     if entry["name"] == "attention_mask":
         mask = torch.ones(shape, dtype=torch.int64)
         if shape[-1] > MASKED_TAIL:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from . import generation, graph
+from . import generation, graph, seq2seq
 
-BY_NAME = {"prefill": generation.CausalGraph, "decode": generation.CausalGraph}
+BY_NAME = {
+    "prefill": generation.CausalGraph,
+    "decode": generation.CausalGraph,
+    "encoder": seq2seq.EncoderGraph,
+    "decoder": seq2seq.DecoderGraph,
+}
 
 
 def open_graph(model: object, action: dict) -> graph.Graph:

@@ -36,6 +36,9 @@ LLAMA = {
     "rope_theta": 100000,
     "tie_word_embeddings": True,
 }
+T5 = {"model_type": "t5", "d_model": 512, "num_layers": 6, "num_heads": 8, "vocab_size": 32128}
+WHISPER = {"model_type": "whisper", "num_mel_bins": 80, "max_source_positions": 1500, "vocab_size": 51865}
+BEAMS = {"batch_size": 1, "num_beams": 4, "sequence_length": 128}
 CACHE = {"batch_size": 1, "num_beams": 2, "prefill_length": 64, "sequence_length": 512}
 INF1 = {"fingerprint": Fingerprint("neuron", "inf1", {"neuron-cc": "1.24.0"}), "platform": "inf1", "extra_args": ()}
 WEIGHTS = {"model.safetensors": "5" * 64}
@@ -55,6 +58,10 @@ CASES = {
     "question-answering on inf2": {"config": ROBERTA, "sizes": {"batch_size": 1, "sequence_length": 384}},
     "text-generation on cpu, prefill": {"config": LLAMA, **CPU, "graph": "prefill", "sizes": CACHE},
     "text-generation on cpu, decode": {"config": LLAMA, **CPU, "graph": "decode", "sizes": CACHE},
+    "text2text-generation on cpu, encoder": {"config": T5, **CPU, "graph": "encoder", "sizes": BEAMS},
+    "text2text-generation on cpu, decoder": {"config": T5, **CPU, "graph": "decoder", "sizes": BEAMS},
+    "speech-seq2seq on cpu, encoder": {"config": WHISPER, **CPU, "graph": "encoder", "sizes": BEAMS},
+    "speech-seq2seq on cpu, decoder": {"config": WHISPER, **CPU, "graph": "decoder", "sizes": BEAMS},
     "multiple-choice on cpu": {"config": BERT, **CPU, "sizes": {"batch_size": 2, "sequence_length": 128, "num_choices": 4}},
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from neuronbuild.api.prepare import Context, make_full_plan, plan, prepare
 from neuronbuild.errors import RecipeError, SourceError, StoreError, ToolchainError
-from tests.conftest import MORE_AXES, TEXT, make_model
+from tests.conftest import SHAPES, TEXT, make_model
 
 
 def test_what_is_known_is_a_hit_and_the_rest_a_miss(settings, recipe):
@@ -50,7 +50,7 @@ def test_positions_that_a_family_sets_aside_count(settings, recipe, tmp_path):
 
 def test_the_task_is_told_from_the_model_where_it_isnt_given(settings, recipe, models):
     for task, model in models.items():
-        steps = plan(recipe(model=str(model), shapes=TEXT | MORE_AXES.get(task, {})), settings).steps
+        steps = plan(recipe(model=str(model), shapes=SHAPES.get(task, TEXT)), settings).steps
         assert {(step.target.task, step.state) for step in steps} == {(task, "hit")}
 
 

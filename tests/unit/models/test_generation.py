@@ -103,7 +103,7 @@ def test_the_whole_cache_can_be_filled(model, eager):
 
 
 def test_more_tokens_than_the_cache_has_room_for_are_refused_before_anything_is_computed(model, monkeypatch):
-    monkeypatch.setattr(type(model._sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
     with pytest.raises(ShapeError, match=f"1 sequences of {SLOTS + 1} tokens"):
         model.generate(**prompts(1, 20), max_new_tokens=SLOTS - 19)
     with pytest.raises(ShapeError, match="6 sequences"):
@@ -178,7 +178,7 @@ def test_threads_generate_side_by_side(model):
 
 def test_warming_opens_every_graph(built):
     model = neuronbuild.NeuronModelForCausalLM.from_pretrained(built.releases["text-generation"], warm=True)
-    assert len(model._sessions._sessions) == 3
+    assert len(model.sessions._sessions) == 3
 
 
 def test_padding_after_tokens_is_moved_before_them():

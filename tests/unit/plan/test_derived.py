@@ -30,6 +30,8 @@ OLD = [
     {"model_type": "modernbert", "num_hidden_layers": 28, "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0},
     {"model_type": "modernbert", "num_hidden_layers": 4, "global_attn_every_n_layers": 2},
     {"model_type": "modernbert", "global_rope_theta": 80000, "local_rope_theta": 5000},
+    {"model_type": "t5", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "num_layers": 8},
+    {"model_type": "marian", "vocab_size": 100, "decoder_vocab_size": None},
     {"model_type": "esm", "vocab_size": 33, "token_dropout": True, "rope_theta": 5.0},
 ]
 STRANGE = [

@@ -36,7 +36,7 @@ def test_the_hub_reads_the_metadata(index):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_gives_metadata_that_the_hub_reads(index, task):
     card = ModelCard(render_card(replace(index, task=task), FROM_HUB))
-    assert card.data.pipeline_tag == task
+    assert card.data.pipeline_tag == TASKS[task].pipeline_tag
     assert f"from neuronbuild import {MODEL_CLASSES[task].__name__}" in card.text
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.tasks import AXES, TASKS, all_sizes, infer_task
+from neuronbuild.tasks import AXES, TASKS, all_sizes, config_sizes, infer_task
 
 GRAPHS = [(task, graph) for task in TASKS.values() for graph in task.graphs]
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -20,15 +20,16 @@ def test_the_axes_of_all_tasks_are_known_once():
 
 @every_graph
 def test_every_dimension_has_an_axis_of_the_graph(task, graph):
-    sizes = all_sizes(dict.fromkeys(graph.axes, 2))
+    config = {"num_mel_bins": 8, "max_source_positions": 20}
+    sizes = all_sizes(dict.fromkeys(graph.axes, 2)) | config_sizes(config)
     used = [axis for entry in graph.inputs for axis in entry.axes]
     used += [axis for axes in (*graph.outputs.values(), *graph.states.values()) for axis in axes]
     assert [axis for axis in used if isinstance(axis, str) and axis not in sizes] == []
 
 
 @every_graph
-def test_every_axis_of_a_graph_shapes_an_input(task, graph):
-    used = {axis for entry in graph.inputs for axis in entry.axes}
+def test_every_axis_of_a_graph_shapes_an_input_or_a_state(task, graph):
+    used = {axis for entry in graph.inputs for axis in entry.axes} | {axis for axes in graph.states.values() for axis in axes}
     assert set(graph.axes) - {"num_beams", "batch_size"} <= used
     assert used & {"batch_size", "rows"}
 

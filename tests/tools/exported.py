@@ -1,0 +1,71 @@
+"""Graphs of tiny models as torch exports them, behind the runtime: all that a release does, but for the compiler's part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.build.builder import _signature
+from neuronbuild.runtime.reader import CompiledShape
+from neuronbuild.tasks import TASKS
+from neuronbuild.worker import graphs
+from tests.tools.action_keys import CPU
+from tests.unit.plan.cases import make_action
+
+
+class Exported:
+    """A session over an exported program."""
+
+    def __init__(self, module, example) -> None:
+        with torch.no_grad():
+            self._program = torch.export.export(module, example).module()
+
+    def run(self, tensors):
+        """Call it."""
+        with torch.no_grad():
+            return list(self._program(*tensors))
+
+
+@dataclass
+class ExportedSessions:
+    """Sessions by the index of their bucket."""
+
+    sessions: list[Exported]
+
+    def get(self, index: int) -> Exported:
+        """One of them."""
+        return self.sessions[index]
+
+
+def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
+    """Sessions and buckets of a model for graphs of some shapes."""
+    sessions, buckets = [], []
+    for name, sizes in shapes:
+        graph = TASKS[task].graph(name)
+        action = make_action(
+            config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU
+        ).document
+        module = graphs.open_graph(model, action)
+        example = module.example(0)
+        with torch.no_grad():
+            outputs = module(*[tensor.clone() for tensor in example])
+        states = zip(module.states, example[len(module.input_names) :], strict=True)
+        said = {
+            "inputs": action["inputs"],
+            "outputs": [spec(*pair) for pair in zip(module.output_names, outputs, strict=True)],
+            "states": [spec(*pair) for pair in states],
+            "constants": [],
+        }
+        shape = Shape.of(sizes, graph.axes)
+        signature = _signature(said, graph, shape.as_dict())
+        buckets.append(CompiledShape(name, shape, Path(), signature, {}))
+        sessions.append(Exported(module, example))
+    return ExportedSessions(sessions), buckets
+
+
+def spec(name: str, tensor: torch.Tensor) -> dict[str, object]:
+    """What a worker says of a tensor."""
+    return {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}

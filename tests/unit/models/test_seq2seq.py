@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+
+import neuronbuild
+from neuronbuild.errors import InputError, ShapeError
+from tests.unit.models.test_generation import both
+
+T5, WHISPER = "text2text-generation", "speech-seq2seq"
+
+
+@pytest.fixture(scope="module")
+def t5(built, models):
+    return (
+        neuronbuild.NeuronModelForSeq2SeqLM.from_pretrained(built.releases[T5]),
+        transformers.AutoModelForSeq2SeqLM.from_pretrained(models[T5]).eval(),
+    )
+
+
+@pytest.fixture(scope="module")
+def whisper(built, models):
+    return (
+        neuronbuild.NeuronModelForSpeechSeq2Seq.from_pretrained(built.releases[WHISPER]),
+        transformers.AutoModelForSpeechSeq2Seq.from_pretrained(models[WHISPER]).eval(),
+    )
+
+
+def text(rows: int, length: int, *, short: int = 0) -> dict[str, torch.Tensor]:
+    ids, mask = torch.randint(5, 120, (rows, length), generator=torch.Generator().manual_seed(0)), torch.ones(rows, length)
+    if short:
+        ids[-1, short:], mask[-1, short:] = 0, 0
+    return {"input_ids": ids, "attention_mask": mask.long()}
+
+
+def sound(rows: int) -> dict[str, torch.Tensor]:
+    return {"input_features": torch.randn((rows, 8, 40), generator=torch.Generator().manual_seed(0))}
+
+
+WAYS = [
+    {"do_sample": False},
+    {"num_beams": 2},
+    {"num_beams": 2, "num_return_sequences": 2, "length_penalty": 2.0},
+    {"do_sample": True, "temperature": 0.8, "top_k": 20},
+    {"do_sample": False, "repetition_penalty": 1.5, "min_new_tokens": 8},
+]
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("short", [0, 6])
+def test_text_is_answered_as_by_eager_transformers(t5, how, short):
+    got, expected = both(*t5, text(2, 13, short=short), max_new_tokens=15, **how)
+    assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("how", [{}, {"num_beams": 2}, {"min_new_tokens": 10}], ids=str)
+def test_speech_is_written_down_as_by_eager_transformers(whisper, how):
+    got, expected = both(*whisper, sound(2), max_new_tokens=14, **how)
+    assert got.shape[1] > 1
+    assert torch.equal(got, expected)
+
+
+def test_scores_are_those_of_eager_transformers(t5):
+    how = {"max_new_tokens": 5, "do_sample": False, "return_dict_in_generate": True, "output_scores": True}
+    got, expected = both(*t5, text(2, 9, short=4), **how)
+    assert torch.equal(got.sequences, expected.sequences)
+    assert all(torch.allclose(mine, theirs, atol=1e-4) for mine, theirs in zip(got.scores, expected.scores, strict=True))
+
+
+def test_calling_scores_every_token_of_an_answer(t5):
+    model, eager = t5
+    given = {**text(2, 9), "decoder_input_ids": text(2, 4)["input_ids"]}
+    with torch.no_grad():
+        expected = eager(**given)
+    out = model(**given)
+    assert torch.allclose(out.logits, expected.logits, atol=1e-4)
+    assert torch.allclose(out.encoder_last_hidden_state[:, :9], expected.encoder_last_hidden_state, atol=1e-4)
+    assert torch.allclose(
+        model(**text(2, 9)).logits, eager(**text(2, 9), decoder_input_ids=torch.zeros(2, 1).long()).logits, atol=1e-4
+    )
+
+
+def test_more_inputs_than_the_encoder_is_compiled_for_come_in_groups(t5):
+    got, expected = both(*t5, text(3, 13), max_new_tokens=6, do_sample=False)
+    assert torch.equal(got, expected)
+
+
+def test_what_no_shape_has_room_for_is_refused(t5):
+    model, _ = t5
+    with pytest.raises(ShapeError, match="sequence_length=25"):
+        model.generate(**text(1, 25))
+    with pytest.raises(ShapeError, match="2 sequences of 31 new tokens"):
+        model.generate(**text(2, 5), max_new_tokens=30)
+    with pytest.raises(ShapeError, match="6 sequences"):
+        model.generate(**text(2, 5), max_new_tokens=4, num_beams=3)
+
+
+def test_inputs_of_the_wrong_kind_are_refused(t5, whisper):
+    with pytest.raises(InputError, match="input_features has shape"):
+        whisper[0].generate(torch.randn(1, 9, 40), max_new_tokens=4)
+    with pytest.raises(InputError, match="input_ids is missing"):
+        t5[0](decoder_input_ids=torch.ones((1, 1), dtype=torch.int64))
+    with pytest.raises(ValueError, match="max_new_tokns"):
+        t5[0].generate(**text(1, 4), max_new_tokns=3)
+    with pytest.raises(InputError, match="return_dict=False"):
+        t5[0](**text(1, 4), return_dict=False)
+
+
+def test_warming_opens_both_graphs(built):
+    model = neuronbuild.NeuronModelForSeq2SeqLM.from_pretrained(built.releases[T5], warm=True)
+    assert len(model.sessions._sessions) == 2
