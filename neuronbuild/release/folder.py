@@ -19,7 +19,7 @@ from neuronbuild.errors import BlobMissingError, ReleaseError
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.swap import put_in_place
-from neuronbuild.release.weights import DERIVED, settle_weights
+from neuronbuild.release.weights import settle_weights
 from neuronbuild.store.link import copy_file, link_file
 from neuronbuild.version import __version__
 
@@ -121,8 +121,8 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore,
     for name in weights.files:
         mode = request.link_mode if model.immutable or request.link_mode != "auto" else "copy"
         link_file(model.open_file(name), files.place(name, model.snapshot.files[name]), mode)
-    if weights.derived is not None:
-        store.fetch(weights.derived, files.place(DERIVED, weights.derived), request.link_mode)
+    for entry in weights.derived:
+        store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
 
 
 def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: CasStore, files: _Files) -> Bucket:
