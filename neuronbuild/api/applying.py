@@ -50,7 +50,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     prepared = prepare(recipes, context)
     plan = make_full_plan(prepared, context.store)
     observer.planned(plan)
-    requests = [release_request(each, settings) for each in prepared]
+    requests = [release_request(each, settings, checked=context.runs_here(each)) for each in prepared]
     if not plan.misses and all(request.is_up_to_date() for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
         return ApplyReport(tuple(Outcome(step, "reused") for step in plan.steps), releases)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import RecipeError
-from neuronbuild.plan.action import ActionMaker
+from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_store
+from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ class Prepared:
     """A recipe for one platform, with everything known that its release needs."""
 
     located: Located
-    platform: str
+    options: Options
     model: Model
     subject: Subject
     fingerprint: Fingerprint
     steps: tuple[tuple[Target, Action], ...]
+
+    @property
+    def platform(self) -> str:
+        """What it is compiled for."""
+        return self.options.platform
 
 
 @dataclass(slots=True)
@@ -50,8 +56,8 @@ class Context:
     settings: Settings
     store: CasStore
     memory: DigestMemory
-    toolchains: dict[str, Toolchain] = field(default_factory=dict)
-    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
+    fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
     models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
 
     @classmethod
@@ -63,13 +69,18 @@ class Context:
         """
         return cls(settings, open_store(settings.cache), open_memory())
 
-    def fingerprint(self, platform: str) -> Fingerprint:
-        """The fingerprint of the toolchain for a platform, asked for once."""
-        if platform not in self.fingerprints:
-            toolchain = open_toolchain(platform, scratch=self.settings.scratch / "toolchains", isa=self.settings.isa)
-            self.fingerprints[platform] = toolchain.fingerprint(platform)
-            self.toolchains[platform] = toolchain
-        return self.fingerprints[platform]
+    def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
+        """A toolchain for a platform and its fingerprint, asked for once."""
+        key = (name, platform)
+        if key not in self.toolchains:
+            toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
+            self.fingerprints[key] = toolchain.fingerprint(platform)
+            self.toolchains[key] = toolchain
+        return self.toolchains[key], self.fingerprints[key]
+
+    def runs_here(self, each: Prepared) -> bool:
+        """Whether this host can run what a recipe is compiled to."""
+        return self.toolchain(each.options.toolchain, each.platform)[0].runs_here(each.platform)
 
     def model(self, located: Located) -> Model:
         """The pinned model of a recipe, resolved once for all recipes that name it."""
@@ -131,12 +142,21 @@ def _prepare(located: Located, context: Context) -> list[Prepared]:
     prepared = []
     for options, group in by_options.items():
         if wanted is None or options.platform in wanted:
-            fingerprint = context.fingerprint(options.platform)
-            weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
-            maker = ActionMaker(subject, options, fingerprint, weights)
+            way = _way(located, options, model, subject, context)
+            maker = ActionMaker(subject, way)
             steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
-            prepared.append(Prepared(located, options.platform, model, subject, fingerprint, steps))
+            prepared.append(Prepared(located, options, model, subject, way.fingerprint, steps))
     return prepared
+
+
+def _way(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> Way:
+    toolchain, fingerprint = context.toolchain(options.toolchain, options.platform)
+    weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
+    try:
+        compiler = toolchain.options(options, subject.document)
+    except OptionError as error:
+        raise RecipeError([located.issue(error.keys, str(error))]) from None
+    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention)
 
 
 def _subject(located: Located, model: Model) -> Subject:

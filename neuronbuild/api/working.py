@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.api.jobs import ReleaseJobs
 from neuronbuild.api.prepare import make_full_plan
 from neuronbuild.api.requests import Release, release_request
+from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
@@ -71,10 +72,10 @@ class Work:
 
     def _build(self, plan: Plan) -> tuple[Outcome, ...]:
         context, settings = self._context, self._context.settings
-        logs = settings.scratch / "logs"
-        executor = Executor(
-            context.toolchains, context.store, self._bench, self._observer, logs=logs, keep_going=settings.keep_going
-        )
+        inline = [each for each in self._prepared if each.options.weights == "inline"]
+        models = {action.key: each.model for each in inline for _, action in each.steps}
+        place = Place(context.store, self._bench, settings.scratch / "logs", models)
+        executor = Executor(context.toolchains, place, self._observer, keep_going=settings.keep_going)
         return executor.run(plan, settings.jobs)
 
     def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[ReleaseError, ...]]:
@@ -91,8 +92,9 @@ class Work:
 
     def _release(self, each: Prepared) -> Release:
         context, settings = self._context, self._context.settings
-        request = release_request(each, settings)
-        jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], self._bench, settings.scratch / "logs")
+        request = release_request(each, settings, checked=context.runs_here(each))
+        toolchain = context.toolchains[each.options.toolchain, each.platform]
+        jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
         context.store.record_snapshot(each.model.snapshot)
         written = write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")

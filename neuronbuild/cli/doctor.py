@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -96,7 +96,7 @@ def _look() -> Iterator[Finding]:
 
 def _toolchain(isa: str | None) -> Finding:
     try:
-        toolchain = open_toolchain("cpu", scratch=settings_for().scratch / "toolchains", isa=isa)
+        toolchain = open_toolchain("inductor", "cpu", replace(settings_for(), isa=isa).toolchain("inductor"))
         toolchain.preflight()
         versions = toolchain.fingerprint("cpu").versions
     except NeuronBuildError as error:

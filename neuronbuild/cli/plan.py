@@ -15,6 +15,7 @@ from neuronbuild.cli.options import (
     platform_option,
     recipe_arguments,
     recipe_paths,
+    sdk_option,
     settings_for,
 )
 from neuronbuild.recipe.load import load_recipes
@@ -36,19 +37,19 @@ SHOWN = 20
 @recipe_arguments
 @cache_option
 @platform_option
+@sdk_option
 @json_option
 @click.option("--detailed-exitcode", is_flag=True, help=f"Exit with {PENDING} when something must be compiled.")
 def plan_command(
     *,
     recipes: tuple[Path, ...],
     recursive: bool,
-    cache: str | None,
-    platforms: tuple[str, ...],
     as_json: bool,
     detailed_exitcode: bool,
+    **changes: object,
 ) -> int:
     """Say what exists and what must be compiled, and why. Compiles nothing."""
-    settings = settings_for(cache=cache, platforms=platforms)
+    settings = settings_for(**changes)
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
     made = plan(located, settings)
     click.echo(json.dumps(made.as_json()) if as_json else "\n".join(_lines(made)))

@@ -129,6 +129,18 @@ class Limits(Strict):
     timeout: Annotated[int, Field(ge=1)] = Field(7200, description="seconds that one compile may take")
 
 
+ToolchainName = Literal["neuronx", "neuron", "optimum"]
+
+
+class Interpreter(Strict):
+    """The environment of one toolchain of the Neuron SDK."""
+
+    python: str | None = Field(None, description="its interpreter; default: the one that runs neuronbuild")
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="versions of packages, where `sdk` doesn't say or differs"
+    )
+
+
 class Workspace(Strict):
     """`neuronbuild.yaml`, in the folder that commands are run from or one above it."""
 
@@ -137,6 +149,8 @@ class Workspace(Strict):
     defaults: dict[str, object] = Field(default_factory=dict, description="keys of every recipe that doesn't set them")
     limits: Limits = Field(default_factory=Limits)
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
+    sdk: str | None = Field(None, description="release of the Neuron SDK that is planned for, there or not: 2.31.0")
+    toolchains: dict[ToolchainName, Interpreter] = Field(default_factory=dict, description="environments of the Neuron SDK")
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.shape import Shape
 
 
+TOOLCHAINS = {"cpu": "inductor", "inf1": "neuron"}
+"""By platform; on the others one core is neuronx's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a recipe asks of the compiler, for one platform, every default written out."""
@@ -22,6 +26,13 @@ class Options:
     dtype: str
     num_cores: int
     dynamic_batch_size: bool
+
+    @property
+    def toolchain(self) -> str:
+        """What compiles it. A model over several cores is sharded by the library that has the sharding."""
+        if self.platform in TOOLCHAINS:
+            return TOOLCHAINS[self.platform]
+        return "neuronx" if self.num_cores == 1 else "optimum"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
     ]
     if index.padding_matters:
         lines += ["Padding changes this model's results: give it inputs of just a compiled shape where that matters.", ""]
+    lines += [line for note in index.notes for line in (note, "")]
     if index.omitted_outputs:
         names = ", ".join(index.omitted_outputs)
         lines += [f"Left out, since the checkpoint has no weights for it: {names}.", ""]

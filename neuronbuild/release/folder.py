@@ -18,6 +18,8 @@ from neuronbuild.digest import Digest, digest_bytes
 from neuronbuild.errors import BlobMissingError, ReleaseError
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
+from neuronbuild.release.layout import lay_out
+from neuronbuild.release.neuron_config import CONFIG, with_block
 from neuronbuild.release.swap import put_in_place
 from neuronbuild.release.weights import settle_weights
 from neuronbuild.store.link import copy_file, link_file
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.digest import ActionKey
+    from neuronbuild.release.layout import Layout
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
     from neuronbuild.store.cas import CasStore
@@ -79,12 +82,13 @@ class _Files:
 def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
-    _put_model_files(request, weights, store, files)
+    layout = lay_out(manifests)
+    _put_model_files(request, weights, layout, store, files)
     buckets = []
     for manifest in manifests:
-        bucket = _put_bucket(request, manifest, store, files)
-        checks = check_bucket(request, manifest, weights, (files.root, files.root / bucket.folder), store, run)
-        buckets.append(Bucket(bucket.graph, bucket.shape, bucket.folder, bucket.key, checks))
+        bucket = _put_bucket(request, manifest, layout, store, files)
+        checks = check_bucket(request, manifest, weights, (files.root, bucket), store, run) if request.checked else ()
+        buckets.append(replace(bucket, checks=checks))
     snapshot = request.model.snapshot
     return ReleaseIndex(
         name=request.name,
@@ -102,6 +106,7 @@ def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) 
         files=(),
         omitted_outputs=weights.omitted,
         toolchain=dict(request.toolchain),
+        notes=layout.notes,
     )
 
 
@@ -112,10 +117,13 @@ def _manifest(store: CasStore, key: ActionKey) -> Manifest:
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore, files: _Files) -> None:
-    """Config and tokenizer as they are; the weight files that are bound; the derived one if there is one."""
+def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: CasStore, files: _Files) -> None:
+    """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
+    if layout.root is not None:
+        small.remove(CONFIG)
+        files.put(CONFIG, with_block(model.config, request.task, layout.root))
     for name in small:
         copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
     for name in weights.files:
@@ -125,17 +133,17 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore,
         store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: CasStore, files: _Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: CasStore, files: _Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
     graph = str(manifest.action["graph"])
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
-    for entry in manifest.files:
-        path = f"{folder}/{entry.path}"
+    places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
+    for entry, path in places.items():
         store.fetch(entry.digest, files.place(path, entry.digest), request.link_mode)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
-    return Bucket(graph, sizes, folder, manifest.key)
+    return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])
 
 
 def _refuse_foreign(folder: Path) -> None:

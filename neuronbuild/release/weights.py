@@ -40,11 +40,15 @@ class Weights:
 def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: CasStore, run: RunJob) -> Weights:
     """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
+    Where weights are compiled in there is nothing to bind.
+
     Raises:
         ReleaseError: the checkpoint isn't this model's, or can't be read.
     """
     first = manifests[0]
     constants = {each.name: each for manifest in manifests if manifest.signature for each in manifest.signature.constants}
+    if first.action["weights"] != "separate":
+        return Weights({}, (), None, decode_part(tuple[str, ...], first.facts.get("omitted", ())))
     match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:

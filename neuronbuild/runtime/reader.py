@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import ReleaseError
-from neuronbuild.host import cpu_flags
+from neuronbuild.runtime.hosts import AGAIN, check_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,28 +19,37 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.signature import Signature
 
-AGAIN = "write the release again with `neuronbuild apply`"
+PACKAGE = "model.pt2"
+"""The compiled file where an index doesn't name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
-    """One bucket of a release, as the runtime sees it. `limits` says, by input, which ids its tables end before."""
+    """One bucket of a release, as the runtime sees it: its folder and its compiled file.
+
+    `limits` says, by input, which ids its tables end before.
+    """
 
     graph: str
     shape: Shape
     folder: Path
+    file: Path
     signature: Signature
     limits: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFolder:
-    """A release that this host can run. `state` is that of its index's file when it was read."""
+    """A release that this host can run. `state` is that of its index's file when it was read.
+
+    `core` is the first NeuronCore that it is put on; `None` leaves that to the runtime.
+    """
 
     folder: Path
     index: ReleaseIndex
     buckets: tuple[CompiledShape, ...]
     state: tuple[int, ...]
+    core: int | None = None
 
     def refuse_replaced(self) -> None:
         """Stop at a folder that holds another release by now: code and weights of two would be mixed.
@@ -54,11 +62,11 @@ class ReleaseFolder:
             raise ReleaseError(str(self.folder), problem, hint="load it again; `warm=True` opens everything at once")
 
 
-def read_release(folder: Path) -> ReleaseFolder:
+def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     """Read a release folder.
 
     Raises:
-        ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch or CPU.
+        ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch, CPU or device.
     """
     state = _state(folder)
     index = read_index(folder)
@@ -70,8 +78,8 @@ def read_release(folder: Path) -> ReleaseFolder:
             raise ReleaseError(str(folder), problem, hint=AGAIN)
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
-    _check_host(folder, index)
-    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets), state)
+    check_host(folder, index)
+    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets), state, core)
 
 
 def _state(folder: Path) -> tuple[int, ...]:
@@ -107,7 +115,8 @@ def _read_bucket(folder: Path, bucket: Bucket) -> CompiledShape:
         raise ReleaseError(str(folder), f"{bucket.folder}/manifest.json can't be read: {error}", hint=AGAIN) from None
     if manifest.signature is None or manifest.key != bucket.key:
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _limits(manifest))
+    file = folder / bucket.file if bucket.file else place / PACKAGE
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _limits(manifest))
 
 
 def _limits(manifest: Manifest) -> dict[str, int]:
@@ -118,23 +127,3 @@ def _limits(manifest: Manifest) -> dict[str, int]:
         return {}
     sizes = {"input_ids": config.get("vocab_size"), "token_type_ids": config.get("type_vocab_size")}
     return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
-
-
-def _check_host(folder: Path, index: ReleaseIndex) -> None:
-    """Compiled code is native code: on another torch or a lesser CPU it would crash, or worse."""
-    if index.platform != "cpu":
-        raise ReleaseError(str(folder), f"it was compiled for {index.platform}, which this version can't run")
-    flags, versions = index.toolchain.get("flags"), index.toolchain.get("versions")
-    needed = set(flags.get("cpu_flags", ())) if isinstance(flags, dict) else set()
-    lacking = sorted(needed - cpu_flags())
-    if lacking:
-        problem = f"it was compiled for a CPU with {', '.join(lacking)}, which this one lacks"
-        raise ReleaseError(str(folder), problem, hint="compile on this machine, or set a lower `isa` in neuronbuild.yaml")
-    wanted = versions.get("torch") if isinstance(versions, dict) else None
-    try:
-        here = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        raise ReleaseError(str(folder), "torch is not installed", hint="pip install 'neuronbuild[cpu]'") from None
-    if wanted != here:
-        problem = f"it was compiled with torch {wanted}, here is torch {here}"
-        raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {AGAIN}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.runtime.neuron import NeuronSession
 from neuronbuild.runtime.padding import MASK
 from neuronbuild.runtime.session import AotiSession
 from neuronbuild.runtime.tensors import Tensors
@@ -51,7 +52,11 @@ class Sessions:
         """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
         bucket = self._release.buckets[index]
         self._release.refuse_replaced()
-        session = AotiSession(bucket, self._tensors.constants(bucket))
+        constants = self._tensors.constants(bucket)
+        if self._release.index.platform == "cpu":
+            session: Session = AotiSession(bucket, constants)
+        else:
+            session = NeuronSession(bucket, constants, self._release.index.platform, self._release.core)
         self._release.refuse_replaced()
         return session
 

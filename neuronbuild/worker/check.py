@@ -5,7 +5,7 @@ from __future__ import annotations
 import safetensors
 import torch
 
-from . import graphs, inductor, numeric, package, weights
+from . import graphs, numeric, serve, weights
 
 _LOADED = {}
 """The last eager model, by what it was loaded from: the buckets of one release come one after the other."""
@@ -16,11 +16,12 @@ def check_release(job: dict) -> dict:
     action = job["action"]
     module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
-    loader = package.open_package(job["package"], constants)
-    got, expected = inductor.run_both(loader, module, module.example(seed=3))
+    toolchain = serve.toolchain_of(action)
+    compiled = toolchain.open_compiled(job["package"], constants)
+    got, expected = numeric.run_both(compiled, module, module.example(seed=3))
     for name in job["omitted"]:
         del got[name], expected[name]
-    return {"checks": [numeric.compare(got, expected, inductor.precision(action), "real-weights")]}
+    return {"checks": [numeric.compare(got, expected, toolchain.precision(action), "real-weights")]}
 
 
 def _eager(model: str, identity: str, action: dict) -> torch.nn.Module:

@@ -102,20 +102,20 @@ def test_a_job_gets_an_answer_from_a_worker_that_is_started_so(toolchain, tmp_pa
 def test_files_that_are_there_and_hold_something_have_no_fault(toolchain, tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes(b"something")
-    assert toolchain.fault(tmp_path, list(FILES)) is None
+    assert toolchain.fault(tmp_path, list(FILES), {}) is None
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_missing_empty_or_not_listed_is_a_fault(toolchain, tmp_path, name):
     for each in FILES:
         (tmp_path / each).write_bytes(b"something")
-    assert name in toolchain.fault(tmp_path, [each for each in FILES if each != name])
+    assert name in toolchain.fault(tmp_path, [each for each in FILES if each != name], {})
     (tmp_path / name).write_bytes(b"")
-    assert name in toolchain.fault(tmp_path, list(FILES))
+    assert name in toolchain.fault(tmp_path, list(FILES), {})
     (tmp_path / name).unlink()
-    assert name in toolchain.fault(tmp_path, list(FILES))
+    assert name in toolchain.fault(tmp_path, list(FILES), {})
     (tmp_path / name).mkdir()
-    assert name in toolchain.fault(tmp_path, list(FILES))
+    assert name in toolchain.fault(tmp_path, list(FILES), {})
 
 
 def test_it_needs_no_torch_in_this_process():
