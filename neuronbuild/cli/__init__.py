@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "neuronbuild.cli.run:run_command",
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
+    "neff": "neuronbuild.cli.neff:neff_group",
     "doctor": "neuronbuild.cli.doctor:doctor_command",
 }
 """Commands by name, in the order of a build. A module is imported when its command is asked for: `plan` runs in a third of a

@@ -36,6 +36,9 @@ class NeuronSession(Session):
             self._loaded: Any = torch.jit.load(path)
         except (RuntimeError, ValueError) as error:
             raise _explained(path, str(error)) from None
+        self._inputs = len(bucket.signature.inputs)
+        self._states = list(self._loaded.parameters()) if bucket.signature.states else []
+        self._held: list[tuple[int, int]] = []
         if constants:
             framework.replace_weights(self._loaded, dict(constants))
             framework.move_trace_to_device(self._loaded, core or 0)  # else they are moved again in every call
@@ -43,10 +46,22 @@ class NeuronSession(Session):
             _place(framework, self._loaded, path, core)
 
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Call the graph."""
+        """Call the graph. Its cache is on the device: the caller's goes in where it isn't what came out last, and comes out."""
+        given, states = inputs[: self._inputs], inputs[self._inputs :]
         with self._lock, torch.no_grad():
-            outputs = self._loaded(*inputs)
+            if _marks(states) != self._held:
+                for own, state in zip(self._states, states, strict=True):
+                    own.copy_(state)
+            outputs = self._loaded(*given)
+            for own, state in zip(self._states, states, strict=True):
+                state.copy_(own)
+            self._held = _marks(states)
         return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+
+
+def _marks(states: Sequence[torch.Tensor]) -> list[tuple[int, int]]:
+    """What tells whether somebody wrote to tensors meanwhile: which they are, and torch's count of their changes."""
+    return [(id(state), state._version) for state in states]  # noqa: SLF001 (no other name for it)
 
 
 def _refuse_unusable(bucket: CompiledShape) -> None:

@@ -170,4 +170,5 @@ def _is_sound(entry: object) -> bool:
     match entry:
         case [list(), list(), {"python": str(), "packages": dict(), "compilers": dict()}]:
             return True
-    return False
+        case _:
+            return False

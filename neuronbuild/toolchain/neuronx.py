@@ -46,6 +46,8 @@ class Neuronx(SdkToolchain):
             raise OptionError(
                 ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
             )
+        if options.weights == "separate" and has_cache(model):
+            raise OptionError(("weights",), "a model with a cache keeps its weights inside on Neuron; use `weights: inline`")
         return {
             "arguments": arguments(options, self.versions()["neuronx-cc"], model_type),
             "dynamic_batch_size": options.dynamic_batch_size,

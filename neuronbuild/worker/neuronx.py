@@ -34,8 +34,8 @@ def compile_action(job: dict) -> dict:
     module, omitted = traced.open_module(job, apart=apart)
     inputs = module.example(seed=0)
     with torch.no_grad():
-        outputs = module(*inputs)
-    made = _trace(module, inputs, action, folder, apart=apart)
+        outputs = module(*(tensor.clone() for tensor in inputs))
+    made = _trace(traced.Stateful.around(module, inputs), inputs[: len(module.input_names)], job)
     if action["compiler"]["dynamic_batch_size"]:
         torch_neuronx.dynamic_batch(made)
     if action["compiler"].get("lazy_load"):
@@ -51,19 +51,19 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def _trace(module: graph.Graph, inputs: tuple, action: dict, folder: str, *, apart: bool):
+def _trace(module: traced.Stateful, inputs: tuple, job: dict):
     """The traced module. The compiler is run in a folder of its own, since it leaves files where it stands."""
-    work = os.path.join(folder, WORK)
+    work = os.path.join(job["folder"], WORK)
     os.makedirs(work)
     try:
         with traced.standing_in(work), torch.no_grad():
             return torch_neuronx.trace(
                 module.eval(),
                 inputs,
-                input_output_aliases={},
+                input_output_aliases=traced.aliases(module),
                 compiler_workdir=work,
-                compiler_args=list(action["compiler"]["arguments"]),
-                inline_weights_to_neff=not apart,
+                compiler_args=list(job["action"]["compiler"]["arguments"]),
+                inline_weights_to_neff=job["action"]["weights"] != "separate",
                 cpu_backend=True,
             )
     except (RuntimeError, NotImplementedError, AttributeError) as error:
@@ -104,7 +104,7 @@ def open_compiled(path: str, constants: dict):
     if constants:
         torch_neuronx.replace_weights(loaded, constants)
         torch_neuronx.move_trace_to_device(loaded, 0)
-    return lambda inputs: loaded(*inputs)
+    return lambda inputs: traced.call(loaded, inputs)
 
 
 def precision(action: dict) -> torch.dtype:

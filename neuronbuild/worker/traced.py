@@ -10,6 +10,7 @@ import platform
 import torch
 
 from . import graph, graphs, weights
+from .serve import JobError
 
 
 def open_module(job: dict, *, apart: bool) -> tuple:
@@ -39,6 +40,46 @@ def standing_in(folder: str):
         yield
     finally:
         os.chdir(before)
+
+
+class Stateful(torch.nn.Module):
+    """A graph whose cache is its own parameters: they are updated on the device, and never leave it."""
+
+    def __init__(self, module: graph.Graph, states: tuple) -> None:
+        super().__init__()
+        self.module = module
+        self.states = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros_like(t), requires_grad=False) for t in states])
+
+    @classmethod
+    def around(cls, module: graph.Graph, inputs: tuple):
+        """The module itself where it has no cache."""
+        states = inputs[len(module.input_names) :]
+        return cls(module, states) if states else module
+
+    def forward(self, *inputs: torch.Tensor) -> tuple:
+        """Outputs, then the states as they are afterwards."""
+        held = [state.clone() for state in self.states]
+        return (*self.module(*inputs, *held), *held)
+
+
+def aliases(module: torch.nn.Module) -> dict:
+    """Which output each state is updated by: what `input_output_aliases` takes."""
+    if not isinstance(module, Stateful):
+        return {}
+    first = len(module.module.output_names)
+    return {state: first + index for index, state in enumerate(module.states)}
+
+
+def call(loaded, inputs: list) -> tuple:
+    """Run a loaded graph on inputs and the tensors of a cache, which are updated in place."""
+    states = list(loaded.parameters()) if hasattr(loaded, "parameters") else []
+    given = inputs[: len(inputs) - len(states)]
+    for state, tensor in zip(states, inputs[len(given) :]):
+        state.copy_(tensor)
+    outputs = loaded(*given)
+    for state, tensor in zip(states, inputs[len(given) :]):
+        tensor.copy_(state)
+    return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
 def signature(action: dict, module: graph.Graph, inputs: tuple, outputs: tuple, *, apart: bool) -> dict:
@@ -78,7 +119,12 @@ def save(made: torch.jit.ScriptModule, folder: str, name: str) -> None:
     """Write the file whole, under another folder and then its name: the archive's own root is named after the file."""
     place = os.path.join(folder, "saving")
     os.makedirs(place)
-    torch.jit.save(made, os.path.join(place, name))
+    try:
+        torch.jit.save(made, os.path.join(place, name))
+    except RuntimeError as error:
+        if "No space left" in str(error):  # torch's writer has no class for it
+            raise JobError("system", f"{name} could not be written: no space left on device") from error
+        raise
     with open(os.path.join(place, name), "rb+") as file:
         os.fsync(file.fileno())
     os.replace(os.path.join(place, name), os.path.join(folder, name))

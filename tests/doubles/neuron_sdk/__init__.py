@@ -65,34 +65,58 @@ class FakeSdk:
             folder.mkdir()
             (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
-    def workspace(self, folder: Path, **keys) -> Path:
-        """A `neuronbuild.yaml` whose toolchains are in this environment."""
+    def workspace(self, folder: Path, old: FakeSdk | None = None, **keys) -> Path:
+        """A `neuronbuild.yaml` whose toolchains are in this environment, and inf1's in another."""
         folder.mkdir(parents=True, exist_ok=True)
-        said = {"toolchains": {name: {"python": str(self.python)} for name in ("neuronx", "neuron", "optimum")}, **keys}
+        places = {"neuronx": self, "neuron": old or self}
+        said = {"toolchains": {name: {"python": str(place.python)} for name, place in places.items()}, **keys}
         (folder / "neuronbuild.yaml").write_text(json.dumps(said))
         return folder
 
 
+OLD = {"torch-neuron": "1.13.1.2.11.13.0", "neuron-cc": "1.24.0.0", "torch": "1.13.1", "transformers": "4.36.2"}
+OLD_PYTHON = """import importlib.metadata, platform
+platform.python_version = lambda: "3.10.12"
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "2.13.0" if name == "torch" else version(name)
+"""
+"""inf1's packages exist for old Pythons only: the double says that it is one. transformers must see the torch that is there."""
+
+
 def install_sdk(root: Path, release: str = "2.31.0", *, device: bool = False) -> FakeSdk:
     """A virtual environment with the doubles of one release, over the torch and transformers that are really here."""
-    venv.create(root, with_pip=False, symlinks=True)
-    sdk = FakeSdk(root)
-    shutil.copytree(HERE / "packages", sdk.site, dirs_exist_ok=True)
-    (sdk.site / "real.pth").write_text(sysconfig.get_path("purelib") + "\n")
     compiler, framework, xla = RELEASES[release]
-    (root / "double.json").write_text(
-        json.dumps({"sdk": release, "compiler": compiler, "build": BUILD, "device": device, "acts": {}, "lineage": "xla"})
-    )
     versions = {"neuronx-cc": compiler + BUILD, "torch-neuronx": framework, "libneuronxla": xla}
     versions |= {"torch": ".".join(framework.split(".")[:3]), "torch-xla": "2.9.0", "transformers": "4.57.1"}
-    versions |= {"torch-neuron": "1.13.1.2.11.13.0", "neuron-cc": "1.24.0.0+d58fa6134"}
-    for name, version in versions.items():
-        sdk.package(name, version)
-    for script in (HERE / "bin").iterdir():
-        target = root / "bin" / script.name
-        target.write_text(f"#!{sdk.python} -S\nimport sys; sys.path.insert(0, {str(sdk.site)!r})\n{script.read_text()}")
-        target.chmod(0o755)
+    said = {"sdk": release, "compiler": compiler, "build": BUILD, "device": device, "acts": {}, "lineage": "xla"}
+    return _install(root, versions, said, ("torch_neuronx", "neuronxcc", "libneuronxla", "torch_xla", "neuronx-cc"))
+
+
+def install_inf1(root: Path, *, device: bool = False) -> FakeSdk:
+    """The same for the first generation, whose packages go with no others."""
+    said = {"sdk": "2.31.0", "compiler": OLD["neuron-cc"], "build": "", "device": device, "acts": {}}
+    sdk = _install(root, OLD, said, ("torch_neuron", "neuron-cc"))
+    (sdk.site / "sitecustomize.py").write_text(OLD_PYTHON)
     return sdk
 
 
-__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_sdk"]
+def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str, ...]) -> FakeSdk:
+    venv.create(root, with_pip=False, symlinks=True)
+    sdk = FakeSdk(root)
+    shutil.copy(HERE / "packages/neuron_double.py", sdk.site)
+    (sdk.site / "real.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (root / "double.json").write_text(json.dumps(said))
+    for name, version in versions.items():
+        sdk.package(name, version)
+    for part in parts:
+        if (HERE / "packages" / part).is_dir():
+            shutil.copytree(HERE / "packages" / part, sdk.site / part)
+        else:
+            target = root / "bin" / part
+            script = (HERE / "bin" / part).read_text()
+            target.write_text(f"#!{sdk.python} -S\nimport sys; sys.path.insert(0, {str(sdk.site)!r})\n{script}")
+            target.chmod(0o755)
+    return sdk
+
+
+__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_sdk"]

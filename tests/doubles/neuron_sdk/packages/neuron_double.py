@@ -47,12 +47,17 @@ def diary() -> list:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
+STEP = "NEURON_DOUBLE_STEP"
+"""The first size of the first input, for the processes that a trace starts."""
+
+
 def act(stage: str) -> str:
-    """What goes wrong at a stage (`trace`, `cc`, `save`); one that ends in ` once` goes wrong the first time only."""
-    chosen, _, once = settings()["acts"].get(stage, "").partition(" ")
-    tried = any(entry.get("act") == stage for entry in diary())
+    """What goes wrong at a stage (`trace`, `cc`, `save`) of a step; ` once` at its end: only the first time."""
+    name = f"{stage} {os.environ.get(STEP, '')}"
+    chosen, _, once = settings()["acts"].get(name, "").partition(" ")
+    tried = any(entry.get("act") == name for entry in diary())
     if chosen:
-        note(act=stage)
+        note(act=name)
     return "" if once and tried else chosen
 
 

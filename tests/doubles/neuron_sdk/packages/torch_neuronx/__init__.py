@@ -26,7 +26,7 @@ _GRAPHS: dict = {}
 _TRACING = []
 
 
-def _forward(inputs, neff, weights, spec):
+def _forward(inputs, neff, weights, states, spec):
     """What the runtime does with a graph: the very shapes and dtypes that it was compiled for, on a device."""
     if not _TRACING:
         double.require_device()
@@ -37,6 +37,8 @@ def _forward(inputs, neff, weights, spec):
     graph = _graph(bytes(neff.numpy().tobytes()))
     if said["weights"]:
         graph.load_state_dict(dict(zip(said["weights"], weights)), strict=False)
+    if said["states"]:
+        graph.load_state_dict(dict(zip(said["states"], states)), strict=False)
     with torch.no_grad():
         result = graph(*inputs)
     return [tensor.clone() for tensor in (result if isinstance(result, tuple) else (result,))]
@@ -49,30 +51,38 @@ def _graph(neff: bytes):
 
 
 _LIBRARY = torch.library.Library("neuron", "FRAGMENT")
-_LIBRARY.define("forward_1(Tensor[] inputs, Tensor neff, Tensor[] weights, str spec) -> Tensor[]")
+_LIBRARY.define("forward_1(Tensor[] inputs, Tensor neff, Tensor[] weights, Tensor[] states, str spec) -> Tensor[]")
 _LIBRARY.impl("forward_1", _forward, "CompositeExplicitAutograd")
 
 
 class _Compiled(torch.nn.Module):
-    """Weights (where they lie apart) and the NEFF, around one operator."""
+    """Weights (where they lie apart), states (which are its only parameters) and the NEFF, around one operator."""
 
-    def __init__(self, neff: bytes, weights: dict, spec: dict) -> None:
+    def __init__(self, neff: bytes, weights: dict, states: dict, spec: dict) -> None:
         super().__init__()
         self.register_buffer("neff", torch.frombuffer(bytearray(neff), dtype=torch.uint8))
         self.register_buffer("flags", torch.zeros(4, dtype=torch.int64))
         self.names = list(weights)
         for index, tensor in enumerate(weights.values()):
             self.register_buffer(f"weight_{index}", tensor.detach().clone())
+        self.aliases = list(spec["states"].values())
+        self.states = torch.nn.ParameterList(
+            torch.nn.Parameter(t.detach().clone(), requires_grad=False) for t in states.values()
+        )
         self.spec = json.dumps(spec)
 
     def forward(self, *inputs):
         weights = [getattr(self, f"weight_{index}") for index in range(len(self.names))]
-        outputs = torch.ops.neuron.forward_1(list(inputs), self.neff, weights, self.spec)
-        return tuple(outputs) if len(outputs) != 1 else outputs[0]
+        outputs = torch.ops.neuron.forward_1(list(inputs), self.neff, weights, list(self.states), self.spec)
+        for state, index in zip(self.states, self.aliases):
+            state.copy_(outputs[index])
+        left = [tensor for index, tensor in enumerate(outputs) if index not in self.aliases]
+        return tuple(left) if len(left) != 1 else left[0]
 
 
 def trace(func, example_inputs, *positional, **keywords):
     """The documented signature of the emulated release."""
+    os.environ[double.STEP] = str(example_inputs[0].shape[0])
     _refuse_call(func, example_inputs, positional, keywords)
     double.note(call="trace", **{name: value for name, value in keywords.items() if name != "input_output_aliases"})
     if not keywords.get("cpu_backend"):
@@ -98,7 +108,8 @@ def trace(func, example_inputs, *positional, **keywords):
         "inline": inline,
         "states": states,
     }
-    return _wrap(neff, weights, spec, example_inputs)
+    held = {name: tensor for name, tensor in [*func.named_parameters(), *func.named_buffers()] if name in states}
+    return _wrap(neff, weights, held, spec, example_inputs)
 
 
 def _refuse_call(func, example_inputs, positional, keywords):
@@ -189,12 +200,12 @@ def _compile(hlo, words, workdir):
     return output.read_bytes() if output.is_file() else b""
 
 
-def _wrap(neff, weights, spec, example_inputs):
+def _wrap(neff, weights, states, spec, example_inputs):
     if not neff.startswith(b"\2") or len(neff) <= double.HEADER.size:
         made = torch.jit.script(torch.nn.Identity())  # success was reported without a usable NEFF
         object.__setattr__(made, "_double", None)
         return made
-    compiled = _Compiled(neff, weights, spec)
+    compiled = _Compiled(neff, weights, {name: states[name] for name in spec["states"]}, spec)
     _TRACING.append(True)
     try:
         made = torch.jit.trace(compiled, example_inputs, check_trace=False)
@@ -250,7 +261,7 @@ class Loaded:
         self.flags = buffers["flags"].tolist()
         self.on_device = None
         node = next(node for node in module.inlined_graph.nodes() if node.kind() == "neuron::forward_1")
-        self.spec = json.loads(list(node.inputs())[3].toIValue())
+        self.spec = json.loads(list(node.inputs())[4].toIValue())
 
     def __call__(self, *inputs):
         double.note(call="run", inputs=[list(tensor.shape) for tensor in inputs])
@@ -273,6 +284,10 @@ class Loaded:
             parts.append(result if isinstance(result, tuple) else (result,))
         joined = tuple(torch.cat(each)[:given] for each in zip(*parts))
         return joined if len(joined) != 1 else joined[0]
+
+    def parameters(self):
+        """The states, in the order in which they were marked."""
+        return self.module.parameters()
 
     def eval(self):
         return self
