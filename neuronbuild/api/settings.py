@@ -42,7 +42,7 @@ class Settings:
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""
         said = self.interpreters.get(name) or Interpreter()
-        return Setup(self.scratch / "toolchains", self.isa, self.sdk, said.python, said.versions)
+        return Setup(self.scratch / "toolchains", self.isa, said.sdk or self.sdk, said.python, said.versions)
 
 
 def workspace_settings(folder: Path) -> Settings:

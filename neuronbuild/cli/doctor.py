@@ -39,7 +39,7 @@ EXTRAS = {
 SPACE = 5 << 30
 """Bytes that should be free where artifacts are kept."""
 
-NEURON = {"neuronx": "inf2", "neuron": "inf1"}
+NEURON = {"neuronx": "inf2", "neuron": "inf1", "optimum": "trn1"}
 """The SDK's toolchains, each with a platform to ask it about."""
 
 IGNORED = ("NEURON_CC_FLAGS", "NEURON_LOGICAL_NC_CONFIG", "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_COMPILE_CACHE_URL")

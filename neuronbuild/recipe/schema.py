@@ -80,6 +80,9 @@ class Recipe(Strict):
     dynamic_batch_size: bool = Field(default=False, description="split larger batches over the compiled one at run time")
     weights: Literal["separate", "inline"] | None = Field(None, description="default: separate on cpu, inline on Neuron")
     num_cores: Annotated[int, Field(ge=1, le=64)] = 1
+    toolchain: Literal["optimum"] | None = Field(
+        None, description="optimum: on inf2 and Trainium, optimum-neuron exports the whole model. Default with num_cores > 1"
+    )
     dtype: Dtype = Field("float32", description="of the weights in the graph")
     trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
@@ -136,6 +139,7 @@ class Interpreter(Strict):
     """The environment of one toolchain of the Neuron SDK."""
 
     python: str | None = Field(None, description="its interpreter; default: the one that runs neuronbuild")
+    sdk: str | None = Field(None, description="the release in this environment, where it isn't the workspace's")
     versions: dict[str, str] = Field(
         default_factory=dict, description="versions of packages, where `sdk` doesn't say or differs"
     )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TOOLCHAINS = {"cpu": "inductor", "inf1": "neuron"}
 """By platform; on the others one core is neuronx's."""
 
+DELEGATED = "optimum"
+"""The toolchain that is handed a whole model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -26,13 +29,14 @@ class Options:
     dtype: str
     num_cores: int
     dynamic_batch_size: bool
+    delegated: bool = False
 
     @property
     def toolchain(self) -> str:
         """What compiles it. A model over several cores is sharded by the library that has the sharding."""
         if self.platform in TOOLCHAINS:
             return TOOLCHAINS[self.platform]
-        return "neuronx" if self.num_cores == 1 else "optimum"
+        return DELEGATED if self.delegated or self.num_cores > 1 else "neuronx"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,6 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, 
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
-    if layout.root is not None:
-        small.remove(CONFIG)
-        files.put(CONFIG, with_block(model.config, request.task, layout.root))
     for name in small:
         copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
     for name in weights.files:
@@ -131,6 +128,9 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, 
         link_file(model.open_file(name), files.place(name, model.snapshot.files[name]), mode)
     for entry in weights.derived:
         store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
+    if layout.root is not None:
+        (files.root / CONFIG).unlink(missing_ok=True)  # it may be a link into the store
+        files.put(CONFIG, with_block(model.config, request.task, layout.root))
 
 
 def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: CasStore, files: _Files) -> Bucket:
@@ -141,6 +141,7 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
     places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
     for entry, path in places.items():
+        (files.root / path).unlink(missing_ok=True)  # a config of the exporter's own, over the model's
         store.fetch(entry.digest, files.place(path, entry.digest), request.link_mode)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
     return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])

@@ -20,6 +20,9 @@ TRACED = "model.neuron"
 OTHER = "model.traced"
 """The name of every traced file but the one that optimum-neuron may load."""
 
+EXPORTED = "exported/"
+"""What paths begin with of a folder that optimum-neuron wrote: it stays as it is, and stands at the top."""
+
 REFUSED = (
     "Its weights lie apart from the compiled graph. optimum-neuron binds none, and finds nothing here that it could load: "
     "use neuronbuild."
@@ -35,6 +38,8 @@ class Layout:
 
     def place(self, manifest: Manifest, path: str, folder: str) -> str:
         """The path in the release of a file of an artifact, whose own folder is `folder`."""
+        if path.startswith(EXPORTED):
+            return path.removeprefix(EXPORTED)
         if path != TRACED:
             return f"{folder}/{path}"
         return TRACED if self.root is not None and manifest.key == self.root.key else f"{folder}/{OTHER}"

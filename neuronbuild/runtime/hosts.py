@@ -27,6 +27,9 @@ def check_host(folder: Path, index: ReleaseIndex) -> None:
     Raises:
         ReleaseError: it was compiled for something else.
     """
+    if index.toolchain.get("name") == "optimum":
+        hint = "load it with optimum-neuron; the folder's README.md says how"
+        raise ReleaseError(str(folder), "optimum-neuron exported it, and its loader runs it", hint=hint)
     if index.platform == "cpu":
         _check_cpu(folder, index)
     else:

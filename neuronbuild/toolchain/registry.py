@@ -8,6 +8,7 @@ from neuronbuild.errors import ToolchainError
 from neuronbuild.toolchain.inductor import Inductor
 from neuronbuild.toolchain.neuron import Neuron
 from neuronbuild.toolchain.neuronx import Neuronx
+from neuronbuild.toolchain.optimum import Optimum
 
 if TYPE_CHECKING:
     from neuronbuild.toolchain.base import Toolchain
@@ -26,4 +27,6 @@ def open_toolchain(name: str, platform: str, setup: Setup) -> Toolchain:
         return Neuronx(setup, platform)
     if name == "neuron":
         return Neuron(setup)
+    if name == "optimum":
+        return Optimum(setup, platform)
     raise ToolchainError(name, f"it can't compile for {platform}", hint="choose platform cpu: `--platform cpu`")

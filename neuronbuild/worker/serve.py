@@ -29,7 +29,7 @@ WANT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "kille
 
 
 class JobError(Exception):
-    """A failure whose class, in the builder's words, is known: `user`, `memory`, `timeout`, `crash`, `system`, `internal`."""
+    """A failure whose class, in the builder's words, is known: `user`, `memory`, `timeout`, `crash`, `output`..."""
 
     def __init__(self, kind: str, message: str) -> None:
         self.kind = kind

@@ -63,6 +63,7 @@ def gguf_file(model: str):
     """The name of a model's GGUF file, or `None`."""
     return next((name for name in os.listdir(model) if name.endswith(".gguf")), None)
 
+
 def omitted_outputs(missing: list) -> list:
     """The outputs that can't be had without what a checkpoint lacks."""
     return sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL})

@@ -10,7 +10,7 @@ import pytest
 
 from neuronbuild import host
 from tests.conftest import TEXT, write_recipe
-from tests.doubles.neuron_sdk import install_inf1, install_sdk
+from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.flows import checkpoints
 from tests.flows.neuron import Host, NeuronBuilt, build_all
 from tests.flows.stores import applied, copy_store, folder_of, records
@@ -69,7 +69,8 @@ def variants(models, built, tmp_path_factory) -> Variants:
 def neuron_built(models, tmp_path_factory) -> NeuronBuilt:
     """What doubles of the Neuron SDK compiled, once a run."""
     root = tmp_path_factory.mktemp("neuron")
-    return build_all(install_sdk(root / "sdk"), install_inf1(root / "inf1"), root / "work", models)
+    environments = install_sdk(root / "sdk"), install_inf1(root / "inf1"), install_optimum(root / "optimum")
+    return build_all(*environments, root / "work", models)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ class NeuronBuilt:
 
     sdk: FakeSdk
     old: FakeSdk
+    optimum: FakeSdk
     root: Path
     report: dict
     log: str
@@ -33,6 +34,11 @@ class NeuronBuilt:
         return json.loads((self.release(name, platform) / "neuronbuild.json").read_text())
 
 
+GENERATION = {"num_beams": 2, "sequence_length": 32, "prefill_length": 8}
+SHARDED = {"batch_size": 1, "sequence_length": 32}
+BEAMS = {"num_beams": 2}
+
+
 def recipes_for(root: Path, models: dict[str, Path]) -> None:
     """What is built: several shapes, platforms, casts, weights apart and in, and the first generation."""
     cast = {"auto_cast": "matmul", "auto_cast_type": "bf16"}
@@ -41,19 +47,23 @@ def recipes_for(root: Path, models: dict[str, Path]) -> None:
         "apart": {"task": "text-classification", "platforms": ["inf2"], "shapes": TEXT, "weights": "separate"},
         "split": {"task": "feature-extraction", "platforms": ["inf2"], "shapes": TEXT, "dynamic_batch_size": True},
         "sentences": {"task": "sentence-similarity", "platforms": ["inf2"], "shapes": TEXT, "compiler": cast},
+        "generator": {"task": "text-generation", "platforms": ["inf2"], "shapes": TEXT | GENERATION},
+        "translator": {"task": "text2text-generation", "platforms": ["inf2"], "shapes": TEXT | BEAMS},
+        "sharded": {"task": "text-generation", "platforms": ["trn2"], "shapes": SHARDED, "num_cores": 2, "dtype": "bfloat16"},
+        "parts": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "toolchain": "optimum"},
         "first": {"task": "fill-mask", "platforms": ["inf1"], "shapes": TEXT},
     }
     for name, keys in kinds.items():
         write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(models[keys["task"]]), **keys)
 
 
-def build_all(sdk: FakeSdk, old: FakeSdk, root: Path, models: dict[str, Path]) -> NeuronBuilt:
+def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: dict[str, Path]) -> NeuronBuilt:
     """One `apply`, in a process of its own."""
-    sdk.workspace(root, old)
+    sdk.workspace(root, neuron=old, optimum=optimum)
     recipes_for(root, models)
     done = run_cli("apply", "--json", "-k", "-j", 1, cwd=root)
     assert done.returncode == 0, done.stderr
-    return NeuronBuilt(sdk, old, root, json.loads(done.stdout), done.stderr)
+    return NeuronBuilt(sdk, old, optimum, root, json.loads(done.stdout), done.stderr)
 
 
 @dataclass

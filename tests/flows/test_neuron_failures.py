@@ -151,6 +151,7 @@ def test_a_compiler_that_hangs_is_stopped_with_all_that_it_started(neuronx, tmp_
     _, action = prepare(neuronx.located, context)[0].steps[0]
     toolchain = context.toolchains["neuronx", "inf2"]
     stage, _, name = mishap.partition(" ")
+    neuronx.sdk.set(acts={})
     with Workbench(tmp_path / "work", 300.0) as bench:
         job = {"kind": "compile", "action": {**action.document, "weights": "separate"}}
         with bench.folder() as folder:

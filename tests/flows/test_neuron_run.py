@@ -10,8 +10,10 @@ import torch
 import transformers
 
 from neuronbuild import (
+    NeuronModelForCausalLM,
     NeuronModelForFeatureExtraction,
     NeuronModelForMaskedLM,
+    NeuronModelForSeq2SeqLM,
     NeuronModelForSequenceClassification,
     NeuronSentenceTransformers,
 )
@@ -67,6 +69,25 @@ def test_the_first_generation_runs_in_its_own_framework(neuron_built, device, mo
     expected = transformers.AutoModelForMaskedLM.from_pretrained(models["fill-mask"]).eval()(**inputs).logits
     got = NeuronModelForMaskedLM.from_pretrained(neuron_built.release("first", "inf1"))(**inputs).logits
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("how", [{"do_sample": False}, {"num_beams": 2}], ids=str)
+def test_text_is_generated_over_a_cache_on_the_device(neuron_built, device, models, how):
+    inputs = {"input_ids": torch.randint(5, 120, (2, 11), generator=torch.Generator().manual_seed(0))}
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    eager = transformers.AutoModelForCausalLM.from_pretrained(models["text-generation"]).eval()
+    model = NeuronModelForCausalLM.from_pretrained(neuron_built.release("generator"))
+    got, expected = (each.generate(**inputs, max_new_tokens=12, **how) for each in (model, eager))
+    assert got.tolist() == expected.tolist()
+
+
+def test_a_sequence_becomes_another(neuron_built, device, models):
+    inputs = {"input_ids": torch.randint(5, 120, (2, 9), generator=torch.Generator().manual_seed(0))}
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    eager = transformers.AutoModelForSeq2SeqLM.from_pretrained(models["text2text-generation"]).eval()
+    model = NeuronModelForSeq2SeqLM.from_pretrained(neuron_built.release("translator"))
+    got, expected = (each.generate(**inputs, max_new_tokens=10, do_sample=False) for each in (model, eager))
+    assert got.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("instance", ["trn1.2xlarge", "trn1n.32xlarge", "inf2.48xlarge"])

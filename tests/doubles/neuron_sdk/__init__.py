@@ -65,10 +65,10 @@ class FakeSdk:
             folder.mkdir()
             (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
-    def workspace(self, folder: Path, old: FakeSdk | None = None, **keys) -> Path:
-        """A `neuronbuild.yaml` whose toolchains are in this environment, and inf1's in another."""
+    def workspace(self, folder: Path, **others: FakeSdk) -> Path:
+        """A `neuronbuild.yaml` whose toolchain neuronx is in this environment, and others in theirs."""
         folder.mkdir(parents=True, exist_ok=True)
-        places = {"neuronx": self, "neuron": old or self}
+        places, keys = {"neuronx": self, **others}, {}
         said = {"toolchains": {name: {"python": str(place.python)} for name, place in places.items()}, **keys}
         (folder / "neuronbuild.yaml").write_text(json.dumps(said))
         return folder
@@ -90,6 +90,15 @@ def install_sdk(root: Path, release: str = "2.31.0", *, device: bool = False) ->
     versions |= {"torch": ".".join(framework.split(".")[:3]), "torch-xla": "2.9.0", "transformers": "4.57.1"}
     said = {"sdk": release, "compiler": compiler, "build": BUILD, "device": device, "acts": {}, "lineage": "xla"}
     return _install(root, versions, said, ("torch_neuronx", "neuronxcc", "libneuronxla", "torch_xla", "neuronx-cc"))
+
+
+def install_optimum(root: Path) -> FakeSdk:
+    """The environment that optimum-neuron is made for."""
+    sdk = install_sdk(root, "2.26.1")
+    for name, version in {"optimum-neuron": "0.4.5", "neuronx-distributed": "0.15.22404"}.items():
+        sdk.package(name, version)
+    shutil.copytree(HERE / "packages/optimum", sdk.site / "optimum")
+    return sdk
 
 
 def install_inf1(root: Path, *, device: bool = False) -> FakeSdk:
@@ -119,4 +128,4 @@ def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str,
     return sdk
 
 
-__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_sdk"]
+__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_optimum", "install_sdk"]
