@@ -150,4 +150,5 @@ def _options(recipe: Recipe, platform: str) -> Options:
         num_cores=recipe.num_cores,
         dynamic_batch_size=recipe.dynamic_batch_size,
         delegated=recipe.toolchain == DELEGATED,
+        loading=tuple(name for name in ("lazy_load", "async_load") if getattr(compiler, name)),
     )

@@ -29,6 +29,8 @@ class Compiler(Strict):
     auto_cast_type: Literal["bf16", "fp16", "tf32", "fp8_e4m3"] = Field("bf16", description="the lower precision")
     optlevel: Literal[1, 2, 3] = Field(2, description="1 compiles fastest, 3 tries hardest")
     extra_args: tuple[str, ...] = Field((), strict=False, description="flags handed to the compiler as they are")
+    lazy_load: bool = Field(default=False, description="load weights when they are first used, on inf2 and Trainium")
+    async_load: bool = Field(default=False, description="load in the background, on inf2 and Trainium")
 
 
 def _as_list(value: object) -> object:
@@ -118,8 +120,11 @@ class Recipe(Strict):
         if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type not in CASTS_ON_CPU:
             kinds = " or ".join(CASTS_ON_CPU)
             raise ValueError(f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}")
-        if self.compiler.extra_args or self.num_cores != 1:
-            raise ValueError("compiler.extra_args and num_cores are for Neuron platforms; give cpu a recipe of its own")
+        if self.compiler.extra_args or self.num_cores != 1 or self.compiler.lazy_load or self.compiler.async_load:
+            raise ValueError(
+                "compiler.extra_args, lazy_load, async_load and num_cores are for Neuron platforms; "
+                "give cpu a recipe of its own"
+            )
         return self
 
 

@@ -30,6 +30,7 @@ class Options:
     num_cores: int
     dynamic_batch_size: bool
     delegated: bool = False
+    loading: tuple[str, ...] = ()
 
     @property
     def toolchain(self) -> str:

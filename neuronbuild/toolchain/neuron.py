@@ -46,6 +46,8 @@ class Neuron(SdkToolchain):
             raise OptionError(("platforms",), "text isn't generated on inf1; leave it out, or use inf2")
         if options.weights == "separate":
             raise OptionError(("weights",), "inf1 has no way to bind weights to a compiled graph; use `weights: inline`")
+        if options.loading:
+            raise OptionError(("compiler", options.loading[0]), "inf1's framework has no such call; leave it out")
         if options.num_cores > CORES:
             raise OptionError(("num_cores",), f"an inf1 chip has {CORES} cores")
         return {

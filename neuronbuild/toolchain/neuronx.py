@@ -51,6 +51,7 @@ class Neuronx(SdkToolchain):
         return {
             "arguments": arguments(options, self.versions()["neuronx-cc"], model_type),
             "dynamic_batch_size": options.dynamic_batch_size,
+            **dict.fromkeys(options.loading, True),
         }
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:

@@ -66,8 +66,12 @@ class Optimum(SdkToolchain):
         refuse_platform(options.platform, minor_of(self.versions()["neuronx-cc"]))
         if options.weights == "separate":
             raise OptionError(("weights",), "optimum-neuron's folders hold their weights; use `weights: inline`")
-        if options.dynamic_batch_size or options.extra_args:
-            key = ("dynamic_batch_size",) if options.dynamic_batch_size else ("compiler", "extra_args")
+        if options.dynamic_batch_size or options.extra_args or options.loading:
+            key = (
+                ("dynamic_batch_size",)
+                if options.dynamic_batch_size
+                else ("compiler", *(options.loading or ("extra_args",))[:1])
+            )
             raise OptionError(key, "optimum-neuron would drop this without a word: leave it out")
         return {"arguments": _arguments(options, task), "num_cores": options.num_cores}
 

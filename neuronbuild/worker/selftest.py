@@ -73,15 +73,21 @@ def run(job: dict) -> dict:
     os.makedirs(work)
     os.chdir(work)
     device = bool(os.environ.get("NEURONBUILD_DEVICE"))
-    with torch.no_grad():
-        if job["action"]["toolchain"]["name"] == "neuron":
-            _first_generation(notes, job, device)
-        else:
-            _probe(notes)
-            _trace(notes, job, device)
-            _companions(notes, job)
-            _states(notes, job, device)
-            _compiler(notes, job)
+    groups = {
+        "K1": lambda: _probe(notes),
+        "K2": lambda: _trace(notes, job, device),
+        "K3": lambda: _companions(notes, job),
+        "K2, states": lambda: _states(notes, job, device),
+        "K5": lambda: _compiler(notes, job),
+    }
+    if job["action"]["toolchain"]["name"] == "neuron":
+        groups = {"K9": lambda: _first_generation(notes, job, device)}
+    for contract, group in groups.items():
+        try:
+            with torch.no_grad():
+                group()
+        except Exception as error:  # noqa: BLE001 (the other groups are tried all the same)
+            notes.say(contract.partition(",")[0], "all of it can be tried", f"{type(error).__name__}: {error}".splitlines()[0])
     return {"findings": list(notes)}
 
 

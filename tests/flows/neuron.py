@@ -35,6 +35,7 @@ class NeuronBuilt:
 
 
 GENERATION = {"num_beams": 2, "sequence_length": 32, "prefill_length": 8}
+LOADING = {"lazy_load": True, "async_load": True}
 SHARDED = {"batch_size": 1, "sequence_length": 32}
 BEAMS = {"num_beams": 2}
 
@@ -45,7 +46,13 @@ def recipes_for(root: Path, models: dict[str, Path]) -> None:
     kinds = {
         "masked": {"task": "fill-mask", "platforms": ["inf2", "trn2"], "shapes": {"batch_size": 2, "sequence_length": [8, 16]}},
         "apart": {"task": "text-classification", "platforms": ["inf2"], "shapes": TEXT, "weights": "separate"},
-        "split": {"task": "feature-extraction", "platforms": ["inf2"], "shapes": TEXT, "dynamic_batch_size": True},
+        "split": {
+            "task": "feature-extraction",
+            "platforms": ["inf2"],
+            "shapes": TEXT,
+            "dynamic_batch_size": True,
+            "compiler": LOADING,
+        },
         "sentences": {"task": "sentence-similarity", "platforms": ["inf2"], "shapes": TEXT, "compiler": cast},
         "generator": {"task": "text-generation", "platforms": ["inf2"], "shapes": TEXT | GENERATION},
         "translator": {"task": "text2text-generation", "platforms": ["inf2"], "shapes": TEXT | BEAMS},
