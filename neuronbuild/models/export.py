@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, Us
 from neuronbuild.recipe.load import Located, validation_issues
 from neuronbuild.recipe.schema import Compiler, Recipe, unknown_word
 from neuronbuild.recipe.yaml_tree import Document
-from neuronbuild.source.local import PACKAGE_PREFIX
+from neuronbuild.source.resolve import name_model
 from neuronbuild.tasks import AXES
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
     """
     said = _known({ALIASES.get(name, name): value for name, value in arguments.items() if value is not None})
     document: dict[str, object] = {
-        "model": _reference(model),
+        "model": name_model(model),
         "task": said.get("task", task),
         "platforms": [said.get("platform", "cpu")],
         "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
@@ -104,13 +103,6 @@ def _settings(arguments: Mapping[str, object]) -> Settings:
     if "cache" in given:
         given["cache"] = str(given["cache"])
     return replace(Settings(), **given)  # type: ignore[arg-type]  # names and types as in Settings
-
-
-def _reference(model: str) -> str:
-    """A model as recipes name it: a folder that exists is a folder, whatever it looks like."""
-    if not model.startswith(PACKAGE_PREFIX) and os.path.isdir(Path(model).expanduser()):  # noqa: PTH112
-        return str(Path(model).expanduser().resolve())
-    return model
 
 
 def _stem(model: str) -> str:
