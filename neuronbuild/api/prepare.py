@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subjec
 from neuronbuild.recipe.grid import expand
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_store
+from neuronbuild.tasks.table import SEQUENCE
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.cas import CasStore
     from neuronbuild.toolchain.base import Toolchain
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,7 @@ def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
     targets = expand(located, subject.task.name, subject.longest)
+    _tell_length(located, targets, subject)
     _refuse_too_long(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
@@ -153,6 +159,18 @@ def _subject(located: Located, model: Model) -> Subject:
         )
     except SubjectError as error:
         raise RecipeError([located.issue((error.key,), str(error))]) from None
+
+
+def _tell_length(located: Located, targets: list[Target], subject: Subject) -> None:
+    """A length that nobody asked for takes memory and time in proportion, so it is told."""
+    shapes = located.recipe.shapes
+    if subject.task.optional.get(SEQUENCE, 0) is None and SEQUENCE not in {
+        *shapes.axes,
+        *(axis for point in shapes.include for axis in point),
+    }:
+        length = targets[0].shape.as_dict()[SEQUENCE]
+        rest = f" of the {subject.longest} that the model can read" if length != subject.longest else ""
+        logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
 
 
 def _refuse_too_long(located: Located, targets: list[Target], subject: Subject) -> None:

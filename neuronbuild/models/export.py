@@ -15,7 +15,7 @@ from neuronbuild.recipe.load import Located, validation_issues
 from neuronbuild.recipe.schema import Compiler, Recipe, unknown_word
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
-from neuronbuild.tasks import AXES
+from neuronbuild.tasks import AXES, TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,8 @@ ALIASES = {
     "instance_type": "platform",
 }
 """optimum-neuron's words, and ours."""
+
+GENERATIVE = tuple(name for name, task in TASKS.items() if len(task.graphs) > 1)
 
 COMPILER_KEYS = tuple(Compiler.model_fields)
 RECIPE_KEYS = ("task", "revision", "platform", "dynamic_batch_size", "weights", "num_cores", "dtype", "trust_remote_code")
@@ -71,7 +73,7 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
         "model": name_model(model),
         "task": said.get("task", task),
         "platforms": [said.get("platform", "cpu")],
-        "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
+        "compiler": _casts({name: said[name] for name in COMPILER_KEYS if name in said}, str(said.get("task", task))),
         "shapes": {axis: said[axis] for axis in AXES if axis in said},
     }
     document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
@@ -83,6 +85,13 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
     except ValidationError as error:
         raise RecipeError(validation_issues(error, WHERE, Document(document), Recipe)) from None
     return Located(recipe, WHERE, Document(document))
+
+
+def _casts(compiler: dict[str, object], task: str) -> dict[str, object]:
+    """In optimum-neuron's words for decoders, a type alone says that the whole model is to be of it."""
+    if task in GENERATIVE and compiler.get("auto_cast_type", "fp32") != "fp32":
+        compiler.setdefault("auto_cast", "all")
+    return compiler
 
 
 def _known(said: dict[str, object]) -> dict[str, object]:
