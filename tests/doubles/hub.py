@@ -187,6 +187,8 @@ class _Handler(Uploads, BaseHTTPRequestHandler):
             self._send_large(parts[1])
         elif parts[:2] == ["api", "models"] and len(parts) == 6 and parts[4] == "revision":
             self._send_info("/".join(parts[2:4]), unquote(parts[5]), query)
+        elif parts[:2] == ["api", "models"] and len(parts) == 6 and parts[4] == "tree":
+            self._send_tree("/".join(parts[2:4]), unquote(parts[5]), query)
         elif len(parts) >= 5 and parts[2] == "resolve" and not query:
             self._send_file("/".join(parts[:2]), unquote(parts[3]), unquote("/".join(parts[4:])))
         else:
@@ -226,6 +228,22 @@ class _Handler(Uploads, BaseHTTPRequestHandler):
                 "siblings": [_sibling(path, data) for path, data in repo.commits[commit].items()],
             }
             self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def _send_tree(self, name: str, revision: str, query: dict[str, str]) -> None:
+        if query.get("recursive", "").lower() != "true" or not set(query) <= {"recursive", "expand"}:
+            self._send(400)
+        elif found := self._find(name, revision):
+            repo, commit = found
+            tree = [
+                {"type": "file", "path": path, "size": len(data), "oid": git_blob_id(data)}
+                | (
+                    {"lfs": {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
+                    if is_lfs(path, data)
+                    else {}
+                )
+                for path, data in repo.commits[commit].items()
+            ]
+            self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
 
     def _send_file(self, name: str, revision: str, path: str) -> None:
         found = self._find(name, revision)

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 
+import yaml
+
 
 class Uploads:
     """The part of the server that takes things. Only with a token that may write."""
@@ -15,6 +17,8 @@ class Uploads:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.command == "PUT" and parts[0] == "lfs":
             self._keep_large(parts[1], body)
+        elif parts == ["api", "validate-yaml"]:
+            self._check_card(json.loads(body)["content"])
         elif not self._admitted():
             self._send(401, headers={"X-Error-Message": "Invalid username or password."})
         elif parts == ["api", "repos", "create"]:
@@ -26,6 +30,12 @@ class Uploads:
             self._offer(json.loads(body))
         else:
             self._send(400)
+
+    def _check_card(self, text: str) -> None:
+        """A model card must begin with metadata that is a mapping."""
+        data = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else None
+        errors = [] if isinstance(data, dict) else [{"message": "no metadata"}]
+        self._json({"errors": errors, "warnings": []}, 200 if not errors else 400)
 
     def _create(self, asked: dict) -> None:
         from tests.doubles.hub import HubRepo
