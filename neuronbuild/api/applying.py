@@ -51,7 +51,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     plan = make_full_plan(prepared, context.store)
     observer.planned(plan)
     requests = [release_request(each, settings) for each in prepared]
-    if not plan.misses and all(request.is_up_to_date() for request in requests):
+    if not plan.misses and all(request.is_up_to_date(context.verified) for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
         return ApplyReport(tuple(Outcome(step, "reused") for step in plan.steps), releases)
     from neuronbuild.api.working import Work  # what builds and writes: a quarter of a no-op's time, for nothing

@@ -12,6 +12,7 @@ from neuronbuild.plan.action import ActionMaker
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
+from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_store
 from neuronbuild.tasks.table import SEQUENCE
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.cas import CasStore
     from neuronbuild.toolchain.base import Toolchain
+
+VERIFIED = "releases.json"
+"""Name of the file, in the user's cache folder, that remembers which releases were found whole."""
 
 
 logger = logging.getLogger(__name__)
@@ -55,6 +59,7 @@ class Context:
     settings: Settings
     store: CasStore
     memory: DigestMemory
+    verified: VerifiedReleases
     toolchains: dict[str, Toolchain] = field(default_factory=dict)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
@@ -66,7 +71,7 @@ class Context:
         Raises:
             StoreError: it can't be one.
         """
-        return cls(settings, open_store(settings.cache), open_memory())
+        return cls(settings, open_store(settings.cache), open_memory(), VerifiedReleases(settings.scratch / VERIFIED))
 
     def fingerprint(self, platform: str) -> Fingerprint:
         """The fingerprint of the toolchain for a platform, asked for once."""

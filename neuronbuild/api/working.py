@@ -94,7 +94,9 @@ class Work:
         request = release_request(each, settings)
         jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], self._bench, settings.scratch / "logs")
         context.store.record_snapshot(each.model.snapshot)
-        written = write_release(request, context.store, jobs)
+        written = not request.is_up_to_date(context.verified)
+        if written:
+            write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
         if written and request.padding_matters:
             self._observer.note(
