@@ -14,6 +14,7 @@ from neuronbuild.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuronbuild.api.requests import Failure
     from neuronbuild.api.settings import Settings
     from neuronbuild.build.progress import Progress
     from neuronbuild.recipe.load import Located
@@ -25,7 +26,7 @@ class ApplyReport:
 
     outcomes: tuple[Outcome, ...]
     releases: tuple[Release, ...] = ()
-    failures: tuple[ReleaseError, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `apply --json` prints it; `version` rises when the form changes."""
@@ -34,6 +35,7 @@ class ApplyReport:
             "version": 1,
             "steps": [outcome.as_json() for outcome in self.outcomes],
             "releases": releases,
+            "failures": [failure.as_json() for failure in self.failures],
             "summary": count(self.outcomes),
         }
 

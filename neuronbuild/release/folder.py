@@ -117,7 +117,7 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore,
         copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
     for name in weights.files:
         mode = request.link_mode if model.immutable or request.link_mode != "auto" else "copy"
-        link_file(model.open_file(name), files.place(name, model.snapshot.files[name]), mode)
+        link_file(model.open_file(name).resolve(), files.place(name, model.snapshot.files[name]), mode)
     for entry in weights.derived:
         store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
 

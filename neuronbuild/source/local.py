@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -61,7 +60,7 @@ class PackageSource(Source):
             return replace(open_gguf(reference, folder, self._memory), immutable=True)
         if not folder.is_dir():
             raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
-        return replace(open_folder(reference, folder, self._memory, trusted=trust_remote_code), immutable=True)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
 
 
 def is_gguf(path: Path) -> bool:
