@@ -55,7 +55,7 @@ def export_model(model: str, task: str, arguments: Mapping[str, object]) -> Path
             hint=f"the log is in {failed.error.log}" if failed.error.log else None,
         )
     if report.failures:
-        raise report.failures[0]
+        raise report.failures[0].error
     if not report.releases:
         raise NeuronBuildError(f"{model}: nothing was released")
     return report.releases[0].folder
