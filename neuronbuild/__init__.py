@@ -15,6 +15,7 @@ from neuronbuild.version import __version__
 _PLACES = {
     "NeuronBuildError": "neuronbuild.errors",
     "ShapeError": "neuronbuild.errors",
+    "TasksManager": "neuronbuild.api.introspection",
     "open_model": "neuronbuild.models",
     **{task.model_class: "neuronbuild.models" for task in TASKS.values()},
 }

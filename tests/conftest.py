@@ -39,8 +39,9 @@ def _own_user_cache(tmp_path_factory):
     os.environ.update(before)
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, *, token_types: bool = True) -> None:
     """A WordPiece tokenizer over a few English words."""
+    given = ["input_ids", *(["token_type_ids"] if token_types else []), "attention_mask"]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *(f"##{chr(c)}" for c in range(97, 123))]
     vocabulary += [chr(c) for c in range(97, 123)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
@@ -49,7 +50,7 @@ def write_tokenizer(folder: Path) -> None:
         for name in ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     }
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, **names})
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_input_names": given, **names})
     )
 
 
@@ -66,7 +67,7 @@ def save_model(folder: Path, auto_class: str, model_type: str, seed: int = 0, **
     torch.manual_seed(seed)
     made = transformers.CONFIG_MAPPING[model_type](**config)
     getattr(transformers, auto_class).from_config(made).save_pretrained(folder)
-    write_tokenizer(folder)
+    write_tokenizer(folder, token_types="CausalLM" not in auto_class and "Seq2Seq" not in auto_class)
     return folder
 
 

@@ -14,6 +14,7 @@ from neuronbuild.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuronbuild.api.requests import Failure
     from neuronbuild.api.settings import Settings
     from neuronbuild.build.progress import Progress
     from neuronbuild.recipe.load import Located
@@ -25,7 +26,7 @@ class ApplyReport:
 
     outcomes: tuple[Outcome, ...]
     releases: tuple[Release, ...] = ()
-    failures: tuple[ReleaseError, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `apply --json` prints it; `version` rises when the form changes."""
@@ -34,6 +35,7 @@ class ApplyReport:
             "version": 1,
             "steps": [outcome.as_json() for outcome in self.outcomes],
             "releases": releases,
+            "failures": [failure.as_json() for failure in self.failures],
             "summary": count(self.outcomes),
         }
 
@@ -51,7 +53,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     plan = make_full_plan(prepared, context.store)
     observer.planned(plan)
     requests = [release_request(each, settings, checked=context.runs_here(each)) for each in prepared]
-    if not plan.misses and all(request.is_up_to_date() for request in requests):
+    if not plan.misses and all(request.is_up_to_date(context.verified) for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
         return ApplyReport(tuple(Outcome(step, "reused") for step in plan.steps), releases)
     from neuronbuild.api.working import Work  # what builds and writes: a quarter of a no-op's time, for nothing

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import RecipeError
+from neuronbuild.errors import RecipeError, SourceError, SourcesError
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
+from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_store
+from neuronbuild.tasks.table import SEQUENCE
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.cas import CasStore
     from neuronbuild.toolchain.base import Toolchain
+
+VERIFIED = "releases.json"
+"""Name of the file, in the user's cache folder, that remembers which releases were found whole."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,10 @@ class Context:
     settings: Settings
     store: CasStore
     memory: DigestMemory
+    verified: VerifiedReleases
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
     fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
-    models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
+    models: dict[tuple[str, str | None, Path, bool], Model | SourceError] = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
@@ -67,7 +77,7 @@ class Context:
         Raises:
             StoreError: it can't be one.
         """
-        return cls(settings, open_store(settings.cache), open_memory())
+        return cls(settings, open_store(settings.cache), open_memory(), VerifiedReleases(settings.scratch / VERIFIED))
 
     def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
         """A toolchain for a platform and its fingerprint, asked for once."""
@@ -83,15 +93,25 @@ class Context:
         return self.toolchain(each.options.toolchain, each.platform)[0].runs_here(each.platform)
 
     def model(self, located: Located) -> Model:
-        """The pinned model of a recipe, resolved once for all recipes that name it."""
+        """The pinned model of a recipe, resolved once for all recipes that name it.
+
+        Raises:
+            SourceError: it can't be found, reached or used.
+        """
         recipe = located.recipe
         base = located.path.parent
         key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
         if key not in self.models:
-            self.models[key] = resolve_model(
-                recipe.model, recipe.revision, base=base, memory=self.memory, trust_remote_code=recipe.trust_remote_code
-            )
-        return self.models[key]
+            try:
+                self.models[key] = resolve_model(
+                    recipe.model, recipe.revision, base=base, memory=self.memory, trust_remote_code=recipe.trust_remote_code
+                )
+            except SourceError as error:
+                self.models[key] = error
+        found = self.models[key]
+        if isinstance(found, SourceError):
+            raise found
+        return found
 
 
 def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
@@ -114,19 +134,25 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
     """Resolve every recipe, for every platform that is wanted.
 
     Raises:
-        RecipeError: with what is wrong in any of them.
-        SourceError, ToolchainError: as their names say.
+        RecipeError: with what is wrong in any of them, their models included.
+        SourcesError: nothing is wrong but with models.
+        ToolchainError: as its name says.
     """
     prepared: list[Prepared] = []
     issues: list[Issue] = []
+    faults: list[tuple[Issue, str | None]] = []
     for located in recipes:
         try:
             prepared += _prepare(located, context)
         except RecipeError as error:
             issues += error.issues
+        except SourceError as error:
+            faults.append((located.issue(("model",), str(error)), error.hint))
     context.memory.save()
     if issues:
-        raise RecipeError(issues)
+        raise RecipeError([*issues, *(issue for issue, _ in faults)])
+    if faults:
+        raise SourcesError(faults)
     return prepared
 
 
@@ -134,6 +160,7 @@ def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
     targets = expand(located, subject.task.name, subject.longest)
+    _tell_length(located, targets, subject)
     _refuse_too_long(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
@@ -173,6 +200,18 @@ def _subject(located: Located, model: Model) -> Subject:
         )
     except SubjectError as error:
         raise RecipeError([located.issue((error.key,), str(error))]) from None
+
+
+def _tell_length(located: Located, targets: list[Target], subject: Subject) -> None:
+    """A length that nobody asked for takes memory and time in proportion, so it is told."""
+    shapes = located.recipe.shapes
+    if subject.task.optional.get(SEQUENCE, 0) is None and SEQUENCE not in {
+        *shapes.axes,
+        *(axis for point in shapes.include for axis in point),
+    }:
+        length = targets[0].shape.as_dict()[SEQUENCE]
+        rest = f" of the {subject.longest} that the model can read" if length != subject.longest else ""
+        logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
 
 
 def _refuse_too_long(located: Located, targets: list[Target], subject: Subject) -> None:

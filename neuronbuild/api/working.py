@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.api.jobs import ReleaseJobs
 from neuronbuild.api.prepare import make_full_plan
-from neuronbuild.api.requests import Release, release_request
+from neuronbuild.api.requests import Failure, Release, release_request
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError
 from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neuronbuild.build.report import Outcome
     from neuronbuild.plan.planner import Plan
 
-Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[ReleaseError, ...]]
+Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[Failure, ...]]
 """Outcomes of all steps, releases, and those that could not be written."""
 
 
@@ -78,15 +78,15 @@ class Work:
         executor = Executor(context.toolchains, place, self._observer, keep_going=settings.keep_going)
         return executor.run(plan, settings.jobs)
 
-    def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[ReleaseError, ...]]:
+    def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[Failure, ...]]:
         usable = {outcome.step.action.key for outcome in outcomes if outcome.kind in {"built", "reused"}}
         releases, failures = [], []
         for each in self._prepared:
             if all(action.key in usable for _, action in each.steps):
                 try:
                     releases.append(self._release(each))
-                except ReleaseError as error:
-                    failures.append(error)
+                except (ReleaseError, NewerRecordError) as error:
+                    failures.append(Failure(each.located.recipe.name, each.platform, error))
         self._context.memory.save()
         return tuple(releases), tuple(failures)
 
@@ -96,7 +96,9 @@ class Work:
         toolchain = context.toolchains[each.options.toolchain, each.platform]
         jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
         context.store.record_snapshot(each.model.snapshot)
-        written = write_release(request, context.store, jobs)
+        written = not request.is_up_to_date(context.verified)
+        if written:
+            write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
         if written and request.padding_matters:
             self._observer.note(

@@ -54,8 +54,8 @@ class Model:
     """A snapshot and the way to its files: small ones are read through it at planning, large ones only at release.
 
     `open_file` gives the path of one file of the snapshot, fetching it first where it is far away.
-    `immutable` says that the place never changes a file once it is there (the Hub's local cache, an installed package), so
-    that a release may share its files.
+    `immutable` says that the place never changes a file once it is there (the Hub's local cache), so that a release may share
+    its files.
     """
 
     snapshot: Snapshot

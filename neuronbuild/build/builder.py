@@ -12,6 +12,7 @@ from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
 from neuronbuild.build.model_files import link_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
+from neuronbuild.errors import NewerRecordError
 from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import TASKS, all_sizes
@@ -75,9 +76,9 @@ def build_step(
     with hold_lease(store, step.action.key, waiting) as held:
         if not held:
             return Outcome(step, "skipped")
-        manifest = store.lookup(step.action.key)
-        if manifest is not None and store.lack(manifest) is None:
-            return Outcome(step, "reused", manifest=manifest)
+        known = _look(step, store)
+        if known is not None:
+            return known
         compiling()
         try:
             with place.bench.folder() as folder:
@@ -92,6 +93,17 @@ def build_step(
                 return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
         except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
             return Outcome(step, "failed", error=StepError("system", str(error)))
+
+
+def _look(step: Step, store: CasStore) -> Outcome | None:
+    """What a step comes to without a compile: somebody has built it, or a newer version has recorded it."""
+    try:
+        manifest = store.lookup(step.action.key)
+    except NewerRecordError as error:
+        return Outcome(step, "failed", error=StepError("system", f"{error}; {error.hint}"))
+    if manifest is None or store.lack(manifest) is not None:
+        return None
+    return Outcome(step, "reused", manifest=manifest)
 
 
 def _job(step: Step, place: Place, folder: Path) -> dict[str, object]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "neuronbuild.cli.plan:plan_command",
     "apply": "neuronbuild.cli.apply:apply_command",
     "run": "neuronbuild.cli.run:run_command",
+    "axes": "neuronbuild.cli.axes:axes_command",
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
     "neff": "neuronbuild.cli.neff:neff_group",

@@ -9,7 +9,9 @@ import click
 
 from neuronbuild.artifact.codec import encode
 from neuronbuild.cli.options import cache_option, json_option, settings_for
-from neuronbuild.errors import UsageError
+from neuronbuild.errors import NEWER, StoreError, UsageError
+from neuronbuild.store.cas import recorded_keys
+from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.verify import verify_store
 
@@ -44,16 +46,19 @@ def list_command(*, cache: str | None, as_json: bool) -> None:
 def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
     """Print the manifest of the artifact whose KEY begins so."""
     store = _open(cache)
-    found = [manifest for manifest in store.manifests() if manifest.key.startswith(key)]
+    found = [recorded for recorded in recorded_keys(store) if recorded.startswith(key)]
     if len(found) != 1:
         problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
         raise UsageError(f"{problem} with {key}", hint="`neuronbuild cache ls` lists them")
+    manifest = store.lookup(found[0])
+    if manifest is None:
+        raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
     if not show_log:
-        click.echo(encode(found[0]).decode(), nl=False)
+        click.echo(encode(manifest).decode(), nl=False)
         return
-    log = store.read_blob(found[0].log) if found[0].log else None
+    log = store.read_blob(manifest.log) if manifest.log else None
     if log is None:
-        raise UsageError(f"the log of {found[0].key} is not in the store")
+        raise UsageError(f"the log of {manifest.key} is not in the store")
     click.echo(log.decode(errors="replace"), nl=False)
 
 
@@ -69,14 +74,18 @@ def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
     else:
         for damage in report.damages:
             click.echo(f"{damage.name}: {damage.problem}")
-        click.echo(
-            f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
-        )
+        newer = f" ({report.newer} {NEWER}, not checked)" if report.newer else ""
+        counts = f"{report.artifacts} artifacts{newer}, {report.blobs} blobs, {report.size:,} bytes read"
+        click.echo(f"{counts}, {len(report.damages)} damaged")
     return 1 if report.damages else 0
 
 
 def _open(cache: str | None) -> CasStore:
-    return open_store(settings_for(cache=cache).cache)
+    store = open_store(settings_for(cache=cache).cache)
+    if isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir():
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(store.location, "there is no such folder", hint=hint)
+    return store
 
 
 def _cell(value: object) -> str:

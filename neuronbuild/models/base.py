@@ -150,6 +150,14 @@ class NeuronModel(ABC):
         except OSError as error:
             raise ReleaseError(str(target), f"can't be written: {error}") from None
 
+    def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
+        """Upload the release to the Hub in one commit, and give the commit's address.
+
+        Raises:
+            SourceError: the Hub can't be reached, or refuses it.
+        """
+        return push_release(self._release.folder, repo_id, private=private, revision=revision, token=token)
+
 
 class ForwardModel(NeuronModel):
     """A model of one graph. Call it as the transformers model of the same name; safe to call from several threads."""
@@ -186,6 +194,27 @@ class ForwardModel(NeuronModel):
         name = TASKS[self.task].output_class
         output: ModelOutput = getattr(modeling_outputs, name, ModelOutput)(**tensors)
         return output
+
+
+def push_release(folder: Path, repo: str, *, private: bool, revision: str | None, token: str | None) -> str:
+    """Upload a release folder in one commit, making the repository where there is none, and give the commit's address.
+
+    Raises:
+        SourceError: the Hub can't be reached, or refuses it.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    api = huggingface_hub.HfApi(token=token)
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=repo, folder_path=folder, revision=revision, commit_message=f"Upload {folder.name} by neuronbuild"
+        )
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
+        problem = f"the release can't be pushed: {str(error).splitlines()[0]}"
+        raise SourceError(repo, problem, hint="set HF_TOKEN to a token that may write there") from None
+    return str(done.commit_url)
 
 
 def _find_release(model: str, revision: str | None) -> Path:

@@ -14,6 +14,8 @@ from neuronbuild.tasks import TASKS
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from neuronbuild.errors import Issue
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.schema import Recipe
@@ -94,6 +96,18 @@ def grid(located: Located, task: str, longest: int | None = None) -> list[Shape]
     if issues:
         raise RecipeError(issues)
     return list(points)
+
+
+def grid_issues(recipes: Iterable[Located]) -> list[Issue]:
+    """What is wrong with the grids of those recipes whose task is told without a look at their model."""
+    issues: list[Issue] = []
+    for located in recipes:
+        if located.recipe.task is not None:
+            try:
+                grid(located, located.recipe.task)
+            except RecipeError as error:
+                issues += error.issues
+    return issues
 
 
 def _has_product(located: Located, task: str) -> bool:

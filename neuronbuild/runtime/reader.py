@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
+from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.runtime.hosts import AGAIN, check_host
 
@@ -19,15 +21,17 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.signature import Signature
 
+MANIFEST = "manifest.json"
 PACKAGE = "model.pt2"
 """The compiled file where an index doesn't name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
-    """One bucket of a release, as the runtime sees it: its folder and its compiled file.
+    """One bucket of a release, as the runtime sees it: its folder, and its compiled file.
 
-    `limits` says, by input, which ids its tables end before.
+    `limits` says, by input, which ids its tables end before; `files` are all files that were compiled, by path from the
+    folder.
     """
 
     graph: str
@@ -36,6 +40,23 @@ class CompiledShape:
     file: Path
     signature: Signature
     limits: Mapping[str, int]
+    files: Mapping[str, Digest]
+
+    def refuse_altered(self) -> None:
+        """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.
+
+        Reads them all; they are a few megabytes, since weights lie elsewhere.
+
+        Raises:
+            ReleaseError: one was altered, or has gone.
+        """
+        for path, digest in self.files.items():
+            try:
+                actual = digest_file(self.folder / path)
+            except OSError as error:
+                raise ReleaseError(str(self.folder), f"{path} can't be read: {error.strerror}", hint=AGAIN) from None
+            if actual != digest:
+                raise ReleaseError(str(self.folder), f"{path} was altered: it holds other bytes than were compiled", hint=AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +100,9 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
     check_host(folder, index)
-    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets), state, core)
+    listed = {file.path: Digest(file.sha256, file.size) for file in index.files}
+    buckets = tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets)
+    return ReleaseFolder(folder, index, buckets, state, core)
 
 
 def _state(folder: Path) -> tuple[int, ...]:
@@ -107,16 +130,19 @@ def read_index(folder: Path) -> ReleaseIndex:
         raise ReleaseError(str(folder), f"its {FILENAME} can't be read: {error}", hint=hint) from None
 
 
-def _read_bucket(folder: Path, bucket: Bucket) -> CompiledShape:
-    place = folder / bucket.folder
+def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> CompiledShape:
+    place, path = folder / bucket.folder, f"{bucket.folder}/{MANIFEST}"
     try:
-        manifest = decode(Manifest, (place / "manifest.json").read_bytes(), newest=MANIFEST_FORMAT)
+        data = (folder / path).read_bytes()
+        manifest = decode(Manifest, data, newest=MANIFEST_FORMAT)
     except (OSError, DecodeError) as error:
-        raise ReleaseError(str(folder), f"{bucket.folder}/manifest.json can't be read: {error}", hint=AGAIN) from None
-    if manifest.signature is None or manifest.key != bucket.key:
+        raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None
+    if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
     file = folder / bucket.file if bucket.file else place / PACKAGE
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _limits(manifest))
+    paths = [os.path.relpath(file, place), *(entry.path for entry in manifest.files[1:])]
+    files = dict(zip(paths, (entry.digest for entry in manifest.files), strict=True))
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _limits(manifest), files)
 
 
 def _limits(manifest: Manifest) -> dict[str, int]:

@@ -52,6 +52,7 @@ class Sessions:
         """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
         bucket = self._release.buckets[index]
         self._release.refuse_replaced()
+        bucket.refuse_altered()
         constants = self._tensors.constants(bucket)
         if self._release.index.platform == "cpu":
             session: Session = AotiSession(bucket, constants)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -58,10 +57,10 @@ class PackageSource(Source):
         module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
         folder = _module_folder(reference, module) / rest
         if is_gguf(folder):
-            return replace(open_gguf(reference, folder, self._memory), immutable=True)
+            return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
             raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
-        return replace(open_folder(reference, folder, self._memory, trusted=trust_remote_code), immutable=True)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
 
 
 def is_gguf(path: Path) -> bool:

@@ -6,18 +6,18 @@ Blobs go in before the manifest that names them, so a recorded artifact is whole
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.digest import ActionKey, Digest, canonical_json, digest_bytes, digest_file
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
+from neuronbuild.digest import ActionKey, Digest, canonical_json, digest_bytes, digest_file, is_hex_digest
+from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.local import LocalObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from pathlib import Path
 
     from neuronbuild.artifact.snapshot import Snapshot
     from neuronbuild.store.link import LinkMode
@@ -61,13 +61,19 @@ class CasStore:
         return self.objects.location
 
     def lookup(self, key: ActionKey) -> Manifest | None:
-        """The manifest recorded for an action, or `None`. One that can't be read counts as none."""
+        """The manifest recorded for an action, or `None`. One that is damaged counts as none.
+
+        Raises:
+            NewerRecordError: a newer version recorded it. Whoever would compile and record again must stop at that.
+        """
         data = self.objects.read(action_name(key))
         if data is None:
             return None
         try:
             manifest = decode(Manifest, data, newest=FORMAT)
-        except DecodeError:
+        except DecodeError as error:
+            if error.future:
+                raise NewerRecordError(self.location, key) from None
             manifest = None
         if manifest is None or manifest.key != key:
             self._index.drop(key)
@@ -85,10 +91,9 @@ class CasStore:
             return _known_by_listing(self, self._index, frozenset(keys))
         known: dict[ActionKey, str | None] = {}
         for key in keys:
-            data = self.objects.read(action_name(key))
-            if data is not None:
-                manifest = self.lookup(key)
-                known[key] = "its manifest in the store can't be read" if manifest is None else self.lack(manifest)
+            if self.objects.size(action_name(key)) is not None:
+                found = _look(self, key)
+                known[key] = found if isinstance(found, str) else self.lack(found)
         return known
 
     def record(self, manifest: Manifest) -> None:
@@ -149,15 +154,28 @@ class CasStore:
 
     def manifests(self) -> Iterator[Manifest]:
         """Every manifest that can be read, in order of keys."""
-        names = sorted(entry.name for entry in self.objects.list(ACTIONS) if entry.name.endswith(".json"))
-        for name in names:
-            manifest = self.lookup(ActionKey(Path(name).stem))
-            if manifest is not None:
+        for key in recorded_keys(self):
+            manifest = _look(self, key)
+            if isinstance(manifest, Manifest):
                 yield manifest
 
     def quarantine(self, name: str) -> None:
         """Put a damaged object aside, out of every lookup's way."""
         self.objects.move(name, QUARANTINE + name.replace("/", "_"))
+
+
+def recorded_keys(store: CasStore) -> list[ActionKey]:
+    """The keys of all that was recorded, in order, whether or not it can be read."""
+    names = (entry.name.rpartition("/")[2].removesuffix(".json") for entry in store.objects.list(ACTIONS))
+    return sorted(ActionKey(name) for name in names if is_hex_digest(name))
+
+
+def _look(store: CasStore, key: ActionKey) -> Manifest | str:
+    """The manifest of an action that has a record, or why it can't be had, in words."""
+    try:
+        return store.lookup(key) or "its manifest in the store can't be read"
+    except NewerRecordError:
+        return NEWER
 
 
 def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[ActionKey]) -> dict[ActionKey, str | None]:
@@ -169,11 +187,11 @@ def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[Act
             continue
         files = index.get(key, entry.stamp)
         if files is None:
-            manifest = store.lookup(key)
-            if manifest is None:
-                known[key] = "its manifest in the store can't be read"
+            found = _look(store, key)
+            if isinstance(found, str):
+                known[key] = found
                 continue
-            files = [(file.path, file.digest) for file in manifest.files]
+            files = [(file.path, file.digest) for file in found.files]
             index.put(key, entry.stamp, files)
         known[key] = _lack(files, blobs.get)
     index.save()

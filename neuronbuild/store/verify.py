@@ -35,17 +35,19 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was read, and what is wrong."""
+    """What was read, and what is wrong. `newer` counts the records that a newer version wrote: no damage, but not checked."""
 
     artifacts: int
     blobs: int
     size: int
     damages: tuple[Damage, ...]
+    newer: int = 0
 
     def as_json(self) -> dict[str, object]:
         """As `cache verify --json` prints it."""
         damages = [{"name": damage.name, "problem": damage.problem} for damage in self.damages]
-        return {"version": 1, "artifacts": self.artifacts, "blobs": self.blobs, "bytes": self.size, "damages": damages}
+        counts = {"artifacts": self.artifacts, "newer": self.newer, "blobs": self.blobs, "bytes": self.size}
+        return {"version": 1, **counts, "damages": damages}
 
 
 def verify_store(store: CasStore, *, repair: bool) -> VerifyReport:
@@ -59,13 +61,14 @@ def verify_store(store: CasStore, *, repair: bool) -> VerifyReport:
     damaged = {damage.name for damage in bad}
     whole = {entry.name[-64:] for entry in blobs if entry.name not in damaged}
     manifests = list(store.objects.list(ACTIONS))
-    bad += [damage for entry in manifests for damage in _check_manifest(store, entry, whole)]
+    newer: list[str] = []
+    bad += [damage for entry in manifests for damage in _check_manifest(store, entry, whole, newer)]
     bad += [damage for entry in store.objects.list(SNAPSHOTS) if (damage := _check_snapshot(store, entry))]
     if repair:
         for damage in bad:
             store.quarantine(damage.name)
         _sweep(store)
-    return VerifyReport(len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad))
+    return VerifyReport(len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad), len(newer))
 
 
 def _sweep(store: CasStore) -> None:
@@ -89,12 +92,14 @@ def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
     return None if actual == name else Damage(entry.name, f"it holds other bytes: SHA-256 {actual}")
 
 
-def _check_manifest(store: CasStore, entry: Entry, whole: set[str]) -> Iterator[Damage]:
+def _check_manifest(store: CasStore, entry: Entry, whole: set[str], newer: list[str]) -> Iterator[Damage]:
     data = store.objects.read(entry.name)
     try:
         manifest = decode(Manifest, data or b"", newest=FORMAT)
     except DecodeError as error:
-        if not error.future:  # a newer version's artifact is no damage
+        if error.future:
+            newer.append(entry.name)
+        else:
             yield Damage(entry.name, str(error))
         return
     if entry.name != action_name(manifest.key):

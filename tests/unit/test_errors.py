@@ -11,10 +11,12 @@ from neuronbuild.errors import (
     InputError,
     Issue,
     NeuronBuildError,
+    NewerRecordError,
     RecipeError,
     ReleaseError,
     ShapeError,
     SourceError,
+    SourcesError,
     StoreError,
     ToolchainError,
     UsageError,
@@ -26,9 +28,11 @@ STATUS = {
     UsageError: 2,
     RecipeError: 2,
     SourceError: 3,
+    SourcesError: 3,
     StoreError: 4,
     BlobMissingError: 4,
     BlobCorruptError: 4,
+    NewerRecordError: 4,
     ToolchainError: 5,
     ReleaseError: 6,
     ShapeError: 6,
@@ -45,6 +49,16 @@ def test_every_error_has_its_exit_status(kind):
 def test_every_error_says_what_it_is(kind):
     assert kind.__name__.endswith("Error")
     assert kind.__doc__
+
+
+def test_the_faults_of_several_models_are_told_together_each_with_its_hint():
+    first, second = (Issue(f"{name}.yaml", 1, 1, f"model {name}: gone") for name in "ab")
+    alone = SourcesError([(first, "look")])
+    assert (str(alone), alone.hint, alone.exit_code) == (str(first), "look", 3)
+    same = SourcesError([(first, "look"), (second, "look")])
+    assert (str(same), same.hint) == (f"{first}\n{second}", "look")
+    both = SourcesError([(first, "look"), (second, "ask")])
+    assert (str(both), both.hint) == (f"{first}\n  hint: look\n{second}\n  hint: ask", None)
 
 
 def test_the_hint_is_apart_from_the_message():

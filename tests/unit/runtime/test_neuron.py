@@ -51,7 +51,7 @@ def bucket(tmp_path):
     def make(states=()):
         file = archive(tmp_path / "model.neuron", neff())
         signature = Signature((INPUT,), (INPUT,), (), tuple(states))
-        return CompiledShape("forward", Shape(()), tmp_path, file, signature, {})
+        return CompiledShape("forward", Shape(()), tmp_path, file, signature, {}, {})
 
     return make
 
