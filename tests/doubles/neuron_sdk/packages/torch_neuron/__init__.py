@@ -57,7 +57,7 @@ class _Mixed(torch.nn.Module):
         outputs = torch.ops.neuron.forward_v2_1(list(inputs), self.blob, self.spec)
         if self.partial:
             outputs = [torch.neg(torch.neg(tensor)) for tensor in outputs]
-        return tuple(outputs) if len(outputs) != 1 else outputs[0]
+        return tuple(outputs)
 
 
 def trace(model, example_inputs, **keywords):

@@ -69,7 +69,7 @@ class _Compiled(torch.nn.Module):
         self.states = torch.nn.ParameterList(
             torch.nn.Parameter(t.detach().clone(), requires_grad=False) for t in states.values()
         )
-        self.spec = json.dumps(spec)
+        self.spec, self.single = json.dumps(spec), spec["single"]
 
     def forward(self, *inputs):
         weights = [getattr(self, f"weight_{index}") for index in range(len(self.names))]
@@ -77,7 +77,7 @@ class _Compiled(torch.nn.Module):
         for state, index in zip(self.states, self.aliases):
             state.copy_(outputs[index])
         left = [tensor for index, tensor in enumerate(outputs) if index not in self.aliases]
-        return tuple(left) if len(left) != 1 else left[0]
+        return left[0] if self.single else tuple(left)
 
 
 def trace(func, example_inputs, *positional, **keywords):
@@ -106,6 +106,7 @@ def trace(func, example_inputs, *positional, **keywords):
         "inputs": [[list(tensor.shape), str(tensor.dtype)] for tensor in example_inputs],
         "weights": list(weights),
         "inline": inline,
+        "single": isinstance(func(*example_inputs), torch.Tensor),
         "states": states,
     }
     held = {name: tensor for name, tensor in [*func.named_parameters(), *func.named_buffers()] if name in states}
@@ -283,7 +284,7 @@ class Loaded:
             result = self.module(*padded)
             parts.append(result if isinstance(result, tuple) else (result,))
         joined = tuple(torch.cat(each)[:given] for each in zip(*parts))
-        return joined if len(joined) != 1 else joined[0]
+        return joined[0] if self.spec["single"] else joined
 
     def parameters(self):
         """The states, in the order in which they were marked."""
