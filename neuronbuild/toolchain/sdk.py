@@ -13,6 +13,7 @@ from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS, neuron_platform
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.inductor import CLEARED as OF_TORCH
 from neuronbuild.toolchain.interpreter import ask, locate, search_path
 from neuronbuild.toolchain.sdks import SDKS, Sdk
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 OVERRIDES = {2: "trn1", 3: "trn2", 4: "trn3"}
 """Generation of cores to what NEURON_PLATFORM_TARGET_OVERRIDE calls it: libraries look for a device when imported otherwise."""
 
-CLEARED = ("NEURON_", "XLA_", "PJRT_", "LTC_", "PT_XLA_", "TORCH_NEURONX_", "BASE_COMPILE_WORK_DIR", "PYTHONPATH", "PYTHONHOME")
+CLEARED = (*OF_TORCH, "NEURON_", "XLA_", "PJRT_", "LTC_", "PT_XLA_", "BASE_COMPILE_WORK_DIR", "PYTHONHOME")
 """Beginnings of environment variables that would change a compile: they are taken out, since the fingerprint lacks them."""
 
 KEPT = "NEURON_RT_"
