@@ -23,6 +23,7 @@ class NeuronBuilt:
     root: Path
     report: dict
     log: str
+    calls: dict[str, list[dict]]
 
     def release(self, name: str, platform: str = "inf2") -> Path:
         return self.root / f"releases/{name}-{platform}"
@@ -70,7 +71,15 @@ def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: 
     recipes_for(root, models)
     done = run_cli("apply", "--json", "-k", "-j", 1, cwd=root)
     assert done.returncode == 0, done.stderr
-    return NeuronBuilt(sdk, old, optimum, root, json.loads(done.stdout), done.stderr)
+    return NeuronBuilt(sdk, old, optimum, root, json.loads(done.stdout), done.stderr, _calls(sdk, old, optimum))
+
+
+def _calls(*environments: FakeSdk) -> dict[str, list[dict]]:
+    """What was called while it was built, by the call."""
+    found: dict[str, list[dict]] = {}
+    for entry in (entry for each in environments for entry in each.diary()):
+        found.setdefault(entry.get("call", ""), []).append(entry)
+    return found
 
 
 @dataclass

@@ -26,7 +26,7 @@ def test_everything_is_compiled_and_released(neuron_built):
 
 
 def test_nothing_that_was_made_is_loaded_on_a_host_without_a_device(neuron_built):
-    assert neuron_built.sdk.diary("load") == []
+    assert "load" not in neuron_built.calls
 
 
 def test_what_is_keyed_is_what_is_handed_over(neuron_built):
@@ -35,16 +35,16 @@ def test_what_is_keyed_is_what_is_handed_over(neuron_built):
         key = step["key"]
         manifest = json.loads((neuron_built.root / f"cache/v1/actions/{key[:2]}/{key}.json").read_text())
         keyed.append(manifest["action"]["compiler"]["arguments"])
-    calls = neuron_built.sdk.diary("trace") + neuron_built.old.diary("torch_neuron.trace")
+    calls = neuron_built.calls["trace"] + neuron_built.calls["torch_neuron.trace"]
     handed = [entry["compiler_args"] for entry in calls]
-    exported = [entry["argv"] for entry in neuron_built.optimum.diary("optimum")]
+    exported = [entry["argv"] for entry in neuron_built.calls["optimum"]]
     assert sorted(words for words in keyed if words[0] != "--task") == sorted(handed)
     for words in (words for words in keyed if words[0] == "--task"):
         assert any(set(words) <= set(argv) for argv in exported)
 
 
 def test_the_compiler_gets_every_argument_once_and_a_private_folder(neuron_built):
-    for entry in neuron_built.sdk.diary("neuronx-cc"):
+    for entry in neuron_built.calls["neuronx-cc"]:
         flags = [word.partition("=")[0] for word in entry["argv"] if word.startswith("--")]
         assert len(set(flags)) == len(flags)
         assert "/work/" in entry["cwd"] or entry["cwd"].endswith("/work")
@@ -106,7 +106,7 @@ def test_a_file_with_weights_apart_holds_no_weight(neuron_built, device):
 def test_the_first_generation_says_so(neuron_built):
     block = neuron_built.block("first", "inf1")
     assert (block["compiler_type"], block["compiler_version"]) == ("neuron-cc", "1.24.0.0")
-    assert neuron_built.old.diary("torch_neuron.trace")[0]["compiler_args"] == ["--fast-math", "none"]
+    assert neuron_built.calls["torch_neuron.trace"][0]["compiler_args"] == ["--fast-math", "none"]
 
 
 def test_a_cache_is_the_graphs_own_state_and_no_file_is_what_the_loader_looks_for(neuron_built):
@@ -115,7 +115,7 @@ def test_a_cache_is_the_graphs_own_state_and_no_file_is_what_the_loader_looks_fo
 
 
 def test_larger_batches_are_asked_of_the_framework(neuron_built):
-    assert [len(neuron_built.sdk.diary(call)) for call in ("dynamic_batch", "lazy_load", "async_load")] == [1, 1, 1]
+    assert [len(neuron_built.calls[call]) for call in ("dynamic_batch", "lazy_load", "async_load")] == [1, 1, 1]
     assert neuron_built.block("split")["dynamic_batch_size"] is True
 
 

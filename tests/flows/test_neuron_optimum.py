@@ -47,7 +47,7 @@ def test_parts_lie_where_the_loader_looks_and_the_top_has_no_block(neuron_built)
 
 
 def test_the_exporter_gets_no_word_that_it_would_drop_or_misread(neuron_built):
-    calls = {entry["argv"][entry["argv"].index("--task") + 1]: entry for entry in neuron_built.optimum.diary("optimum")}
+    calls = {entry["argv"][entry["argv"].index("--task") + 1]: entry for entry in neuron_built.calls["optimum"]}
     decoder = calls["text-generation"]["argv"]
     assert decoder == [
         "--model", "model", "--task", "text-generation", "--instance_type", "trn2", "--tensor_parallel_size", "2",
@@ -58,7 +58,7 @@ def test_the_exporter_gets_no_word_that_it_would_drop_or_misread(neuron_built):
 
 
 def test_its_caches_are_private_to_the_job(neuron_built):
-    for entry in neuron_built.optimum.diary("optimum"):
+    for entry in neuron_built.calls["optimum"]:
         assert entry["cache"].startswith(entry["cwd"])
         assert entry["work"].startswith(entry["cwd"])
 

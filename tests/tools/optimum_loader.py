@@ -51,6 +51,7 @@ def main(doubles, class_name, folder):
     os.environ["NEURON_PLATFORM_TARGET_OVERRIDE"] = "trn1"
     import torch
 
+    importlib.import_module("torch_neuronx").experimental = MagicMock()
     neuron = importlib.import_module("optimum.neuron")
     said = {"version": neuron.version.__version__}
     try:

@@ -75,6 +75,7 @@ def test_what_would_change_a_compile_doesnt_reach_the_worker(tmp_path, sdk, monk
     for name in ("NEURON_CC_FLAGS", "NEURON_LOGICAL_NC_CONFIG", "NEURON_COMPILE_CACHE_URL", "XLA_FLAGS", "PYTHONPATH"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "0")
+    monkeypatch.delenv("NEURONBUILD_TEST_STORE", raising=False)
     environment = opened(tmp_path, python=str(sdk.python)).worker().environment
     assert {name for name in environment if name.startswith(("NEURON", "XLA", "PYTHONPATH"))} == {
         "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_RT_VISIBLE_CORES",
