@@ -26,6 +26,9 @@ CORES = 4
 
 CASTS = ("bf16", "fp16", "tf32")
 WORDS = {"matmul": "matmult", "all": "all"}
+FASTEST = {"fp32-cast-all-bf16": "all"}
+"""What optimum-neuron, as long as it compiled for inf1, said for the lowest precision everywhere: other shortcuts included."""
+
 
 SWITCHES = ("--enable-saturate-infinity", "--enable-fast-loading-neuron-binaries", "--enable-fast-context-switch")
 """What else neuron-cc takes."""
@@ -99,7 +102,8 @@ def arguments(options: Options) -> list[str]:
     if options.auto_cast == "none":
         words = ["--fast-math", "none"]
     elif options.auto_cast_type in CASTS:
-        words = ["--fast-math", f"fp32-cast-{WORDS[options.auto_cast]}-{options.auto_cast_type}"]
+        word = f"fp32-cast-{WORDS[options.auto_cast]}-{options.auto_cast_type}"
+        words = ["--fast-math", FASTEST.get(word, word)]
     else:
         problem = f"neuron-cc can't cast to {options.auto_cast_type}; use {' or '.join(CASTS)}"
         raise OptionError(("compiler", "auto_cast_type"), problem)

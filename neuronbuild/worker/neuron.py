@@ -131,7 +131,12 @@ def open_compiled(path: str, constants: dict):  # noqa: ARG001 (inf1 has no weig
 def precision(action: dict) -> torch.dtype:
     """The lowest precision that the graph computes in, casts of the compiler's included."""
     words = " ".join(action["compiler"]["arguments"])
-    for word, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16), ("tf32", torch.bfloat16)):
-        if words.find("-" + word) >= 0:
+    for word, dtype in (
+        ("-bf16", torch.bfloat16),
+        ("-fp16", torch.float16),
+        ("-tf32", torch.bfloat16),
+        (" all", torch.bfloat16),
+    ):
+        if word in words:
             return dtype
     return graph.weight_dtype(action)
