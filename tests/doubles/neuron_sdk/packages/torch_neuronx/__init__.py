@@ -82,8 +82,8 @@ class _Compiled(torch.nn.Module):
 
 def trace(func, example_inputs, *positional, **keywords):
     """The documented signature of the emulated release."""
-    os.environ[double.STEP] = str(example_inputs[0].shape[0])
     _refuse_call(func, example_inputs, positional, keywords)
+    os.environ[double.STEP] = str(example_inputs[0].shape[0])
     double.note(call="trace", **{name: value for name, value in keywords.items() if name != "input_output_aliases"})
     if not keywords.get("cpu_backend"):
         _require_pjrt()
