@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, final
 
 import torch
@@ -38,7 +39,7 @@ class NeuronSession(Session):
             raise _explained(path, str(error)) from None
         self._inputs = len(bucket.signature.inputs)
         self._states = list(self._loaded.parameters()) if bucket.signature.states else []
-        self._held: list[tuple[int, int]] = []
+        self._held: list[tuple[weakref.ref[torch.Tensor], int]] = []
         if constants:
             framework.replace_weights(self._loaded, dict(constants))
             framework.move_trace_to_device(self._loaded, core or 0)  # else they are moved again in every call
@@ -49,19 +50,25 @@ class NeuronSession(Session):
         """Call the graph. Its cache is on the device: the caller's goes in where it isn't what came out last, and comes out."""
         given, states = inputs[: self._inputs], inputs[self._inputs :]
         with self._lock, torch.no_grad():
-            if _marks(states) != self._held:
+            if not self._holds(states):
                 for own, state in zip(self._states, states, strict=True):
                     own.copy_(state)
             outputs = self._loaded(*given)
             for own, state in zip(self._states, states, strict=True):
                 state.copy_(own)
-            self._held = _marks(states)
+            self._held = [(weakref.ref(state), state._version) for state in states]  # noqa: SLF001 (torch's only count)
         return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
+    def _holds(self, states: Sequence[torch.Tensor]) -> bool:
+        """Whether these very tensors came out last, and nobody has written to them since.
 
-def _marks(states: Sequence[torch.Tensor]) -> list[tuple[int, int]]:
-    """What tells whether somebody wrote to tensors meanwhile: which they are, and torch's count of their changes."""
-    return [(id(state), state._version) for state in states]  # noqa: SLF001 (no other name for it)
+        By reference: another conversation's tensors may lie where those of one that is over lay.
+        """
+        held = [(tensor(), version) for tensor, version in self._held]
+        return len(held) == len(states) and all(
+            tensor is state and version == state._version  # noqa: SLF001
+            for (tensor, version), state in zip(held, states, strict=True)
+        )
 
 
 def _refuse_unusable(bucket: CompiledShape) -> None:

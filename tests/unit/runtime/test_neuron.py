@@ -85,6 +85,15 @@ def test_a_cache_goes_in_once_and_comes_out_every_time(framework, bucket):
     assert mine.tolist() == [1.0, 1.0]
 
 
+def test_another_conversation_is_never_taken_for_one_that_is_over(framework, bucket):
+    state = TensorSpec("self.0.keys", "float32", (2,), (None,))
+    session = NeuronSession(bucket([state]), {}, "inf2", None)
+    for start in range(50):
+        mine = torch.full((2,), float(start))  # often where the last one lay, with as many changes
+        session.run([torch.ones(2), mine])
+        assert mine.tolist() == [start + 1.0] * 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
