@@ -122,7 +122,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
 def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
-    targets = expand(located, subject.task.name, subject.longest)
+    targets = expand(located, subject.task.name, subject.sizes)
     _refuse_too_long(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
