@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.plan.config import normalise_config
-from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, infer_task
+from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
+from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class Subject:
     def longest(self) -> int | None:
         """The longest sequence that the model can read, if its config says so."""
         return self.sizes.get(SEQUENCE)
+
+    def misfit(self, axis: str, size: int) -> str | None:
+        """Why the model can't be compiled for a size, if it can't."""
+        if axis == SEQUENCE and self.longest is not None and size > self.longest:
+            return f"{axis} {size} is longer than this model can read: {self.longest} tokens"
+        if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
+            return f"{axis} must be {self.sizes[AUDIO]}: this model reads features of just so many frames"
+        config = self.document["config"]
+        if axis == AUDIO and isinstance(config, dict) and frames(size, config) == 0:
+            return f"{axis} {size} is too short: this model's convolutions leave no frame of it"
+        return None
 
 
 def pooling_file(modules: Mapping[str, object] | None) -> str | None:

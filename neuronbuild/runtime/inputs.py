@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 
+SOURCE = 'the tokenizer or processor that the release carries gives it: call that with return_tensors="pt"'
+
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
@@ -33,7 +35,7 @@ def complete_inputs(
     tensors = _known(given, specs)
     for spec in specs:
         if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES}:
-            hint = f"this model takes {', '.join(each.name for each in specs)}"
+            hint = f"this model takes {', '.join(each.name for each in specs)}; {SOURCE}"
             raise InputError(f"the input {spec.name} is missing", hint=hint)
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
     sizes = _sizes(checked, specs)
@@ -50,14 +52,14 @@ def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
         )
     wanted = getattr(torch, spec.dtype)
     if wanted.is_floating_point and not value.is_floating_point():
-        raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers")
+        raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers", hint=SOURCE)
     if not wanted.is_floating_point and value.dtype not in INTEGERS:
-        raise InputError(f"{name} holds {value.dtype}; it must hold integers")
+        raise InputError(f"{name} holds {value.dtype}; it must hold integers", hint=SOURCE)
     if value.device.type != "cpu":
         raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
     if value.dim() != len(spec.shape):
         axes = ", ".join(str(axis or size) for axis, size in zip(spec.axes, spec.shape, strict=True))
-        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}")
+        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}", hint=SOURCE)
     if 0 in value.shape:
         raise InputError(f"{name} is empty: its shape is {list(value.shape)}")
     return value.to(wanted).contiguous()

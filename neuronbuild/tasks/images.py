@@ -1,4 +1,4 @@
-"""The rows of tasks that read images. An image's channels and sizes are as the model's config says, unless a recipe says more."""
+"""The rows of tasks that read images. Their channels and sizes are as the model's config says, unless a recipe says more."""
 
 from __future__ import annotations
 

@@ -36,14 +36,13 @@ def config_sizes(config: Mapping[str, object]) -> dict[str, int]:
     stated = seen.get("image_size")
     height, width = stated if isinstance(stated, list | tuple) and len(stated) == 2 else (stated, stated)  # noqa: PLR2004
     sizes = {CHANNELS: _whole(seen.get("num_channels"), RGB), HEIGHT: _whole(height), WIDTH: _whole(width)}
-    for name, key, factor in (
-        (MEL_BINS, "num_mel_bins", 1),
-        (INPUT_FRAMES, "max_source_positions", 2),
-        (AUDIO, "max_length", 1),
-    ):
-        stated = config.get(key)
-        if type(stated) is int and MEL_BINS in config:
-            sizes[name] = factor * stated  # Whisper's second convolution halves the frames
+    bins, positions, longest = (config.get(key) for key in ("num_mel_bins", "max_source_positions", "max_length"))
+    if isinstance(bins, int):
+        sizes[MEL_BINS] = bins
+        if isinstance(positions, int):
+            sizes[INPUT_FRAMES] = 2 * positions  # Whisper's second convolution halves the frames
+        if isinstance(longest, int):
+            sizes[AUDIO] = longest
     return sizes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 
@@ -17,17 +19,11 @@ def _forget_biases(model: torch.nn.Module) -> None:
     """LeViT keeps what it once looked up of its weights: a trace would hold it as a constant, and so would other weights."""
     for module in model.modules():
         if hasattr(module, "attention_bias_cache"):
-            module.get_attention_biases = _Looked(module)
+            module.get_attention_biases = functools.partial(_look_up, module)
 
 
-class _Looked:
-    """Attention biases looked up anew in every call."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self.module = module
-
-    def __call__(self, device: torch.device) -> torch.Tensor:
-        return self.module.attention_biases[:, self.module.attention_bias_idxs]
+def _look_up(module: torch.nn.Module, *_: object) -> torch.Tensor:
+    return module.attention_biases[:, module.attention_bias_idxs]
 
 
 BY_TYPE = {"levit": _forget_biases}
