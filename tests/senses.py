@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from neuronbuild.tasks import FAMILIES
+import json
+from pathlib import Path
+
+from neuronbuild.tasks import FAMILIES, TASKS
 from neuronbuild.tasks.audio import AUDIO_TASKS
 from neuronbuild.tasks.images import IMAGE_TASKS
 
@@ -74,6 +77,81 @@ OWN_SHAPES: dict[str, dict[str, int]] = {
     "cvt": {"batch_size": 2, "height": 64, "width": 64},
 }
 """Families whose sizes their config doesn't say, or fixes."""
+
+SAMPLES: dict[str, str] = {
+    "image-classification": "vit",
+    "semantic-segmentation": "mobilevit",
+    "object-detection": "yolos",
+    "zero-shot-image-classification": "clip",
+    "audio-classification": "wav2vec2",
+    "automatic-speech-recognition": "wav2vec2",
+    "audio-frame-classification": "wav2vec2",
+    "audio-xvector": "wav2vec2",
+}
+"""The family that stands for each task where it is compiled for real."""
+
+SQUARE = {"size": {"height": 32, "width": 32}}
+PROCESSORS: dict[str, dict[str, object]] = {
+    "vit": {"image_processor_type": "ViTImageProcessor", **SQUARE},
+    "mobilevit": {
+        "image_processor_type": "MobileViTImageProcessor",
+        "size": {"shortest_edge": 72},
+        "crop_size": {"height": 64, "width": 64},
+    },
+    "yolos": {"image_processor_type": "YolosImageProcessor", "size": {"shortest_edge": 32, "longest_edge": 48}},
+    "clip": {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 32},
+        "crop_size": {"height": 32, "width": 32},
+    },
+    "wav2vec2": {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": True},
+}
+
+
+def make_sense_model(folder: Path, task: str, family: str, *, seed: int = 0, **changes) -> Path:
+    """Save a tiny model of seeded random weights, with its processor where one is known."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    config = transformers.CONFIG_MAPPING[family](**{**CONFIGS[family], **changes})
+    model = getattr(transformers, TASKS[task].auto_class).from_config(config)
+    with torch.no_grad():  # fresh weights have scales of one and biases of zero, which hide what goes wrong with them
+        for tensor in (*model.parameters(), *(each for each in model.buffers() if each.is_floating_point())):
+            tensor.add_(0.05 * torch.rand(tensor.shape))
+    model.save_pretrained(folder)
+    if family in PROCESSORS:
+        (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSORS[family]))
+    if task == "automatic-speech-recognition":
+        write_letters(folder)
+    if family == "clip":
+        write_pieces(folder)
+    return folder
+
+
+def write_letters(folder: Path) -> None:
+    """A tokenizer of letters, as models of speech have it."""
+    words = ["<pad>", "<s>", "</s>", "<unk>", "|", *map(chr, range(97, 123)), "'"]
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Wav2Vec2CTCTokenizer"}))
+
+
+def write_pieces(folder: Path) -> None:
+    """CLIP's tokenizer over single letters."""
+    letters = [chr(code) for code in range(97, 123)]
+    words = ["!", "<|startoftext|>", "<|pad|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    names = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+    }
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": 12, **names})
+    )
+
 
 CASES = {
     (family, task): (config, OWN_SHAPES.get(family, SHAPES[task]))

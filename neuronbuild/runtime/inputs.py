@@ -18,6 +18,9 @@ TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 
 SOURCE = 'the tokenizer or processor that the release carries gives it: call that with return_tensors="pt"'
 
+SAYS_NOTHING = {TOKEN_TYPES: 0, MASK: 1, "pixel_mask": 1}
+"""What tokenizers and processors add for models that take no such input: it tells nothing where it is this number alone."""
+
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
@@ -95,12 +98,17 @@ def _refuse_strange_ids(tensors: Mapping[str, torch.Tensor], limits: Mapping[str
 
 
 def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str, object]:
-    """What was given, without what says nothing: zeros as token types, which tokenizers add for models that have none."""
+    """What was given, without what says nothing."""
     names = [spec.name for spec in specs]
     known = {}
     for name, value in given.items():
-        if value is None or (name == TOKEN_TYPES and name not in names and not torch.as_tensor(value).any()):
+        if value is None or (
+            name in SAYS_NOTHING and name not in names and bool((torch.as_tensor(value) == SAYS_NOTHING[name]).all())
+        ):
             continue
+        if name not in names and name == MASK:
+            hint = "the model can't leave padding out: run inputs one by one, or pad none"
+            raise InputError("this model takes no attention_mask, and the one given leaves something out", hint=hint)
         if name not in names:
             import difflib
 

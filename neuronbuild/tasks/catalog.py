@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from neuronbuild.tasks.audio import AUDIO_TASKS
@@ -31,11 +32,11 @@ def infer_task(architectures: list[str], able: Container[str] = (), *, sentence_
         return "sentence-similarity"
     for name in architectures:
         matches = [
-            (task.name in able, len(suffix), task.name)
+            ((task.name in able, len(suffix)), task.name)
             for task in TASKS.values()
             for suffix in task.suffixes
             if name.endswith(suffix)
         ]
         if matches:
-            return max(matches)[2]
+            return max(matches, key=operator.itemgetter(0))[1]
     return None
