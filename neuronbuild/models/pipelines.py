@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from neuronbuild.errors import UsageError
 from neuronbuild.models.base import NeuronModel, find_release
@@ -13,15 +14,6 @@ from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.tasks import ALIASES, TASKS
-
-SHORT = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
-"""transformers' other names for its tasks."""
-
-NO_PIPELINE = frozenset(
-    {"sentence-similarity", "multiple-choice", "question-answering", "audio-frame-classification", "audio-xvector"}
-)
-"""Tasks that transformers has no pipeline for."""
-
 
 def pipeline(
     task: str, model: str | Path | NeuronModel, *, export: bool = False, revision: str | None = None, **arguments: object
@@ -40,9 +32,10 @@ def pipeline(
         UsageError: there is no such pipeline, or none that runs this model.
         ReleaseError, SourceError, RecipeError, StoreError, ToolchainError: as for `from_pretrained`.
     """
-    name = SHORT.get(task, ALIASES.get(task, task))
-    if name not in TASKS or name in NO_PIPELINE:
-        raise UsageError(unknown_word("pipeline", task, [each for each in TASKS if each not in NO_PIPELINE]))
+    name = PIPELINE_REGISTRY.task_aliases.get(task, ALIASES.get(task, task))
+    able = [each for each, row in TASKS.items() if row.pipeline_tag in PIPELINE_REGISTRY.supported_tasks]
+    if name not in able:
+        raise UsageError(unknown_word("pipeline", task, able))
     tag = TASKS[name].pipeline_tag
     if isinstance(model, NeuronModel):
         loaded = model
