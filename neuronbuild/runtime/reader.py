@@ -30,8 +30,7 @@ PACKAGE = "model.pt2"
 class CompiledShape:
     """One bucket of a release, as the runtime sees it: its folder, and its compiled file.
 
-    `limits` says, by input, which ids its tables end before; `files` are all files that were compiled, by path from the
-    folder.
+    `config` is the model's, as it was compiled; `files` are all files that were compiled, by path from the folder.
     """
 
     graph: str
@@ -39,8 +38,16 @@ class CompiledShape:
     folder: Path
     file: Path
     signature: Signature
-    limits: Mapping[str, int]
+    config: Mapping[str, object]
     files: Mapping[str, Digest]
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """By input, which ids its table ends before, as the config says; 0 there means that there is no table."""
+        part = self.config.get("text_config")
+        words = part if isinstance(part, dict) else self.config
+        sizes = {"input_ids": words.get("vocab_size"), "token_type_ids": words.get("type_vocab_size")}
+        return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
 
     def refuse_altered(self) -> None:
         """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.
@@ -142,14 +149,10 @@ def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> 
     file = folder / bucket.file if bucket.file else place / PACKAGE
     paths = [os.path.relpath(file, place), *(entry.path for entry in manifest.files[1:])]
     files = dict(zip(paths, (entry.digest for entry in manifest.files), strict=True))
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _limits(manifest), files)
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _config(manifest), files)
 
 
-def _limits(manifest: Manifest) -> dict[str, int]:
-    """How many ids each input's table has, as the config that was compiled says; 0 there means that there is no table."""
+def _config(manifest: Manifest) -> dict[str, object]:
     model = manifest.action.get("model")
     config = model.get("config") if isinstance(model, dict) else None
-    if not isinstance(config, dict):
-        return {}
-    sizes = {"input_ids": config.get("vocab_size"), "token_type_ids": config.get("type_vocab_size")}
-    return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+    return config if isinstance(config, dict) else {}

@@ -14,13 +14,16 @@ import safetensors.torch
 import torch
 import transformers
 
-from . import graph
+from . import graph, mend
 from .serve import UserError
 
 FILE = "weights.safetensors"
 
-OPTIONAL = {"pooler": "pooler_output"}
-"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them."""
+OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
+"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them.
+
+`masked_spec_embed` stands for sound that is hidden in training.
+"""
 
 
 DTYPE = "dtype" if tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56) else "torch_dtype"
@@ -66,7 +69,8 @@ def gguf_file(model: str):
 
 def omitted_outputs(missing: list) -> list:
     """The outputs that can't be had without what a checkpoint lacks."""
-    return sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL})
+    omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
+    return sorted(omitted - {None})
 
 
 def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
@@ -94,7 +98,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
-    module = module.eval()
+    module = mend.mended(module.eval())
     persistent = module.state_dict()
     missing = sorted(name for name in said["missing_keys"] if name in persistent)
     lost = [name for name in missing if not set(name.split(".")) & set(OPTIONAL)]
