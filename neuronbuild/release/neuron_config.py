@@ -24,6 +24,10 @@ CASTS = {"matmult": "matmul", "all": "all"}
 SENTENCES = "transformer"
 """The loader's model type for a sentence-transformers model, whatever is inside."""
 
+OF_CONFIG = ("num_channels", "width", "height")
+PAIRS = "image_batch_size"
+"""Axes that the loader takes from an image model's config, and must be told only for models of texts and images."""
+
 
 def with_block(config: Mapping[str, object], task: str, manifest: Manifest) -> bytes:
     """A model's config with the block for one artifact."""
@@ -52,7 +56,7 @@ def make_block(task: str, manifest: Manifest) -> dict[str, object]:
         "optlevel": flags.get("--optlevel", "2"),
         "output_attentions": False,
         "output_hidden_states": False,
-        **{f"static_{axis}": size for axis, size in shape.items()},
+        **{f"static_{axis}": size for axis, size in shape.items() if axis not in OF_CONFIG or PAIRS in shape},
         "task": task,
         "tensor_parallel_size": 1,
         "neuronbuild": {

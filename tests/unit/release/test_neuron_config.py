@@ -46,3 +46,19 @@ def test_the_models_own_config_is_kept_beside_it():
     assert (config["model_type"], config["id2label"]) == ("bert", {"0": "größer"})
     assert config["neuron"]["task"] == "fill-mask"
     assert data == with_block({"id2label": {"0": "größer"}, "model_type": "bert"}, "fill-mask", traced())
+
+
+IMAGES = {"num_channels": 3, "width": 32, "height": 32}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ({"batch_size": 1, **IMAGES}, {"batch_size"}),
+        ({"text_batch_size": 1, "image_batch_size": 1, **IMAGES}, {"text_batch_size", "image_batch_size", *IMAGES}),
+        ({"batch_size": 1, "audio_sequence_length": 16000}, {"batch_size", "audio_sequence_length"}),
+    ],
+)
+def test_axes_are_those_that_the_loader_must_be_told(shape, axes):
+    block = make_block("image-classification", traced(shape=shape))
+    assert {key.removeprefix("static_") for key in block if key.startswith("static_")} == axes
