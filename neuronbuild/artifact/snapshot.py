@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import Digest, digest_json
+from neuronbuild.errors import SourceError
+from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,8 +66,16 @@ class Model:
     immutable: bool = False
 
     def read_json(self, path: str) -> dict[str, object] | None:
-        """One JSON file of the snapshot, or `None` where the model has no such file."""
+        """One JSON file of the snapshot, or `None` where the model has no such file.
+
+        Raises:
+            SourceError: it can't be read.
+        """
         if path not in self.snapshot.files:
             return None
-        loaded = json.loads(self.open_file(path).read_text(encoding="utf-8"))
+        try:
+            loaded = json.loads(read_plain(self.open_file(path)).decode())
+        except (OSError, ValueError, RecursionError) as error:
+            problem = f"its {path} can't be read: {error}"
+            raise SourceError(self.snapshot.model, problem, hint="get the file again") from None
         return loaded if isinstance(loaded, dict) else {"": loaded}

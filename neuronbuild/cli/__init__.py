@@ -10,6 +10,7 @@ from typing import final
 
 import click
 
+from neuronbuild.cli.output import drop_stdout
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -75,6 +76,6 @@ def main() -> None:
         click.echo("interrupted", err=True)
         status = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed it: no complaint at exit
+        drop_stdout()  # `| head` closed it
         status = 1
     sys.exit(status if isinstance(status, int) else 0)

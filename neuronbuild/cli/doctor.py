@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild.cli.options import json_option, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.host import cpu_flags
 from neuronbuild.toolchain.isa import highest_level
@@ -54,12 +54,12 @@ def doctor_command(*, as_json: bool) -> int:
     """
     findings = list(_look())
     if as_json:
-        click.echo(json.dumps({"version": 1, "findings": [asdict(finding) for finding in findings]}))
+        put_json({"version": 1, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             mark = "ok" if finding.ok else ("MISSING" if finding.needed else "-")
             advice = f"   -> {finding.advice}" if finding.advice and not finding.ok else ""
-            click.echo(f"{mark:8}{finding.name:16}{finding.found}{advice}")
+            put(f"{mark:8}{finding.name:16}{finding.found}{advice}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 

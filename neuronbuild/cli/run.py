@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuronbuild.cli.options import json_option
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import ToolchainError, UsageError
 from neuronbuild.runtime.reader import read_release
 
@@ -37,6 +37,7 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
     a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow.
     """
+    _refuse_bytes(texts)
     read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
     try:
         from neuronbuild.models import open_model  # torch and transformers: only this command needs them
@@ -45,7 +46,19 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
         raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None
     model = open_model(release)
     rows = TASKS[model.task](model, list(texts))
-    click.echo(json.dumps(rows) if as_json else "\n".join("  ".join(map(_cell, row.values())) for row in rows))
+    if as_json:
+        put_json(rows)
+    else:
+        put("\n".join("  ".join(map(_cell, row.values())) for row in rows))
+
+
+def _refuse_bytes(texts: tuple[str, ...]) -> None:
+    """Stop at arguments that are no text: the shell hands over any bytes."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"a text isn't UTF-8: {ascii(text)[:80]}") from None
 
 
 def _cell(value: object) -> str:

@@ -220,9 +220,12 @@ def push_release(folder: Path, repo: str, *, private: bool, revision: str | None
 
 def find_release(model: str, revision: str | None) -> Path:
     """A local folder, or the local copy of a release on the Hub."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
+    try:
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):  # no name that a folder could have
+        pass
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ReleaseError(model, "there is no such folder", hint="name a folder that `neuronbuild apply` wrote")
     import huggingface_hub

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
+from neuronbuild.files import read_plain
 from neuronbuild.recipe.schema import Recipe, Workspace, plain_name, unknown_word
 from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
@@ -22,6 +23,8 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 SUFFIXES = (".yaml", ".yml")
 WORKSPACE_FILE = "neuronbuild.yaml"
+MOST_BYTES = 1 << 20
+"""Size of a file of recipes. One is a few hundred bytes, and a megabyte takes a second to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str,
 
 def _read(file: Path, issues: list[Issue]) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_plain(file, MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
         issues.append(Issue(str(file), 1, 1, f"can't be read: {error.strerror}"))
     except UnicodeDecodeError as error:

@@ -131,7 +131,7 @@ class Limits(Strict):
     jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="compiles at a time; default: one a core, at most 4"
     )
-    timeout: Annotated[int, Field(ge=1)] = Field(7200, description="seconds that one compile may take")
+    timeout: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(7200.0, description="seconds that one compile may take")
 
 
 class Workspace(Strict):

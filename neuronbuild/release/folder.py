@@ -16,6 +16,7 @@ from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.snapshot import WEIGHT_INDEXES
 from neuronbuild.digest import Digest, digest_bytes
 from neuronbuild.errors import BlobMissingError, ReleaseError
+from neuronbuild.files import read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.swap import put_in_place
@@ -149,9 +150,11 @@ def _first_foreign(folder: Path) -> str | None:
     """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
     listed = {FILENAME}
     try:
-        listed |= {file["path"] for file in json.loads((folder / FILENAME).read_bytes())["files"]}
+        listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
     except FileNotFoundError:
         pass
+    except OSError:
+        return FILENAME
     except (ValueError, KeyError, TypeError):
         return None
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import SourceError
+from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +36,13 @@ def read_config(reference: str, path: Path) -> dict[str, object]:
         SourceError: the file is missing, isn't JSON, or names no model type.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        config = json.loads(read_plain(path).decode())
+    except (FileNotFoundError, NotADirectoryError):
         raise SourceError(reference, "it has no config.json", hint="give a folder in transformers' format") from None
-    except (ValueError, OSError) as error:
-        raise SourceError(reference, f"its config.json can't be read: {error}") from None
+    except OSError as error:
+        raise SourceError(reference, f"its config.json can't be read: {error.strerror}", hint="get the file again") from None
+    except (ValueError, RecursionError) as error:
+        raise SourceError(reference, f"its config.json can't be read: {error}", hint="get the file again") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise SourceError(reference, "its config.json names no model_type", hint="save it again with transformers")
     return config

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import StoreError
+from neuronbuild.files import read_plain
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import Entry, ObjectStore
 
@@ -48,7 +49,7 @@ class LocalObjects(ObjectStore):
         """The file's bytes, or `None`."""
         with self._guard():
             try:
-                return self.path(name).read_bytes()
+                return read_plain(self.path(name))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # asked first, it could go in between
                 return None
 

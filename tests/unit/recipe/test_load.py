@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 from hypothesis import given
@@ -415,3 +417,15 @@ def test_any_file_gives_targets_or_faults(tmp_path_factory, text):
 @given(files)
 def test_twenty_thousand_files_give_targets_or_faults(tmp_path_factory, text):
     check(tmp_path_factory.getbasetemp(), text)
+
+
+def test_a_pipe_is_no_recipe_and_not_waited_on(tmp_path):
+    os.mkfifo(tmp_path / "one.yaml")
+    with pytest.raises(RecipeError, match="no regular file"):
+        load_recipes([tmp_path])
+
+
+def test_a_file_of_megabytes_is_refused_unread(tmp_path):
+    (tmp_path / "one.yaml").write_text("a: [" + "x," * 3_000_000 + "]\n")
+    with pytest.raises(RecipeError, match="at most 1,048,576 are read"):
+        load_recipes([tmp_path])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from neuronbuild.errors import SourceError
@@ -20,6 +22,18 @@ def test_a_config_is_read(tmp_path):
 def test_what_names_no_model_type_is_refused(tmp_path, text):
     with pytest.raises(SourceError, match=r"model m: its config\.json"):
         read_config("m", config_file(tmp_path, text))
+
+
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+def test_a_config_nested_too_deep_is_refused(tmp_path, depth):
+    with pytest.raises(SourceError, match=r"config\.json can't be read"):
+        read_config("m", config_file(tmp_path, '{"model_type": "bert", "a": ' + "[" * depth + "]" * depth + "}"))
+
+
+def test_a_pipe_is_not_waited_on(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(SourceError, match="no regular file"):
+        read_config("m", tmp_path / "config.json")
 
 
 def test_a_missing_config_says_what_to_give(tmp_path):

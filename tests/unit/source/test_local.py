@@ -115,7 +115,7 @@ def test_a_package_is_found_without_importing_it():
     assert "tiny_model_package" not in sys.modules
 
 
-@pytest.mark.usefixtures("package")
+@pytest.mark.usefixtures("package", "folder")
 def test_neither_folders_nor_packages_keep_their_files_from_change(source):
     assert not PackageSource(DigestMemory(None)).resolve("package:tiny_model_package/weights", None).immutable
     assert not source.resolve("./tiny", None).immutable
@@ -144,3 +144,9 @@ def test_a_folder_that_the_package_does_not_ship_is_refused():
 def test_a_package_has_no_revisions():
     with pytest.raises(SourceError, match="only models on the Hub have revisions"):
         PackageSource(DigestMemory(None)).resolve("package:tiny_model_package/weights", "v1")
+
+
+@pytest.mark.parametrize("name", ["./" + "a" * 5000, "./a\0b"])
+def test_a_name_that_no_folder_can_have_is_refused(source, name):
+    with pytest.raises(SourceError, match=r"that can't be a folder|there is no folder"):
+        source.resolve(name, None)

@@ -118,3 +118,10 @@ def test_files_and_folders_can_be_synced(tmp_path):
     sync(tmp_path)
     with pytest.raises(FileNotFoundError):
         sync(tmp_path / "absent")
+
+
+def test_a_pipe_in_an_objects_place_is_told_and_not_waited_on(objects):
+    objects.path(NAME).parent.mkdir(parents=True)
+    os.mkfifo(objects.path(NAME))
+    with pytest.raises(StoreError, match="no regular file"):
+        objects.read(NAME)
