@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import Digest, digest_json
@@ -11,10 +12,13 @@ from neuronbuild.errors import SourceError
 from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf")
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
+"""Files that hold the words of a tokenizer, whatever its kind."""
+
 WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -49,6 +53,11 @@ class Snapshot:
     def weights(self) -> dict[str, Digest]:
         """The files that hold weights, without the indexes of shards."""
         return {path: d for path, d in self.files.items() if path.endswith(WEIGHT_SUFFIXES)}
+
+
+def holds_tokenizer(paths: Iterable[str]) -> bool:
+    """Whether a tokenizer that knows any word is among the files."""
+    return any(fnmatchcase(path, pattern) for path in paths for pattern in VOCABULARIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from typing import final
@@ -57,9 +58,17 @@ def cli(*, debug: bool) -> None:
     click.get_current_context().obj = debug
 
 
+def _stop_on_signals() -> None:
+    """Have a terminal that closes, and whoever sends SIGTERM, stop a command as cleanly as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup a hang-up is ignored
+            signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line, and exit with its status."""
     debug = "--debug" in sys.argv[1:2]
+    _stop_on_signals()
     try:
         status = cli(standalone_mode=False)
     except NeuronBuildError as error:

@@ -12,7 +12,8 @@ from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models.likeness import Likeness
-from neuronbuild.models.preprocessors import PROCESSORS, VOCABULARIES, carries, load_processor, load_tokenizer
+from neuronbuild.artifact.snapshot import VOCABULARIES
+from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import TASKS

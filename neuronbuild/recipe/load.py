@@ -11,13 +11,15 @@ from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
 from neuronbuild.files import read_plain
-from neuronbuild.recipe.schema import Recipe, Workspace, plain_name, unknown_word
+from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name, unknown_word
 from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
 from neuronbuild.tasks import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -243,10 +245,16 @@ def validation_issues(
     faults = error.errors(include_url=False)
     inner = {fault["loc"][:-1] for fault in faults if fault["loc"]}  # a list whose items are wrong counts as too short as well
     return [
-        _issue(fault["loc"], describe(fault, kind), Layer(file, document), below)
+        _issue(_blamed(fault), describe(fault, kind), Layer(file, document), below)
         for fault in faults
         if not (fault["type"] == "too_short" and fault["loc"] in inner)
     ]
+
+
+def _blamed(fault: ErrorDetails) -> Keys:
+    """The key to blame: pydantic knows none for what is wrong with several values together."""
+    error = fault.get("ctx", {}).get("error")
+    return (*fault["loc"], *error.keys) if isinstance(error, KeyedError) else fault["loc"]
 
 
 def _unknown_axes(located: Located) -> list[Issue]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, read_config, refuse_remote_code
+from neuronbuild.source.base import Source, lost_shards, read_config, refuse_remote_code
 from neuronbuild.source.files import select_files
 from neuronbuild.source.gguf import SUFFIX, open_gguf
 
@@ -84,6 +84,9 @@ def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: 
     refuse_remote_code(reference, config, trusted=trusted)
     try:
         names = select_files(_walk(folder), code=trusted)
+        if lost := lost_shards(folder, names):
+            problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
+            raise SourceError(reference, problem, hint="get the model's files again")
         files = {name: memory.digest(folder / name) for name in names}
     except OSError as error:
         raise SourceError(

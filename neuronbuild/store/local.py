@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import DestinationError, StoreError
 from neuronbuild.files import read_plain
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import Entry, ObjectStore
@@ -74,7 +74,15 @@ class LocalObjects(ObjectStore):
         """Put an object at a path as `mode` says, and say how; `None` if there is no such object."""
         with self._guard():
             path = self.path(name)
-            return link_file(path, destination, mode) if path.is_file() else None
+            if not path.is_file():
+                return None
+            path.open("rb").close()
+            try:
+                return link_file(path, destination, mode)
+            except OSError as error:
+                if error.errno == errno.EIO:  # either disk's
+                    raise
+                raise DestinationError(self.location, str(destination), error) from None
 
     def size(self, name: str) -> int | None:
         """Size of the file, or `None`."""
@@ -113,17 +121,28 @@ class LocalObjects(ObjectStore):
                 sync(temporary)
                 target = self.path(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
+                self._replace(temporary, target)
                 sync(target.parent)
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def _replace(self, temporary: Path, target: Path) -> None:
+        """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
+        try:
+            temporary.replace(target)
+        except IsADirectoryError:
+            aside = self.root / "quarantine"
+            aside.mkdir(exist_ok=True)
+            target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
+            temporary.replace(target)
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            name = error.filename2 or error.filename  # of a rename, where to
+            what = f"{name}: {error.strerror}" if name else str(error)
             raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -150,3 +151,12 @@ def test_a_package_has_no_revisions():
 def test_a_name_that_no_folder_can_have_is_refused(source, name):
     with pytest.raises(SourceError, match=r"that can't be a folder|there is no folder"):
         source.resolve(name, None)
+
+
+def test_a_lost_shard_is_named(folder, source):
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"1")
+    with pytest.raises(SourceError, match=r"model-00002-of-00002\.safetensors can't be read, or is missing"):
+        source.resolve("./tiny", None)
