@@ -7,7 +7,7 @@ import pytest
 from neuronbuild.artifact.signature import ConstantSpec, TensorSpec
 from neuronbuild.build.builder import Place, build_step
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.digest import digest_bytes, digest_file
+from neuronbuild.digest import digest_bytes, digest_file, digest_json
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import action_name, blob_name
 from neuronbuild.store.lease import hold_lease
@@ -53,6 +53,15 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     assert manifest.checks[0].kind == "random-weights"
     assert manifest.facts == {"prefix": "model"}
     assert manifest.provenance.seconds == round(outcome.seconds, 3)
+
+
+def test_the_worker_is_handed_the_document_that_the_key_is_of_and_nothing_else(bench, monkeypatch):
+    handed, run = [], Workbench.run
+    monkeypatch.setattr(Workbench, "run", lambda self, tool, job, folder: handed.append(job) or run(self, tool, job, folder))
+    action = bench.build().step.action
+    [job] = handed
+    assert job == {"kind": "compile", "action": action.document}
+    assert digest_json(job["action"]).sha256 == action.key
 
 
 def test_what_a_newer_version_recorded_is_neither_compiled_nor_written_over(bench):
