@@ -68,7 +68,13 @@ def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
 @json_option
 def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
     """Read every byte of the store and check it against its digest. Exits with 1 if anything is damaged."""
-    report = verify_store(_open(cache), repair=repair)
+    store = _open(cache)
+    if (
+        isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir()
+    ):  # else a wrong name would pass for a sound store
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(store.location, "there is no such folder", hint=hint)
+    report = verify_store(store, repair=repair)
     if as_json:
         put_json(report.as_json())
     else:
@@ -81,11 +87,7 @@ def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
 
 
 def _open(cache: str | None) -> CasStore:
-    store = open_store(settings_for(cache=cache).cache)
-    if isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir():
-        hint = "`neuronbuild apply` makes it; another one is named with --cache"
-        raise StoreError(store.location, "there is no such folder", hint=hint)
-    return store
+    return open_store(settings_for(cache=cache).cache)
 
 
 def _cell(value: object) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from transformers import modeling_outputs
 from transformers.utils import ModelOutput
 
+from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models.likeness import Likeness
-from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner

@@ -121,20 +121,10 @@ class LocalObjects(ObjectStore):
                 sync(temporary)
                 target = self.path(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._replace(temporary, target)
+                _rename(temporary, target, self.root / "quarantine")
                 sync(target.parent)
             finally:
                 temporary.unlink(missing_ok=True)
-
-    def _replace(self, temporary: Path, target: Path) -> None:
-        """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
-        try:
-            temporary.replace(target)
-        except IsADirectoryError:
-            aside = self.root / "quarantine"
-            aside.mkdir(exist_ok=True)
-            target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
-            temporary.replace(target)
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
@@ -144,6 +134,16 @@ class LocalObjects(ObjectStore):
             name = error.filename2 or error.filename  # of a rename, where to
             what = f"{name}: {error.strerror}" if name else str(error)
             raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
+
+
+def _rename(temporary: Path, target: Path, aside: Path) -> None:
+    """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
+    try:
+        temporary.replace(target)
+    except IsADirectoryError:
+        aside.mkdir(exist_ok=True)
+        target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
+        temporary.replace(target)
 
 
 def _walk(folder: str, prefix: str) -> Iterator[Entry]:

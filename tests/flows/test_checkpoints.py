@@ -128,7 +128,7 @@ def failures(models, built, tmp_path_factory) -> str:
         ("one-lost", "the checkpoint has no weights for bert.encoder.layer.1.output.dense.weight"),
         ("other-size", "classifier.weight has shape [5, 32], the config asks for [3, 32]"),
         ("not-a-number", "the weights hold NaN or infinite numbers: model.classifier.bias"),
-        ("none", "has no weights (no model.safetensors, no pytorch_model.bin)"),
+        ("none", "has no weights (no model.safetensors, pytorch_model.bin or .gguf)"),
         ("cut", "bytes, its header says"),
         ("cut-pickle", "the checkpoint can't be read"),
         ("trap", "the checkpoint can't be read: it is damaged, or more than plain tensors were pickled"),
