@@ -64,6 +64,14 @@ def test_the_worker_is_handed_the_document_that_the_key_is_of_and_nothing_else(b
     assert digest_json(job["action"]).sha256 == action.key
 
 
+def test_scratch_space_that_cant_be_written_says_which_variable_names_another(tmp_path):
+    (tmp_path / "work").write_text("in the way")
+    with Workbench(tmp_path / "work", timeout=20) as blocked:
+        outcome = Desk(tmp_path, blocked).build()
+    assert (outcome.kind, outcome.error.kind) == ("failed", "system")
+    assert "XDG_CACHE_HOME" in outcome.error.message
+
+
 def test_what_a_newer_version_recorded_is_neither_compiled_nor_written_over(bench):
     recorded = make_newer(bench.store, 1)
     outcome = bench.build()
