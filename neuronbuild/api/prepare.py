@@ -148,9 +148,9 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
 def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
-    targets = expand(located, subject.task.name, subject.longest)
+    targets = expand(located, subject.task.name, subject.sizes)
     _tell_length(located, targets, subject)
-    _refuse_too_long(located, targets, subject)
+    _refuse_misfits(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
         by_options.setdefault(target.options, []).append(target)
@@ -194,10 +194,8 @@ def _tell_length(located: Located, targets: list[Target], subject: Subject) -> N
         logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
 
 
-def _refuse_too_long(located: Located, targets: list[Target], subject: Subject) -> None:
-    longest = subject.longest
-    sizes = {target.shape.as_dict().get("sequence_length", 0) for target in targets}
-    over = sorted(size for size in sizes if longest is not None and size > longest)
-    if over:
-        message = f"sequence_length {over[0]} is longer than this model can read: {longest} tokens"
-        raise RecipeError([located.issue(("shapes", "sequence_length"), message)])
+def _refuse_misfits(located: Located, targets: list[Target], subject: Subject) -> None:
+    sizes = sorted({pair for target in targets for pair in target.shape.axes})
+    faults = {axis: fault for axis, size in reversed(sizes) if (fault := subject.misfit(axis, size)) is not None}
+    if faults:
+        raise RecipeError([located.issue(("shapes", axis), fault) for axis, fault in faults.items()])

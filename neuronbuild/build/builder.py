@@ -13,7 +13,7 @@ from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.errors import NewerRecordError
 from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.provenance import provenance
-from neuronbuild.tasks import TASKS, all_sizes
+from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neuronbuild.build.workbench import Workbench
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.cas import CasStore
-    from neuronbuild.tasks import Axes, Graph
+    from neuronbuild.tasks import Axes
     from neuronbuild.toolchain.base import Toolchain
 
 
@@ -118,7 +118,7 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
 def _read(step: Step, said: dict[str, object]) -> _Result:
     return _Result(
         files=decode_part(list[str], said["files"]),
-        signature=_signature(said["signature"], TASKS[step.target.task].graph(step.target.graph), step.target.shape.as_dict()),
+        signature=_signature(said["signature"], step),
         checks=decode_part(tuple[Check, ...], said["checks"]),
         facts=decode_part(dict[str, object], said.get("facts", {})),
     )
@@ -139,10 +139,13 @@ def _store(step: Step, answer: Answer, result: _Result, store: CasStore, folder:
     return manifest
 
 
-def _signature(said: object, graph: Graph, shape: dict[str, int]) -> Signature:
+def _signature(said: object, step: Step) -> Signature:
     """The worker's word on tensors, with the axis of each dimension from the task table."""
     parts = decode_part(dict[str, list[dict[str, object]]], said)
-    sizes, axes = all_sizes(shape), {entry.name: entry.axes for entry in graph.inputs}
+    graph, model = TASKS[step.target.task].graph(step.target.graph), step.action.document["model"]
+    config = decode_part(dict[str, object], decode_part(dict[str, object], model)["config"])
+    sizes = all_sizes(step.target.shape.as_dict(), config)
+    axes = {entry.name: entry.axes for entry in graph_inputs(graph, FAMILIES[str(config["model_type"])])}
     return Signature(
         inputs=tuple(_tensor(entry, axes[str(entry["name"])], sizes) for entry in parts["inputs"]),
         outputs=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts["outputs"]),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import ALIASES, TASKS
 
 Platform = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "trn3", "cpu"]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -94,9 +94,10 @@ class Recipe(Strict):
     @field_validator("task")
     @classmethod
     def _task_is_known(cls, value: str | None) -> str | None:
-        if value is not None and value not in TASKS:
-            raise ValueError(unknown_word("task", value, list(TASKS)))
-        return value
+        name = value if value is None else ALIASES.get(value, value)
+        if name is not None and name not in TASKS:
+            raise ValueError(unknown_word("task", name, [*TASKS, *ALIASES]))
+        return name
 
     @field_validator("platforms")
     @classmethod

@@ -29,15 +29,23 @@ AGAIN = "write the release again with `neuronbuild apply`"
 class CompiledShape:
     """One bucket of a release, as the runtime sees it.
 
-    `limits` says, by input, which ids its tables end before; `files` are the compiled files, by path.
+    `config` is the model's, as it was compiled; `files` are the compiled files, by path.
     """
 
     graph: str
     shape: Shape
     folder: Path
     signature: Signature
-    limits: Mapping[str, int]
+    config: Mapping[str, object]
     files: Mapping[str, Digest]
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """By input, which ids its table ends before, as the config says; 0 there means that there is no table."""
+        part = self.config.get("text_config")
+        words = part if isinstance(part, dict) else self.config
+        sizes = {"input_ids": words.get("vocab_size"), "token_type_ids": words.get("type_vocab_size")}
+        return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
 
     def refuse_altered(self) -> None:
         """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.
@@ -132,17 +140,13 @@ def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> 
     if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
     files = {entry.path: entry.digest for entry in manifest.files}
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _limits(manifest), files)
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _config(manifest), files)
 
 
-def _limits(manifest: Manifest) -> dict[str, int]:
-    """How many ids each input's table has, as the config that was compiled says; 0 there means that there is no table."""
+def _config(manifest: Manifest) -> dict[str, object]:
     model = manifest.action.get("model")
     config = model.get("config") if isinstance(model, dict) else None
-    if not isinstance(config, dict):
-        return {}
-    sizes = {"input_ids": config.get("vocab_size"), "token_type_ids": config.get("type_vocab_size")}
-    return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+    return config if isinstance(config, dict) else {}
 
 
 def _check_host(folder: Path, index: ReleaseIndex) -> None:

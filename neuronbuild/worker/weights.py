@@ -14,13 +14,16 @@ import safetensors.torch
 import torch
 import transformers
 
-from . import graph
+from . import graph, mend
 from .serve import UserError
 
 FILE = "weights.safetensors"
 
-OPTIONAL = {"pooler": "pooler_output"}
-"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them."""
+OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
+"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them.
+
+`masked_spec_embed` stands for sound that is hidden in training.
+"""
 
 
 def convert(job: dict) -> dict:
@@ -33,10 +36,8 @@ def convert(job: dict) -> dict:
         if name in tensors:
             tensors[name].zero_()
     safetensors.torch.save_file(tensors, os.path.join(job["folder"], FILE))
-    return {
-        "files": [FILE, *unpack(job["model"], action, job["folder"])],
-        "omitted": sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL}),
-    }
+    omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
+    return {"files": [FILE, *unpack(job["model"], action, job["folder"])], "omitted": sorted(omitted - {None})}
 
 
 def unpack(model: str, action: dict, folder: str) -> list:
@@ -85,7 +86,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
-    module = module.eval()
+    module = mend.mended(module.eval())
     persistent = module.state_dict()
     missing = sorted(name for name in said["missing_keys"] if name in persistent)
     lost = [name for name in missing if not set(name.split(".")) & set(OPTIONAL)]
