@@ -17,6 +17,7 @@ _PLACES = {
     "ShapeError": "neuronbuild.errors",
     "TasksManager": "neuronbuild.api.introspection",
     "open_model": "neuronbuild.models",
+    "pipeline": "neuronbuild.models.pipelines",
     **{task.model_class: "neuronbuild.models" for task in TASKS.values()},
 }
 

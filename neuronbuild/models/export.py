@@ -32,6 +32,8 @@ GENERATIVE = tuple(name for name, task in TASKS.items() if len(task.graphs) > 1)
 COMPILER_KEYS = tuple(Compiler.model_fields)
 RECIPE_KEYS = ("task", "revision", "platform", "dynamic_batch_size", "weights", "num_cores", "dtype", "trust_remote_code")
 SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa")
+ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, "inline_weights_to_neff")
+"""All that a call may say."""
 
 WHERE = Path("from_pretrained")
 """Stands where a recipe file's path would, in messages."""
@@ -98,10 +100,9 @@ def _known(said: dict[str, object]) -> dict[str, object]:
     inline = said.pop("inline_weights_to_neff", None)
     if inline is not None:
         said.setdefault("weights", "inline" if inline else "separate")
-    known = [*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES]
     for name in said:
-        if name not in known:
-            raise UsageError(f"from_pretrained: {unknown_word('argument', name, known)}")
+        if name not in ARGUMENTS:
+            raise UsageError(f"from_pretrained: {unknown_word('argument', name, list(ARGUMENTS))}")
     return said
 
 
