@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import senses
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SIZES = {
@@ -116,7 +118,9 @@ GENERATOR = {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3, "pa
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> dict[str, Path]:
-    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper."""
+    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper,
+    and what `tests/senses.py` has for images and sound.
+    """
     root = tmp_path_factory.mktemp("models")
     made = {
         task: make_model(root / task, auto_class, num_labels=3)
@@ -126,6 +130,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
     made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
     made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
+    made |= {task: senses.make_sense_model(root / task, task, family) for task, family in senses.SAMPLES.items()}
     made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
     write_sentence_modules(made["sentence-similarity"])
     return made
@@ -182,6 +187,7 @@ SHAPES = {
     "text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 48, "prefill_length": [8, 32]},
     "text2text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 24},
     "speech-seq2seq": {"batch_size": 2, "num_beams": 2, "sequence_length": 32},
+    **senses.SHAPES,
 }
 
 
@@ -189,7 +195,7 @@ SHAPES = {
 def built(models, tmp_path_factory) -> Built:
     """One release a task, `grid` with buckets and splitting, `cast-matmul`, `cast-all`, `half` and `quick` for the options.
 
-    Two minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
+    Three minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
     """
     root = tmp_path_factory.mktemp("built")
     cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")
