@@ -1,4 +1,4 @@
-"""`run`: try a release with text from the command line."""
+"""`run`: try a release from the command line, with texts or files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuronbuild.cli.options import json_option
+from neuronbuild.cli.senses import SENSES
 from neuronbuild.errors import ToolchainError, UsageError
 from neuronbuild.runtime.reader import read_release
 
@@ -29,13 +30,15 @@ NEW_TOKENS = 64
 
 @click.command("run")
 @click.argument("release", type=click.Path(path_type=Path))
-@click.argument("texts", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1, required=True)
 @json_option
-def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None:
-    """Run a release on TEXTS.
+def run_command(*, release: Path, inputs: tuple[str, ...], as_json: bool) -> None:
+    """Run a release on INPUTS: texts, image files or WAV files, as its task wants them.
 
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
-    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow.
+    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow. Images:
+    labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels, words, or
+    how alike the voices of each pair are.
     """
     read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
     try:
@@ -44,7 +47,11 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
         problem = f"running a release needs torch and transformers: {error}"
         raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None
     model = open_model(release)
-    rows = TASKS[model.task](model, list(texts))
+    answer = TASKS.get(model.task)
+    if answer is None:
+        problem = f"`run` has no way to show what a model for {model.task} gives"
+        raise UsageError(problem, hint=f"call it from Python: {type(model).__name__}.from_pretrained({str(release)!r})")
+    rows = answer(model, list(inputs))
     click.echo(json.dumps(rows) if as_json else "\n".join("  ".join(map(_cell, row.values())) for row in rows))
 
 
@@ -164,4 +171,5 @@ TASKS: dict[str, Callable[[Any, list[str]], Rows]] = {
     "question-answering": _answer,
     "multiple-choice": _choice,
     "text-generation": _continuations,
+    **SENSES,
 }
