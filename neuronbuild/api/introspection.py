@@ -9,7 +9,7 @@ from typing import final
 
 from neuronbuild.errors import UsageError
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
-from neuronbuild.recipe.grid import optional_sizes
+from neuronbuild.recipe.grid import default_sizes
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.source.resolve import name_model, open_memory, resolve_model
 from neuronbuild.tasks import FAMILIES, TASKS, tasks_of
@@ -54,7 +54,7 @@ def axes(model: str | Path, task: str | None = None, *, revision: str | None = N
     except SubjectError as error:
         raise UsageError(f"{model}: {error}") from None
     row = subject.task
-    return Axes(row.name, row.model_class, row.mandatory, optional_sizes(row, subject.sizes))
+    return Axes(row.name, row.model_class, row.mandatory, default_sizes(row, subject.sizes))
 
 
 @final

@@ -105,18 +105,18 @@ def _has_product(located: Located, task: str) -> bool:
     return bool(shapes.axes) or not (TASKS[task].mandatory or shapes.include)
 
 
+def default_sizes(task: Task, known: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of axes that a recipe may leave out, where it does: the task's own, or what the model's config says."""
+    told = {**known, SEQUENCE: min(known.get(SEQUENCE, CAP), CAP)}
+    return {axis: size or told[axis] for axis, size in task.optional.items()}
+
+
 def _complete(point: dict[str, int], task: Task, known: Mapping[str, int]) -> Shape:
     """A point with the sizes of axes that weren't given; none of those is longer than the whole sequence."""
-    sizes = optional_sizes(task, known) | point
+    sizes = default_sizes(task, known) | point
     if PREFILL in sizes and PREFILL not in point:
         sizes[PREFILL] = min(sizes[PREFILL], sizes[SEQUENCE])
     return Shape.of(sizes, task.axes)
-
-
-def optional_sizes(task: Task, known: Mapping[str, int]) -> dict[str, int]:
-    """The axes that a recipe may leave out, with the sizes that they have then."""
-    told = {**known, SEQUENCE: min(known.get(SEQUENCE, CAP), CAP)}
-    return {axis: size or told[axis] for axis, size in task.optional.items()}
 
 
 def _excluded(point: dict[str, int], recipe: Recipe, used: list[bool]) -> bool:
