@@ -41,7 +41,16 @@ def plain(value):
         return [plain(each) for each in value]
     if isinstance(value, Image.Image):
         return np.asarray(value).tolist()
-    return pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
+    return round(float(value), 3) if isinstance(value, float | np.floating) else value
+
+
+def alike(one, other) -> bool:
+    """Whether two such values are the same, but for the last digit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return abs(one - other) < 2e-3 if isinstance(one, float) else one == other
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def test_a_pipeline_says_what_it_says_of_the_eager_model(built, models, errors, 
     eager = getattr(transformers, TASKS[task].auto_class).from_pretrained(models[task]).eval()
     reference = transformers.pipeline(name, model=eager, device="cpu", **{k: v for k, v in parts.items() if v is not None})
     with torch.no_grad():
-        assert compiled(given, **options) == plain(reference(given, **options))
+        assert alike(plain(compiled(given, **options)), plain(reference(given, **options)))
     assert errors() == []
 
 
