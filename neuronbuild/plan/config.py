@@ -51,8 +51,13 @@ DROPPED = frozenset(
 KEPT: dict[str, frozenset[str]] = {
     "audio-spectrogram-transformer": frozenset({"max_length"}),
     "esm": frozenset({"token_dropout"}),
+    "whisper": frozenset(
+        {"apply_spec_augment", "mask_feature_length", "mask_feature_min_masks", "mask_time_length", "mask_time_min_masks"}
+    ),
 }
-"""What a family means otherwise: the length of its table of positions; that embeddings are scaled, in evaluation too."""
+"""What is kept for a family all the same: the length of its table of positions; that embeddings are scaled, in evaluation too;
+and what its keys have always held.
+"""
 
 LEGACY: dict[str, object] = {"position_embedding_type": "absolute", "pruned_heads": {}}
 """Values that say what transformers does today without being told; another value of these keys is kept."""
