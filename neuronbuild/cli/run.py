@@ -37,8 +37,8 @@ def run_command(*, release: Path, inputs: tuple[str, ...], as_json: bool) -> Non
     """Run a release on INPUTS: texts, image files or WAV files, as its task wants them.
 
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
-    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow, or the answer. Images:
-    labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels, words, or
+    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow, or the answer.
+    Images: labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels, words, or
     how alike the voices of each pair are.
     """
     _refuse_bytes(inputs)
