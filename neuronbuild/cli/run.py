@@ -38,8 +38,8 @@ def run_command(*, release: Path, inputs: tuple[str, ...], as_json: bool) -> Non
 
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
     a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow, or the answer.
-    Images: labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels, words, or
-    how alike the voices of each pair are.
+    Images: labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels,
+    words, or how alike the voices of each pair are.
     """
     _refuse_bytes(inputs)
     read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
