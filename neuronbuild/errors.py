@@ -86,6 +86,14 @@ class StoreError(NeuronBuildError):
         super().__init__(f"store {location}: {problem}", hint=hint)
 
 
+class DestinationError(StoreError):
+    """A place outside the store that can't take a blob: no fault of the store's. `cause` is the system's own error."""
+
+    def __init__(self, location: str, destination: str, cause: OSError) -> None:
+        self.cause = cause
+        super().__init__(location, f"{destination} can't be written: {cause.strerror or cause}")
+
+
 class BlobMissingError(StoreError):
     """A blob that a manifest names and the store has not."""
 

@@ -34,6 +34,9 @@ WORK = "work"
 """A folder that a worker may have its compiler work in. It is kept when the compile fails."""
 
 
+PLACES = "free some space, or have XDG_CACHE_HOME name a folder that can be written"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where steps are built: the store that gets artifacts, the workbench, and a folder for the logs of failures, by key.
@@ -92,7 +95,7 @@ def build_step(
                     )
                 return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
         except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
-            return Outcome(step, "failed", error=StepError("system", str(error)))
+            return Outcome(step, "failed", error=StepError("system", f"{error}; {PLACES}"))
 
 
 def _look(step: Step, store: CasStore) -> Outcome | None:

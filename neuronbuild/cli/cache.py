@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from neuronbuild.artifact.codec import encode
 from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import NEWER, StoreError, UsageError
 from neuronbuild.store.cas import recorded_keys
 from neuronbuild.store.local import LocalObjects
@@ -32,10 +32,10 @@ def list_command(*, cache: str | None, as_json: bool) -> None:
     """List the artifacts of the store."""
     rows = [_row(manifest) for manifest in _open(cache).manifests()]
     if as_json:
-        click.echo(json.dumps({"version": 1, "artifacts": rows}))
+        put_json({"version": 1, "artifacts": rows})
         return
     for row in rows:
-        click.echo("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
+        put("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
     click.echo(f"{len(rows)} artifacts", err=True)
 
 
@@ -54,12 +54,12 @@ def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
     if manifest is None:
         raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
     if not show_log:
-        click.echo(encode(manifest).decode(), nl=False)
+        put(encode(manifest).decode(), newline=False)
         return
     log = store.read_blob(manifest.log) if manifest.log else None
     if log is None:
         raise UsageError(f"the log of {manifest.key} is not in the store")
-    click.echo(log.decode(errors="replace"), nl=False)
+    put(log.decode(errors="replace"), newline=False)
 
 
 @cache_group.command("verify")
@@ -68,24 +68,26 @@ def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
 @json_option
 def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
     """Read every byte of the store and check it against its digest. Exits with 1 if anything is damaged."""
-    report = verify_store(_open(cache), repair=repair)
+    store = _open(cache)
+    if (
+        isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir()
+    ):  # else a wrong name would pass for a sound store
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(store.location, "there is no such folder", hint=hint)
+    report = verify_store(store, repair=repair)
     if as_json:
-        click.echo(json.dumps(report.as_json()))
+        put_json(report.as_json())
     else:
         for damage in report.damages:
-            click.echo(f"{damage.name}: {damage.problem}")
+            put(f"{damage.name}: {damage.problem}")
         newer = f" ({report.newer} {NEWER}, not checked)" if report.newer else ""
         counts = f"{report.artifacts} artifacts{newer}, {report.blobs} blobs, {report.size:,} bytes read"
-        click.echo(f"{counts}, {len(report.damages)} damaged")
+        put(f"{counts}, {len(report.damages)} damaged")
     return 1 if report.damages else 0
 
 
 def _open(cache: str | None) -> CasStore:
-    store = open_store(settings_for(cache=cache).cache)
-    if isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir():
-        hint = "`neuronbuild apply` makes it; another one is named with --cache"
-        raise StoreError(store.location, "there is no such folder", hint=hint)
-    return store
+    return open_store(settings_for(cache=cache).cache)
 
 
 def _cell(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild.api.selftest import selftest
+from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, platform_option, settings_for
-from neuronbuild.errors import NeuronBuildError, UsageError
+from neuronbuild.cli.output import put, put_json
+from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from neuronbuild.api.selftest import Assumption
-    from neuronbuild.api.settings import Settings
 
 EXTRAS = {
     "torch": "pip install 'neuronbuild[cpu]'",
@@ -75,17 +75,16 @@ def doctor_command(*, as_json: bool, testing: bool, platforms: tuple[str, ...]) 
         return _selftest(platforms, as_json=as_json)
     findings = list(_look())
     if as_json:
-        click.echo(json.dumps({"version": 1, "findings": [asdict(finding) for finding in findings]}))
+        put_json({"version": 1, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             mark = "ok" if finding.ok else ("MISSING" if finding.needed else "-")
             advice = f"   -> {finding.advice}" if finding.advice and not finding.ok else ""
-            click.echo(f"{mark:8}{finding.name:18}{finding.found}{advice}")
+            put(f"{mark:8}{finding.name:18}{finding.found}{advice}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
 def _look() -> Iterator[Finding]:
-    settings = settings_for()
     yield Finding("neuronbuild", ok=True, found=f"{__version__} on Python {platform.python_version()} ({sys.executable})")
     level = highest_level(cpu_flags())
     found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {level.march if level else 'no AVX2'}"
@@ -102,10 +101,21 @@ def _look() -> Iterator[Finding]:
         version = _version(package)
         needed = "[cpu]" in advice
         yield Finding(package, ok=version is not None, found=version or "not installed", advice=advice, needed=needed)
+    settings, finding = _workspace()
+    yield finding
     yield _cpu(settings)
     yield from _neuron(settings)
     free = shutil.disk_usage(_existing(settings.cache)).free
     yield Finding("store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space")
+
+
+def _workspace() -> tuple[Settings, Finding]:
+    """The settings here, or the defaults where the workspace's file is wrong: the rest is worth knowing all the same."""
+    try:
+        settings = settings_for()
+    except RecipeError as error:
+        return Settings(), Finding("workspace", ok=False, found=str(error), advice="mend it: no command reads recipes before")
+    return settings, Finding("workspace", ok=True, found="no faults")
 
 
 def _cpu(settings: Settings) -> Finding:
@@ -164,9 +174,9 @@ def _selftest(platforms: tuple[str, ...], *, as_json: bool) -> int:
         raise UsageError("there is no environment of the Neuron SDK to test", hint=hint)
     assumptions = selftest(settings, chosen)
     if as_json:
-        click.echo(json.dumps({"version": 1, "assumptions": [asdict(each) for each in assumptions]}))
+        put_json({"version": 1, "assumptions": [asdict(each) for each in assumptions]})
     else:
-        click.echo("\n".join(_line(each) for each in assumptions))
+        put("\n".join(_line(each) for each in assumptions))
     return 5 if any(each.state == "refuted" for each in assumptions) else 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from neuronbuild.cli.options import json_option
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import ReleaseError
 from neuronbuild.neff import Neff, NeffError, find_neff
 
@@ -45,7 +45,10 @@ def neff_inspect(*, file: Path, as_json: bool) -> int:
     except (NeffError, OSError) as error:
         hint = "a NEFF comes from neuronx-cc, and lies in the model.neuron of a release for inf2 or any Trainium"
         raise ReleaseError(str(file), f"it {error}", hint=hint) from None
-    click.echo(json.dumps({"version": 1, "neff": asdict(neff)}) if as_json else "\n".join(_lines(neff)))
+    if as_json:
+        put_json({"version": 1, "neff": asdict(neff)})
+    else:
+        put("\n".join(_lines(neff)))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from neuronbuild.cli.options import (
     sdk_option,
     settings_for,
 )
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import ToolchainError
 from neuronbuild.plan.planner import explain_move
 from neuronbuild.recipe.load import load_recipes
@@ -59,7 +59,10 @@ def plan_command(
     current = settings_for(**{**changes, "sdk": None})
     if settings.sdk != current.sdk:
         made = _against(located, current, made)
-    click.echo(json.dumps(made.as_json()) if as_json else "\n".join(_lines(made)))
+    if as_json:
+        put_json(made.as_json())
+    else:
+        put("\n".join(_lines(made)))
     return PENDING if detailed_exitcode and made.misses else 0
 
 

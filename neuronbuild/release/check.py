@@ -53,6 +53,7 @@ def check_bucket(
         "package": str(release / bucket.file),
         "bindings": {name: [str(file), tensor] for name, (file, tensor) in bindings.items()},
         "omitted": list(weights.omitted),
+        "tied": [list(each.tied) for each in manifest.signature.constants if len(each.tied) > 1] if manifest.signature else [],
     }
     return run(job, request.model, keep).checks
 

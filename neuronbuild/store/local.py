@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.files import read_plain
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import Entry, ObjectStore
 
@@ -48,7 +49,7 @@ class LocalObjects(ObjectStore):
         """The file's bytes, or `None`."""
         with self._guard():
             try:
-                return self.path(name).read_bytes()
+                return read_plain(self.path(name))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # asked first, it could go in between
                 return None
 
@@ -73,7 +74,15 @@ class LocalObjects(ObjectStore):
         """Put an object at a path as `mode` says, and say how; `None` if there is no such object."""
         with self._guard():
             path = self.path(name)
-            return link_file(path, destination, mode) if path.is_file() else None
+            if not path.is_file():
+                return None
+            path.open("rb").close()
+            try:
+                return link_file(path, destination, mode)
+            except OSError as error:
+                if error.errno == errno.EIO:  # either disk's
+                    raise
+                raise DestinationError(self.location, str(destination), error) from None
 
     def size(self, name: str) -> int | None:
         """Size of the file, or `None`."""
@@ -112,7 +121,7 @@ class LocalObjects(ObjectStore):
                 sync(temporary)
                 target = self.path(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
+                _rename(temporary, target, self.root / "quarantine")
                 sync(target.parent)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -122,8 +131,19 @@ class LocalObjects(ObjectStore):
         try:
             yield
         except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            name = error.filename2 or error.filename  # of a rename, where to
+            what = f"{name}: {error.strerror}" if name else str(error)
             raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
+
+
+def _rename(temporary: Path, target: Path, aside: Path) -> None:
+    """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
+    try:
+        temporary.replace(target)
+    except IsADirectoryError:
+        aside.mkdir(exist_ok=True)
+        target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
+        temporary.replace(target)
 
 
 def _walk(folder: str, prefix: str) -> Iterator[Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import DestinationError, StoreError
 from neuronbuild.store.objects import Entry, ObjectStore
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MemoryObjects(ObjectStore):
         try:
             _write_new(destination, data)
         except OSError as error:
-            raise StoreError(self.location, f"{destination} can't be written: {error.strerror}") from None
+            raise DestinationError(self.location, str(destination), error) from None
         return True
 
     def size(self, name: str) -> int | None:

@@ -8,6 +8,7 @@ from neuronbuild import errors
 from neuronbuild.errors import (
     BlobCorruptError,
     BlobMissingError,
+    DestinationError,
     InputError,
     Issue,
     NeuronBuildError,
@@ -31,6 +32,7 @@ STATUS = {
     SourcesError: 3,
     StoreError: 4,
     BlobMissingError: 4,
+    DestinationError: 4,
     BlobCorruptError: 4,
     NewerRecordError: 4,
     ToolchainError: 5,

@@ -66,9 +66,9 @@ def make_action(
     subject = make_subject(config, task=task, modules=modules, pooling=pooling)
     if compiler is not None:
         maker = ActionMaker(subject, Way(OPTIONS.dtype, compiler, fingerprint, weights))
-        return maker.make(graph, Shape.of(sizes, TASKS[subject.task.name].graph(graph).axes))
+        return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
     maker = ActionMaker(subject, way(replace(OPTIONS, **options), fingerprint, weights))
-    return maker.make(graph, Shape.of(sizes, TASKS[subject.task.name].graph(graph).axes))
+    return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
 
 
 def way(options=OPTIONS, fingerprint=FINGERPRINT, weights=None) -> Way:
