@@ -100,7 +100,7 @@ def test_a_long_name_is_not_repeated_at_length():
         ({"platforms": ["inf2", "cpu"], "weights": "inline"}, "give cpu a recipe of its own"),
         ({"platforms": ["cpu"], "compiler": {"auto_cast": "all", "auto_cast_type": "tf32"}}, "tf32 isn't supported on cpu"),
         ({"platforms": ["cpu"], "compiler": {"extra_args": ["--x"]}}, "is for Neuron platforms"),
-        ({"platforms": ["cpu"], "num_cores": 2}, "are for Neuron platforms"),
+        ({"platforms": ["cpu"], "num_cores": 2}, "is for Neuron platforms"),
     ],
 )
 def test_pairs_that_cannot_work_are_refused_with_a_way_out(keys, words):
