@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import RecipeError
+from neuronbuild.api.locking import LockedFiles, drift_of, lock_name, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.prepared import Prepared
+from neuronbuild.api.trusting import open_trust
+from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, ToolchainError
 from neuronbuild.plan.action import ActionMaker
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
 from neuronbuild.source.resolve import open_memory, resolve_model
-from neuronbuild.store.location import open_store
+from neuronbuild.store.location import open_layers
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -20,67 +24,112 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.fingerprint import Fingerprint
+    from neuronbuild.artifact.lockfile import LockFile
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.errors import Issue
-    from neuronbuild.plan.action import Action
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.target import Options, Target
     from neuronbuild.source.digests import DigestMemory
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A recipe for one platform, with everything known that its release needs."""
-
-    located: Located
-    platform: str
-    model: Model
-    subject: Subject
-    fingerprint: Fingerprint
-    steps: tuple[tuple[Target, Action], ...]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Context:
-    """What one command opens once: toolchains, fingerprints, models, the store."""
+    """What one command opens once: toolchains, fingerprints, models, the store, the lock."""
 
     settings: Settings
-    store: CasStore
+    store: Store
     memory: DigestMemory
+    lock: LockFile | None = None
     toolchains: dict[str, Toolchain] = field(default_factory=dict)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
+    drift: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
-        """Open the store that the settings name.
+        """Open the store and the lock that the settings name.
 
         Raises:
-            StoreError: it can't be one.
+            StoreError, LockError, UsageError: as their names say.
         """
-        return cls(settings, open_store(settings.cache), open_memory())
+        store = open_layers(
+            settings.cache, settings.remotes, trust=open_trust(settings), share=settings.share_weights, ttl=settings.lease
+        )
+        lock = read_lock(settings.lock)
+        if lock is None and settings.locked:
+            raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
+        return cls(settings, store, open_memory(), lock)
 
     def fingerprint(self, platform: str) -> Fingerprint:
-        """The fingerprint of the toolchain for a platform, asked for once."""
+        """The fingerprint of the toolchain for a platform, asked for once; the locked one where there is no such toolchain."""
         if platform not in self.fingerprints:
-            toolchain = open_toolchain(platform, scratch=self.settings.scratch / "toolchains", isa=self.settings.isa)
-            self.fingerprints[platform] = toolchain.fingerprint(platform)
-            self.toolchains[platform] = toolchain
+            locked = self.lock.fingerprint(platform) if self.lock else None
+            if locked is not None and self.settings.no_build:
+                self.fingerprints[platform] = locked
+            else:
+                self.fingerprints[platform] = self._ask(platform, locked)
         return self.fingerprints[platform]
 
+    def _ask(self, platform: str, locked: Fingerprint | None) -> Fingerprint:
+        toolchain = open_toolchain(platform, scratch=self.settings.scratch / "toolchains", isa=self.settings.isa)
+        self.toolchains[platform] = toolchain
+        try:
+            present = toolchain.fingerprint(platform)
+        except ToolchainError:
+            if locked is None:
+                raise
+            return locked
+        if self.lock is not None and present != locked:
+            self.drift.add(f"toolchain for {platform}: {'not in the lock' if locked is None else 'another one'}")
+        return present
+
     def model(self, located: Located) -> Model:
-        """The pinned model of a recipe, resolved once for all recipes that name it."""
+        """The pinned model of a recipe, resolved once for all recipes that name it; by the lock where it names it too."""
         recipe = located.recipe
         base = located.path.parent
         key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
         if key not in self.models:
-            self.models[key] = resolve_model(
-                recipe.model, recipe.revision, base=base, memory=self.memory, trust_remote_code=recipe.trust_remote_code
-            )
+            self.models[key] = self._locked_model(located) if self.lock else self._resolve(located, recipe.revision)
         return self.models[key]
+
+    def _resolve(self, located: Located, revision: str | None) -> Model:
+        recipe = located.recipe
+        return resolve_model(
+            recipe.model,
+            revision,
+            base=located.path.parent,
+            memory=self.memory,
+            trust_remote_code=recipe.trust_remote_code,
+        )
+
+    def _locked_model(self, located: Located) -> Model:
+        """A model on the Hub is what the lock says, without asking. One in a folder is looked at, if it is there."""
+        root = self.settings.lock.parent if self.settings.lock else Path()
+        locked = self.lock.model(lock_name(located, root)) if self.lock else None
+        if locked is None:
+            self.drift.add(f"model {located.recipe.model}: not in the lock")
+            return self._resolve(located, located.recipe.revision)
+        if locked.commit is None and not self.settings.no_build:
+            try:
+                present = self._resolve(located, None)
+            except SourceError:
+                pass  # known by the lock all the same
+            else:
+                self.drift |= {found for found in (drift_of(locked.snapshot, present.snapshot),) if found}
+                return present
+        files = LockedFiles(
+            locked,
+            lambda: self._resolve(located, locked.commit),
+            self.store,
+            self.settings.scratch / "models",
+            store_first=self.settings.no_build,
+        )
+        return locked_model(locked, files)
 
 
 def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
@@ -93,10 +142,32 @@ def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
     return make_full_plan(prepare(recipes, context), context.store)
 
 
-def make_full_plan(prepared: Iterable[Prepared], store: CasStore) -> Plan:
+def lock(recipes: Iterable[Located], settings: Settings) -> bool:
+    """Write the lock of some recipes, by what they come to now, and say whether it changed.
+
+    Raises:
+        RecipeError, SourceError, ToolchainError, LockError: as their names say.
+    """
+    if settings.lock is None:
+        raise LockError("neuronbuild.lock", "no place is named for it", hint="set Settings.lock")
+    context = Context.open(replace(settings, lock=None, locked=False))
+    return write_lock(settings.lock, make_lock(prepare(recipes, context), settings.lock.parent))
+
+
+def make_full_plan(prepared: Iterable[Prepared], store: Store) -> Plan:
     """One plan for all, against what the store has now."""
     steps = [step for each in prepared for step in each.steps]
     return make_plan(steps, store.known({action.key for _, action in steps}))
+
+
+def refuse_misses(plan: Plan, settings: Settings) -> None:
+    """Stop at a plan that would compile something, where that isn't wanted.
+
+    Raises:
+        NotBuiltError: with every miss.
+    """
+    if settings.no_build and plan.misses:
+        raise NotBuiltError([f"{step.target.recipe} {step.target.shape}: {step.reason}" for step in plan.misses])
 
 
 def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
@@ -105,6 +176,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
     Raises:
         RecipeError: with what is wrong in any of them.
         SourceError, ToolchainError: as their names say.
+        LockError: something has drifted from the lock, and `locked` is set.
     """
     prepared: list[Prepared] = []
     issues: list[Issue] = []
@@ -116,7 +188,18 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
     context.memory.save()
     if issues:
         raise RecipeError(issues)
+    _tell_drift(context)
     return prepared
+
+
+def _tell_drift(context: Context) -> None:
+    """Stop at a drift from the lock where it counts; elsewhere mention it."""
+    if not context.drift:
+        return
+    text = f"what is here isn't what was locked: {'; '.join(sorted(context.drift))}"
+    if context.settings.locked:
+        raise LockError(str(context.settings.lock), text, hint="go back to it, or run `neuronbuild lock` and commit the file")
+    logger.warning("%s; going by what is here (`neuronbuild lock` locks it)", text)
 
 
 def _prepare(located: Located, context: Context) -> list[Prepared]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import Digest, digest_json
@@ -55,17 +55,19 @@ class Model:
 
     `open_file` gives the path of one file of the snapshot, fetching it first where it is far away.
     `immutable` says that the place never changes a file once it is there (the Hub's local cache, an installed package), so
-    that a release may share its files.
+    that a release may share its files. `documents` are JSON files that are known already.
     """
 
     snapshot: Snapshot
     config: Mapping[str, object]
     open_file: Callable[[str], Path]
     immutable: bool = False
+    documents: Mapping[str, object] = field(default_factory=dict)
 
     def read_json(self, path: str) -> dict[str, object] | None:
         """One JSON file of the snapshot, or `None` where the model has no such file."""
         if path not in self.snapshot.files:
             return None
-        loaded = json.loads(self.open_file(path).read_text(encoding="utf-8"))
+        known = self.documents.get(path)
+        loaded = json.loads(self.open_file(path).read_text(encoding="utf-8")) if known is None else known
         return loaded if isinstance(loaded, dict) else {"": loaded}

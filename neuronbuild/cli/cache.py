@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.codec import encode
+from neuronbuild.cli.cache_care import prune_command, stats_command, verify_command
+from neuronbuild.cli.cache_keys import keygen_command, sign_command
+from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import open_store
-from neuronbuild.store.verify import verify_store
 
 if TYPE_CHECKING:
     from neuronbuild.artifact.manifest import Manifest
@@ -23,12 +26,16 @@ def cache_group() -> None:
     """Look after the store."""
 
 
+for command in (push_command, pull_command, verify_command, prune_command, stats_command, keygen_command, sign_command):
+    cache_group.add_command(command)
+
+
 @cache_group.command("ls")
 @cache_option
 @json_option
-def list_command(*, cache: str | None, as_json: bool) -> None:
+def list_command(*, as_json: bool, **changes: object) -> None:
     """List the artifacts of the store."""
-    rows = [_row(manifest) for manifest in _open(cache).manifests()]
+    rows = [_row(manifest) for manifest in _open(changes).manifests()]
     if as_json:
         click.echo(json.dumps({"version": 1, "artifacts": rows}))
         return
@@ -41,9 +48,9 @@ def list_command(*, cache: str | None, as_json: bool) -> None:
 @click.argument("key")
 @click.option("--log", "show_log", is_flag=True, help="Print the compiler's log instead.")
 @cache_option
-def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
+def show_command(*, key: str, show_log: bool, **changes: object) -> None:
     """Print the manifest of the artifact whose KEY begins so."""
-    store = _open(cache)
+    store = _open(changes)
     found = [manifest for manifest in store.manifests() if manifest.key.startswith(key)]
     if len(found) != 1:
         problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
@@ -57,26 +64,11 @@ def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
     click.echo(log.decode(errors="replace"), nl=False)
 
 
-@cache_group.command("verify")
-@click.option("--repair", is_flag=True, help="Put what is damaged aside, so that the next apply builds it again.")
-@cache_option
-@json_option
-def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
-    """Read every byte of the store and check it against its digest. Exits with 1 if anything is damaged."""
-    report = verify_store(_open(cache), repair=repair)
-    if as_json:
-        click.echo(json.dumps(report.as_json()))
-    else:
-        for damage in report.damages:
-            click.echo(f"{damage.name}: {damage.problem}")
-        click.echo(
-            f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
-        )
-    return 1 if report.damages else 0
-
-
-def _open(cache: str | None) -> CasStore:
-    return open_store(settings_for(cache=cache).cache)
+def _open(changes: dict[str, object]) -> CasStore:
+    """The near store, or the far one that is named: by itself."""
+    settings = settings_for(**changes)
+    location = settings.remotes[0].location if changes.get("remote") else settings.cache
+    return open_store(location, open_trust(settings))
 
 
 def _cell(value: object) -> str:

@@ -12,6 +12,7 @@ from neuronbuild.api.prepare import plan
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
+    lock_options,
     platform_option,
     recipe_arguments,
     recipe_paths,
@@ -37,18 +38,18 @@ SHOWN = 20
 @cache_option
 @platform_option
 @json_option
+@lock_options
 @click.option("--detailed-exitcode", is_flag=True, help=f"Exit with {PENDING} when something must be compiled.")
 def plan_command(
     *,
     recipes: tuple[Path, ...],
     recursive: bool,
-    cache: str | None,
-    platforms: tuple[str, ...],
     as_json: bool,
     detailed_exitcode: bool,
+    **changes: object,
 ) -> int:
     """Say what exists and what must be compiled, and why. Compiles nothing."""
-    settings = settings_for(cache=cache, platforms=platforms)
+    settings = settings_for(**changes)
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
     made = plan(located, settings)
     click.echo(json.dumps(made.as_json()) if as_json else "\n".join(_lines(made)))

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
 
 CARD = "README.md"
 MANIFEST = "manifest.json"
 
 
-def write_release(request: ReleaseRequest, store: CasStore, run: RunJob) -> bool:
+def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> bool:
     """Write a release, unless the folder is up to date already; says whether it was written.
 
     Raises:
@@ -76,7 +76,7 @@ class _Files:
         self.place(path, digest_bytes(data)).write_bytes(data)
 
 
-def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) -> ReleaseIndex:
+def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
     _put_model_files(request, weights, store, files)
@@ -105,14 +105,14 @@ def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) 
     )
 
 
-def _manifest(store: CasStore, key: ActionKey) -> Manifest:
+def _manifest(store: Store, key: ActionKey) -> Manifest:
     manifest = store.lookup(key)
     if manifest is None:
         raise BlobMissingError(store.location, key)
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore, files: _Files) -> None:
+def _put_model_files(request: ReleaseRequest, weights: Weights, store: Store, files: _Files) -> None:
     """Config and tokenizer as they are; the weight files that are bound; the derived one if there is one."""
     model = request.model
     small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
@@ -125,7 +125,7 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: CasStore,
         store.fetch(weights.derived, files.place(DERIVED, weights.derived), request.link_mode)
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: CasStore, files: _Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: Store, files: _Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")

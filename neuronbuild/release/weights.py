@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
-from neuronbuild.artifact.manifest import FileEntry, Manifest
+from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import Binding
 from neuronbuild.digest import ActionKey, Digest, digest_json
 from neuronbuild.errors import ReleaseError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.release.request import ReleaseRequest, RunJob
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
 
 DERIVED = "weights.safetensors"
 
@@ -34,7 +34,7 @@ class Weights:
     omitted: tuple[str, ...]
 
 
-def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: CasStore, run: RunJob) -> Weights:
+def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: Store, run: RunJob) -> Weights:
     """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
     Raises:
@@ -65,7 +65,7 @@ def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[in
         raise ReleaseError(request.folder.name, problem, hint="get the model's files again") from None
 
 
-def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob) -> Manifest:
+def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: Store, run: RunJob) -> Manifest:
     """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
     document: dict[str, object] = {
         "format": 1,
@@ -83,9 +83,8 @@ def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[
         return known
 
     def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:
-        entry = FileEntry(DERIVED, store.add(folder / DERIVED))
+        entry = store.add(DERIVED, folder / DERIVED)
         manifest = Manifest(key, document, (entry,), provenance(seconds), facts={"omitted": result["omitted"]})
-        store.record(manifest)
-        return manifest
+        return store.record(manifest)
 
     return run({"kind": "convert", "action": dict(action), "names": names}, request.model, keep)

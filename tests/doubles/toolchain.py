@@ -25,7 +25,7 @@ from neuronbuild.errors import NeuronBuildError
 from neuronbuild.plan.action import Action
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.recipe.target import Options, Target
-from neuronbuild.store.cas import CasStore
+from neuronbuild.store.base import Store
 from neuronbuild.store.location import open_store
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 
@@ -107,7 +107,7 @@ def fake_action(step: int) -> tuple[Target, Action]:
     return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), Action(document, key)
 
 
-def fake_plan(steps: int | list[int], store: CasStore) -> Plan:
+def fake_plan(steps: int | list[int], store: Store) -> Plan:
     """A plan of that many steps, or of just those, against what the store has."""
     numbers = range(1, steps + 1) if isinstance(steps, int) else steps
     actions = [fake_action(number) for number in numbers]

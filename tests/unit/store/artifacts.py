@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from neuronbuild.artifact.manifest import FileEntry, Manifest
+from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.digest import ActionKey, digest_file
-from neuronbuild.store.cas import BLOBS, CasStore
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.names import BLOBS
 from neuronbuild.store.provenance import provenance
 from tests.doubles.toolchain import fake_action
 
@@ -29,7 +30,7 @@ def put(store: CasStore, number: int, size: int = 40) -> Manifest:
         for name, data in contents(number, size).items():
             path = Path(folder, name)
             path.write_bytes(data)
-            files.append(FileEntry(name, store.add(path)))
+            files.append(store.add(name, path))
         log = store.add_bytes(f"log {number}".encode())
     action = fake_action(number)[1]
     manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), log=log)

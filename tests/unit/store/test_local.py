@@ -75,9 +75,9 @@ def test_a_listing_follows_no_links(objects, tmp_path):
 
 def test_a_link_says_how_it_was_made(objects, tmp_path):
     objects.write(NAME, b"bytes")
-    assert objects.link(NAME, tmp_path / "a", "hardlink") == "hardlink"
-    assert objects.link(NAME, tmp_path / "b", "copy") == "copy"
-    assert objects.link("v1/absent", tmp_path / "c", "auto") is None
+    assert objects.fetch(NAME, tmp_path / "a", "hardlink") == "hardlink"
+    assert objects.fetch(NAME, tmp_path / "b", "copy") == "copy"
+    assert objects.fetch("v1/absent", tmp_path / "c", "auto") is None
 
 
 def test_a_fault_names_the_store_and_the_file(objects, tmp_path):

@@ -4,8 +4,8 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
-from neuronbuild.store.cas import action_name, blob_name, snapshot_name
 from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name, blob_name, snapshot_name
 from neuronbuild.store.verify import verify_store
 from tests.unit.store.artifacts import contents, key_of, put
 
@@ -27,7 +27,8 @@ def damages(store, *, repair=False):
 
 def test_a_sound_store_has_no_damage(store):
     report = verify_store(store, repair=False)
-    assert report.as_json() == {"version": 1, "artifacts": 2, "blobs": 5, "bytes": report.size, "damages": []}
+    counts = {"artifacts": 2, "blobs": 5, "bytes": report.size, "skipped": 0}
+    assert report.as_json() == {"version": 1, "location": store.location, **counts, "damages": []}
 
 
 def test_an_altered_blob_is_found_and_with_it_the_artifacts_that_need_it(store):
