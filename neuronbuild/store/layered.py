@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import DamageError
 from neuronbuild.store.base import Store
+from neuronbuild.store.cas import recorded
 from neuronbuild.store.lease import TTL, Lease, take_lease
 from neuronbuild.store.transfer import copy_artifact
 
@@ -42,10 +43,8 @@ class LayeredStore(Store):
         self.location = near.location
         self.used = near.used
         self._writable = tuple(far for far in self.fars if not far.read_only)
-        self._sharing = sharing
+        self._outbox = _Outbox(near, sharing)
         self._ttl = ttl
-        self._held: dict[ActionKey, _Both] = {}
-        self._notes: set[str] = set()
 
     def lookup(self, key: ActionKey) -> Manifest | None:
         """Near if it is whole there, else from the first far store that has it."""
@@ -70,23 +69,13 @@ class LayeredStore(Store):
     def record(self, manifest: Manifest) -> Manifest:
         """Near; then far in the background, if it may be shared."""
         kept = self.near.record(manifest)
-        objection = self._sharing.objection(kept) if self._writable else None
-        if objection is not None:
-            self._notes.add(objection)
-            return kept
-        both = self._held.get(kept.key)
         for far in self._writable:
-            ours = both if both is not None and both.far is far else None
-            far.upload(
-                kept.key,
-                lambda store, ours=ours: copy_artifact(self.near, store, kept.key, ours.renew if ours else _always),  # type: ignore[misc]
-                then=ours.release if ours else _nothing,
-            )
+            self._outbox.send(far, kept)
         return kept
 
     def record_snapshot(self, snapshot: Snapshot) -> None:
         """Near; then far, which takes one small request."""
-        self._sharing.learn(snapshot)
+        self._outbox.sharing.learn(snapshot)
         self.near.record_snapshot(snapshot)
         for far in self._writable:
             far.ask(lambda store: store.record_snapshot(snapshot), None)
@@ -134,27 +123,58 @@ class LayeredStore(Store):
             if patient.is_over:
                 yield None
                 return
-            both = self._held[key] = _Both(near, lease, far)
+            both = self._outbox.held[key] = _Both(near, lease, far)
             try:
                 yield both
             finally:
-                del self._held[key]
+                del self._outbox.held[key]
                 if not far.is_uploading(key):
                     both.release()
 
     def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
-        """Fetch what isn't whole near, several at a time."""
+        """Fetch what isn't whole near, several at a time; pass on what is, where an outage or a kill kept it from going far."""
         near = self.near.known(keys)
         missing = [key for key in keys if near.get(key, "") is not None]
         with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
-            filled = pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing)
+            filled = list(pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing))
+        for far in self._writable:
+            for key in set(keys).difference(missing, far.ask(lambda store: recorded(store, keys), set(keys))):
+                manifest = self.near.lookup(key)
+                if manifest is not None:
+                    self._outbox.send(far, manifest)
         return {key for key, came in zip(missing, filled, strict=True) if not came}
 
     def close(self) -> list[str]:
         """Wait for uploads."""
         lines = [line for far in self.fars for line in far.finish()]
+        return self._outbox.take_notes() + lines
+
+
+@final
+class _Outbox:
+    """What goes from a near store to far ones, if it may be shared; and the leases that are held until it is there."""
+
+    def __init__(self, near: CasStore, sharing: Sharing) -> None:
+        self.sharing = sharing
+        self.held: dict[ActionKey, _Both] = {}
+        self._near = near
+        self._notes: set[str] = set()
+
+    def send(self, far: Far, manifest: Manifest) -> None:
+        """Have an artifact sent in the background; its far lease, if there is one, is let go then."""
+        objection = self.sharing.objection(manifest)
+        if objection is not None:
+            self._notes.add(objection)
+            return
+        held = self.held.get(manifest.key)
+        ours = held if held is not None and held.far is far else None
+        may_publish, then = (ours.renew, ours.release) if ours is not None else (_always, _nothing)
+        far.upload(manifest.key, lambda store: copy_artifact(self._near, store, manifest.key, may_publish), then)
+
+    def take_notes(self) -> list[str]:
+        """Why things were kept here, once."""
         notes, self._notes = sorted(self._notes), set()
-        return notes + lines
+        return notes
 
 
 @final

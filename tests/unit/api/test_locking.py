@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild import api
-from neuronbuild.api import locking
+from neuronbuild.api import Settings, locking
 from neuronbuild.api.locking import drift_of, read_lock, write_lock
 from neuronbuild.api.prepare import Context, lock, plan, prepare
 from neuronbuild.artifact.lockfile import LockFile
@@ -16,11 +16,12 @@ from neuronbuild.errors import LockError, NotBuiltError, SourceError, ToolchainE
 from neuronbuild.store.location import Remote
 from neuronbuild.toolchain import inductor
 from tests.conftest import TEXT, make_model, write_recipe
+from tests.unit.api.shared import folders
 
 
 @pytest.fixture
-def locked(settings, tmp_path):
-    return replace(settings, lock=tmp_path / "neuronbuild.lock")
+def locked(tmp_path):
+    return folders(tmp_path, remotes=(), lock=tmp_path / "neuronbuild.lock")
 
 
 @pytest.fixture
@@ -67,10 +68,10 @@ def test_drift_is_told_and_stops_where_it_counts(locked, own, caplog):
     assert "isn't what was locked" in caplog.text
 
 
-def test_a_model_that_isnt_in_the_lock_is_drift(locked, own, recipe):
-    lock(own[1](), locked)
-    with pytest.raises(LockError, match="not in the lock"):
-        plan(recipe(), replace(locked, locked=True))
+def test_a_model_that_isnt_in_the_lock_is_drift(locked, own):
+    write_lock(locked.lock, LockFile())
+    with pytest.raises(LockError, match=r"model \.\./own: not in the lock"):
+        plan(own[1](), replace(locked, locked=True))
 
 
 def test_another_toolchain_is_drift(locked, own):
@@ -104,9 +105,9 @@ def test_a_lock_that_cant_be_written_is_told(tmp_path):
         write_lock(tmp_path / "absent/lock", LockFile())
 
 
-def test_a_machine_without_a_compiler_releases_what_others_built(locked, recipe, models, tmp_path, monkeypatch):
-    remotes = (Remote(str(tmp_path / "far")),)
-    builder = replace(locked, remotes=remotes, share_weights=(str(models["fill-mask"]),))
+def test_a_machine_without_a_compiler_releases_what_others_built(settings, recipe, models, tmp_path, monkeypatch):
+    remotes, lock_file = (Remote(str(tmp_path / "far")),), tmp_path / "neuronbuild.lock"
+    builder = replace(settings, lock=lock_file, remotes=remotes, share_weights=(str(models["fill-mask"]),))
     lock(recipe(), builder)
     api.apply(recipe(), builder)
     from neuronbuild.api.sharing import push
@@ -134,7 +135,8 @@ def test_drift_is_said_in_few_words():
     assert drift_of(one, replace(one, revision="c1")) == "model m: commit c1 instead of None"
 
 
-def test_the_python_api_has_no_lock(settings, own):
-    assert settings.lock is None
-    assert Context.open(settings).lock is None
-    assert prepare(own[1](), Context.open(settings))
+def test_the_python_api_has_no_lock(locked, own):
+    assert Settings().lock is None
+    unlocked = replace(locked, lock=None)
+    assert Context.open(unlocked).lock is None
+    assert prepare(own[1](), Context.open(unlocked))
