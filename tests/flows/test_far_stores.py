@@ -67,7 +67,7 @@ def test_two_machines_at_once_compile_each_action_once(machines):
     assert_shared(sites[0])
 
 
-@pytest.mark.parametrize("racers", [6, pytest.param(16, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("racers", [4, pytest.param(16, marks=pytest.mark.soak)])
 def test_many_processes_racing_on_one_action_compile_it_once(machines, racers):
     sites = machines(racers, {1: "slow"})
     said = [finish(process) for process in [site.start(1) for site in sites]]
@@ -172,7 +172,7 @@ def test_a_blob_that_is_damaged_far_is_built_again_or_comes_from_whoever_has_it(
     assert kinds(third.build(STEPS)) == ["reused"] * STEPS
 
 
-@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 200), marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 202), marks=pytest.mark.soak)])
 def test_after_a_kill_at_any_moment_a_clean_run_ends_well(tmp_path, servers, seeds):
     for seed in seeds:
         acts = {2: "slow", 5: "slow"}
