@@ -77,21 +77,26 @@ class LocalObjects(ObjectStore):
         """Copy (by reflink where possible), sync, rename."""
 
         def copy(temporary: Path) -> None:
+            temporary.unlink()
             copy_file(source, temporary)
             if pieces is not None and digest_pieces(temporary, pieces.size) != pieces:
                 raise StoreError(self.location, f"{source} holds other bytes than its name says: it isn't taken")
 
-        self.receive(name, copy)
+        with guarded(self.location):
+            place(self.root, name, copy)
 
     def receive(self, name: str, fill: Callable[[Path], object]) -> None:
-        """Have a temporary file filled, sync, rename."""
+        """Have a temporary file filled, rename. It isn't waited for the disk: what can be received can be received again.
+
+        A loss of power may leave other bytes in its place. Whoever takes the object out checks it, and asks for it anew.
+        """
 
         def refill(temporary: Path) -> None:
             temporary.unlink()
             fill(temporary)
 
         with guarded(self.location):
-            place(self.root, name, refill)
+            place(self.root, name, refill, lasting=False)
 
     def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
         """Put an object at a path as `mode` says, and say how."""
@@ -166,8 +171,8 @@ def _versions(root: Path, expected: str | None) -> Iterator[bool]:
         yield True
 
 
-def place(root: Path, name: str, fill: Callable[[Path], object]) -> None:
-    """Have a temporary file filled and put in an object's place, read-only, all of it on the disk.
+def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
+    """Have a temporary file filled and put in an object's place, read-only; if it is to be lasting, all of it on the disk.
 
     Raises:
         OSError: the folder can't take it.
@@ -180,11 +185,13 @@ def place(root: Path, name: str, fill: Callable[[Path], object]) -> None:
     try:
         fill(temporary)
         temporary.chmod(READ_ONLY)
-        sync(temporary)
+        if lasting:
+            sync(temporary)
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(target)
-        sync(target.parent)
+        if lasting:
+            sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -33,7 +33,7 @@ RANGE = 4 * PIECE
 BLOCK = 1 << 20
 """Bytes read at a time."""
 
-WORKERS = 4
+WORKERS = 8
 MOST_PARTS = 10_000
 """S3's limit."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.manifest import Manifest
@@ -10,7 +11,7 @@ from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
 from neuronbuild.store.cas import publish, quarantine, understand
 from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.names import action_name, blob_name
+from neuronbuild.store.names import BLOBS, action_name, blob_name
 from neuronbuild.store.objects import has_in_use
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.cas import CasStore
+
+AT_A_TIME = 8
+"""Blobs of one artifact that are moved at a time."""
+
+MANY = 20
 
 
 def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publish: Callable[[], bool] = lambda: True) -> int:
@@ -34,7 +40,15 @@ def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publis
     manifest = "it isn't there" if data is None else understand(source, key, data)
     if data is None or isinstance(manifest, str):
         raise ManifestRefusedError(source.location, key, str(manifest))
-    moved = sum(copy_blob(source, target, digest, pieces) for digest, pieces in _blobs(manifest))
+    blobs = list(_blobs(manifest))
+    listed = _listed(target) if len(blobs) > MANY else None
+    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="blobs") as pool:
+
+        def move(blob: tuple[Digest, Pieces | None]) -> int:
+            is_new = listed is not None and blob[0].sha256 not in listed
+            return _move_blob(source, target, *blob) if is_new else copy_blob(source, target, *blob)
+
+        moved = sum(pool.map(move, blobs))
     if manifest.log is not None:
         with contextlib.suppress(DamageError):  # an artifact is whole without it
             moved += copy_blob(source, target, manifest.log, None)
@@ -43,15 +57,24 @@ def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publis
     return moved
 
 
+def _listed(target: CasStore) -> set[str]:
+    """Every blob that a store has: asking for many one by one would take more requests than sending them."""
+    return {entry.name[-64:] for entry in target.objects.list(BLOBS)}
+
+
 def copy_blob(source: CasStore, target: CasStore, digest: Digest, pieces: Pieces | None) -> int:
     """Copy one blob, unless the target has it, and give the bytes that went over.
 
     Raises:
         DamageError, StoreError: as `copy_artifact`.
     """
-    name = blob_name(digest.sha256)
-    if has_in_use(target.objects, name, digest.size):
+    if has_in_use(target.objects, blob_name(digest.sha256), digest.size):
         return 0
+    return _move_blob(source, target, digest, pieces)
+
+
+def _move_blob(source: CasStore, target: CasStore, digest: Digest, pieces: Pieces | None) -> int:
+    name = blob_name(digest.sha256)
     if isinstance(source.objects, LocalObjects):
         _send(source, source.objects.path(name), target, digest, pieces)
     else:
