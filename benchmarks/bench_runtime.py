@@ -18,6 +18,7 @@ from common import ROOT, report
 from transformers import AutoModel
 
 from neuronbuild import NeuronSentenceTransformers
+from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ def load_times(folder: Path) -> tuple[float, float]:
     tokens = torch.ones(shape["batch_size"], shape["sequence_length"], dtype=torch.int64)
 
     def load() -> None:
-        Runner.open(folder).run({"input_ids": tokens})
+        Runner(read_release(folder)).run({"input_ids": tokens})
 
     def mapping() -> list[torch.Tensor]:
         with safetensors.safe_open(folder / "model.safetensors", "pt") as file:
             return [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118 (no mapping)
 
-    runner = Runner.open(folder)
+    runner = Runner(read_release(folder))
     loaded, mapped, call = in_turns(load, mapping, lambda: runner.run({"input_ids": tokens}))
     return loaded - call, mapped
 
@@ -66,20 +67,21 @@ def main() -> None:
     loaded, mapped = load_times(folder)
     report("load", load_minus_mapping_ms=(loaded - mapped) * 1e3, load_s=loaded, mapping_s=mapped)
 
-    runner = Runner.open(folder)
-    index = min(range(len(runner.shapes)), key=lambda i: runner.shapes[i].axes)
-    rows, length = (size for _, size in runner.shapes[index].axes)
+    release = read_release(folder)
+    runner, shapes = Runner(release), [bucket.shape for bucket in release.buckets]
+    index = min(range(len(shapes)), key=lambda i: shapes[i].axes)
+    rows, length = (size for _, size in shapes[index].axes)
     exact = {"input_ids": torch.randint(5, 1000, (rows, length)), "attention_mask": torch.ones(rows, length, dtype=torch.int64)}
     padded = {name: tensor[:, : length * 2 // 3] for name, tensor in exact.items()}
     runner.run(exact)
-    session = runner._session(index)
+    session = runner._sessions.get(index)
     tensors = [*exact.values(), torch.zeros(rows, length, dtype=torch.int64)]
     bare_s, padded_s = in_turns(lambda: session.run(tensors), lambda: runner.run(padded))
     report("padding", padded_to_bare=padded_s / bare_s, padded_s=padded_s, bare_s=bare_s)
 
     eager = AutoModel.from_pretrained(folder).eval()
     with torch.no_grad():
-        for shape in runner.shapes:
+        for shape in shapes:
             rows, length = (size for _, size in shape.axes)
             tokens = torch.randint(5, 1000, (rows, length))
             compiled_s, eager_s = in_turns(lambda t=tokens: runner.run({"input_ids": t}), lambda t=tokens: eager(t))

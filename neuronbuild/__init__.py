@@ -15,7 +15,9 @@ from neuronbuild.version import __version__
 _PLACES = {
     "NeuronBuildError": "neuronbuild.errors",
     "ShapeError": "neuronbuild.errors",
+    "TasksManager": "neuronbuild.api.introspection",
     "open_model": "neuronbuild.models",
+    "pipeline": "neuronbuild.models.pipelines",
     **{task.model_class: "neuronbuild.models" for task in TASKS.values()},
 }
 

@@ -82,6 +82,20 @@ class SourceError(NeuronBuildError):
         super().__init__(f"model {model}: {problem}", hint=hint)
 
 
+class SourcesError(SourceError):
+    """Everything that is wrong with the models of the recipes given, each at its place, with its hint, all at once."""
+
+    def __init__(self, faults: Sequence[tuple[Issue, str | None]]) -> None:
+        self.issues = tuple(issue for issue, _ in faults)
+        hints = {hint for _, hint in faults if hint}
+        lines = [f"{issue}\n  hint: {hint}" if hint and len(hints) > 1 else str(issue) for issue, hint in faults]
+        NeuronBuildError.__init__(self, "\n".join(lines), hint=hints.pop() if len(hints) == 1 else None)
+
+
+NEWER = "recorded by a newer version of neuronbuild"
+"""What a plan says of an action whose record this version can't read."""
+
+
 class StoreError(NeuronBuildError):
     """A store that can't be read or written."""
 
@@ -134,6 +148,15 @@ class BlobCorruptError(DamageError):
             f"blob {sha256} holds other bytes ({actual})",
             hint="the damaged file was moved to quarantine/; run `neuronbuild apply` again, it rebuilds what is missing",
         )
+
+
+class NewerRecordError(StoreError):
+    """A record that a newer version wrote: neither damage nor a miss, and not to be written over."""
+
+    def __init__(self, location: str, key: str) -> None:
+        self.key = key
+        hint = "install a newer neuronbuild, or name another store with --cache"
+        super().__init__(location, f"{key} is {NEWER}", hint=hint)
 
 
 class ToolchainError(NeuronBuildError):

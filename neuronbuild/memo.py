@@ -9,11 +9,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+RACY_NS = 2_000_000_000
+"""How coarsely file systems may stamp times: within this of a change, a second one could share its stamp (git's "racy"
+entries, the same answer)."""
+
+
+def is_racy(changed: int, seen: int | None = None) -> bool:
+    """Whether a file whose last change is so stamped was looked at too soon after it to be remembered by its stamps.
+
+    Both times are in nanoseconds; `seen` is now unless given.
+    """
+    return (time.time_ns() if seen is None else seen) - changed <= RACY_NS
 
 
 @final

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import senses
 from tests.doubles import s3
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,8 +65,9 @@ def remote(servers) -> str:
     return s3.location(servers("ministack"))
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, *, token_types: bool = True) -> None:
     """A WordPiece tokenizer over a few English words."""
+    given = ["input_ids", *(["token_type_ids"] if token_types else []), "attention_mask"]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *(f"##{chr(c)}" for c in range(97, 123))]
     vocabulary += [chr(c) for c in range(97, 123)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
@@ -74,7 +76,7 @@ def write_tokenizer(folder: Path) -> None:
         for name in ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     }
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, **names})
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_input_names": given, **names})
     )
 
 
@@ -91,7 +93,7 @@ def save_model(folder: Path, auto_class: str, model_type: str, seed: int = 0, **
     torch.manual_seed(seed)
     made = transformers.CONFIG_MAPPING[model_type](**config)
     getattr(transformers, auto_class).from_config(made).save_pretrained(folder)
-    write_tokenizer(folder)
+    write_tokenizer(folder, token_types="CausalLM" not in auto_class and "Seq2Seq" not in auto_class)
     return folder
 
 
@@ -140,7 +142,9 @@ GENERATOR = {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3, "pa
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> dict[str, Path]:
-    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper."""
+    """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper,
+    and what `tests/senses.py` has for images and sound.
+    """
     root = tmp_path_factory.mktemp("models")
     made = {
         task: make_model(root / task, auto_class, num_labels=3)
@@ -150,6 +154,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
     made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
     made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
+    made |= {task: senses.make_sense_model(root / task, task, family) for task, family in senses.SAMPLES.items()}
     made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
     write_sentence_modules(made["sentence-similarity"])
     return made
@@ -206,6 +211,7 @@ SHAPES = {
     "text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 48, "prefill_length": [8, 32]},
     "text2text-generation": {"batch_size": 2, "num_beams": 2, "sequence_length": 24},
     "speech-seq2seq": {"batch_size": 2, "num_beams": 2, "sequence_length": 32},
+    **senses.SHAPES,
 }
 
 
@@ -213,7 +219,7 @@ SHAPES = {
 def built(models, tmp_path_factory) -> Built:
     """One release a task, `grid` with buckets and splitting, `cast-matmul`, `cast-all`, `half` and `quick` for the options.
 
-    Two minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
+    Three minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
     """
     root = tmp_path_factory.mktemp("built")
     cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from neuronbuild.api.applying import ApplyReport, apply, release
+    from neuronbuild.api.introspection import Axes, axes
     from neuronbuild.api.prepare import plan
     from neuronbuild.api.requests import Release
     from neuronbuild.api.settings import Settings
     from neuronbuild.recipe.load import load_recipes
 
 _PLACES = {
+    "Axes": "neuronbuild.api.introspection",
+    "axes": "neuronbuild.api.introspection",
     "ApplyReport": "neuronbuild.api.applying",
     "Release": "neuronbuild.api.requests",
     "Settings": "neuronbuild.api.settings",
@@ -25,7 +28,7 @@ _PLACES = {
     "release": "neuronbuild.api.applying",
 }
 
-__all__ = ["ApplyReport", "Release", "Settings", "apply", "load_recipes", "plan", "release"]
+__all__ = ["ApplyReport", "Axes", "Release", "Settings", "apply", "axes", "load_recipes", "plan", "release"]
 
 
 def __getattr__(name: str) -> object:

@@ -15,6 +15,7 @@ from neuronbuild.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuronbuild.api.requests import Failure
     from neuronbuild.api.settings import Settings
     from neuronbuild.build.progress import Progress
     from neuronbuild.recipe.load import Located
@@ -26,7 +27,7 @@ class ApplyReport:
 
     outcomes: tuple[Outcome, ...]
     releases: tuple[Release, ...] = ()
-    failures: tuple[ReleaseError, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `apply --json` prints it; `version` rises when the form changes."""
@@ -35,6 +36,7 @@ class ApplyReport:
             "version": 1,
             "steps": [outcome.as_json() for outcome in self.outcomes],
             "releases": releases,
+            "failures": [failure.as_json() for failure in self.failures],
             "summary": count(self.outcomes),
         }
 
@@ -54,7 +56,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     refuse_misses(plan, settings)
     observer.planned(plan)
     requests = [release_request(each, settings) for each in prepared]
-    if not plan.misses and all(request.is_up_to_date() for request in requests):
+    if not plan.misses and all(request.is_up_to_date(context.verified) for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
         note_use(context.store, reused=[step.action.key for step in plan.steps], built=0)
         return ApplyReport(tuple(Outcome(step, "reused") for step in plan.steps), releases)

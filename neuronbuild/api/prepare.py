@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from neuronbuild.api.locking import LockedFiles, drift_of, lock_name, locked_model, make_lock, read_lock, write_lock
 from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.trusting import open_trust
-from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, ToolchainError
+from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
 from neuronbuild.plan.action import ActionMaker
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
+from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_layers
+from neuronbuild.tasks.table import SEQUENCE
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
 
+VERIFIED = "releases.json"
+"""Name of the file, in the user's cache folder, that remembers which releases were found whole."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,10 +49,11 @@ class Context:
     settings: Settings
     store: Store
     memory: DigestMemory
+    verified: VerifiedReleases
     lock: LockFile | None = None
     toolchains: dict[str, Toolchain] = field(default_factory=dict)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
-    models: dict[tuple[str, str | None, Path, bool], Model] = field(default_factory=dict)
+    models: dict[tuple[str, str | None, Path, bool], Model | SourceError] = field(default_factory=dict)
     drift: set[str] = field(default_factory=set)
 
     @classmethod
@@ -63,7 +69,7 @@ class Context:
         lock = read_lock(settings.lock)
         if lock is None and settings.locked:
             raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
-        return cls(settings, store, open_memory(), lock)
+        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / VERIFIED), lock)
 
     def fingerprint(self, platform: str) -> Fingerprint:
         """The fingerprint of the toolchain for a platform, asked for once; the locked one where there is no such toolchain."""
@@ -89,13 +95,23 @@ class Context:
         return present
 
     def model(self, located: Located) -> Model:
-        """The pinned model of a recipe, resolved once for all recipes that name it; by the lock where it names it too."""
+        """The pinned model of a recipe, resolved once for all recipes that name it; by the lock where it names it too.
+
+        Raises:
+            SourceError: it can't be found, reached or used.
+        """
         recipe = located.recipe
         base = located.path.parent
         key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
         if key not in self.models:
-            self.models[key] = self._locked_model(located) if self.lock else self._resolve(located, recipe.revision)
-        return self.models[key]
+            try:
+                self.models[key] = self._locked_model(located) if self.lock else self._resolve(located, recipe.revision)
+            except SourceError as error:
+                self.models[key] = error
+        found = self.models[key]
+        if isinstance(found, SourceError):
+            raise found
+        return found
 
     def _resolve(self, located: Located, revision: str | None) -> Model:
         recipe = located.recipe
@@ -174,20 +190,26 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
     """Resolve every recipe, for every platform that is wanted.
 
     Raises:
-        RecipeError: with what is wrong in any of them.
-        SourceError, ToolchainError: as their names say.
+        RecipeError: with what is wrong in any of them, their models included.
+        SourcesError: nothing is wrong but with models.
+        ToolchainError: as its name says.
         LockError: something has drifted from the lock, and `locked` is set.
     """
     prepared: list[Prepared] = []
     issues: list[Issue] = []
+    faults: list[tuple[Issue, str | None]] = []
     for located in recipes:
         try:
             prepared += _prepare(located, context)
         except RecipeError as error:
             issues += error.issues
+        except SourceError as error:
+            faults.append((located.issue(("model",), str(error)), error.hint))
     context.memory.save()
     if issues:
-        raise RecipeError(issues)
+        raise RecipeError([*issues, *(issue for issue, _ in faults)])
+    if faults:
+        raise SourcesError(faults)
     _tell_drift(context)
     return prepared
 
@@ -205,8 +227,9 @@ def _tell_drift(context: Context) -> None:
 def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
-    targets = expand(located, subject.task.name, subject.longest)
-    _refuse_too_long(located, targets, subject)
+    targets = expand(located, subject.task.name, subject.sizes)
+    _tell_length(located, targets, subject)
+    _refuse_misfits(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
         by_options.setdefault(target.options, []).append(target)
@@ -238,10 +261,20 @@ def _subject(located: Located, model: Model) -> Subject:
         raise RecipeError([located.issue((error.key,), str(error))]) from None
 
 
-def _refuse_too_long(located: Located, targets: list[Target], subject: Subject) -> None:
-    longest = subject.longest
-    sizes = {target.shape.as_dict().get("sequence_length", 0) for target in targets}
-    over = sorted(size for size in sizes if longest is not None and size > longest)
-    if over:
-        message = f"sequence_length {over[0]} is longer than this model can read: {longest} tokens"
-        raise RecipeError([located.issue(("shapes", "sequence_length"), message)])
+def _tell_length(located: Located, targets: list[Target], subject: Subject) -> None:
+    """A length that nobody asked for takes memory and time in proportion, so it is told."""
+    shapes = located.recipe.shapes
+    if subject.task.optional.get(SEQUENCE, 0) is None and SEQUENCE not in {
+        *shapes.axes,
+        *(axis for point in shapes.include for axis in point),
+    }:
+        length = targets[0].shape.as_dict()[SEQUENCE]
+        rest = f" of the {subject.longest} that the model can read" if length != subject.longest else ""
+        logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
+
+
+def _refuse_misfits(located: Located, targets: list[Target], subject: Subject) -> None:
+    sizes = sorted({pair for target in targets for pair in target.shape.axes})
+    faults = {axis: fault for axis, size in reversed(sizes) if (fault := subject.misfit(axis, size)) is not None}
+    if faults:
+        raise RecipeError([located.issue(("shapes", axis), fault) for axis, fault in faults.items()])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
+    from neuronbuild.errors import NeuronBuildError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,20 @@ class Release:
     platform: str
     folder: Path
     written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One release that could not be written, though everything for it was compiled."""
+
+    recipe: str
+    platform: str
+    error: NeuronBuildError
+
+    def as_json(self) -> dict[str, object]:
+        """As `apply --json` prints it."""
+        error = self.error
+        return {"recipe": self.recipe, "platform": self.platform, "message": str(error), "hint": error.hint}
 
 
 def release_request(each: Prepared, settings: Settings) -> ReleaseRequest:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.api.jobs import NoJobs, ReleaseJobs
 from neuronbuild.api.prepare import make_full_plan, refuse_misses
-from neuronbuild.api.requests import Release, release_request
+from neuronbuild.api.requests import Failure, Release, release_request
 from neuronbuild.api.usage import note_use
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError
 from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neuronbuild.plan.planner import Plan
     from neuronbuild.release.request import RunJob
 
-Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[ReleaseError, ...]]
+Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[Failure, ...]]
 """Outcomes of all steps, releases, and those that could not be written."""
 
 
@@ -58,7 +58,7 @@ class Work:
         needed = {
             action.key
             for each in self._prepared
-            if not release_request(each, self._context.settings).is_up_to_date()
+            if not release_request(each, self._context.settings).is_up_to_date(self._context.verified)
             for _, action in each.steps
         }
         lost = self._context.store.bring(
@@ -121,15 +121,15 @@ class Work:
         )
         return executor.run(plan, settings.jobs)
 
-    def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[ReleaseError, ...]]:
+    def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[Failure, ...]]:
         usable = {outcome.step.action.key for outcome in outcomes if outcome.kind in {"built", "reused"}}
         releases, failures = [], []
         for each in self._prepared:
             if all(action.key in usable for _, action in each.steps):
                 try:
                     releases.append(self._release(each))
-                except ReleaseError as error:
-                    failures.append(error)
+                except (ReleaseError, NewerRecordError) as error:
+                    failures.append(Failure(each.located.recipe.name, each.platform, error))
         self._context.memory.save()
         return tuple(releases), tuple(failures)
 
@@ -139,7 +139,9 @@ class Work:
         jobs: RunJob = NoJobs(request.folder.name)
         if not settings.no_build:
             jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], self._bench, settings.scratch / "logs")
-        written = write_release(request, context.store, jobs)
+        written = not request.is_up_to_date(context.verified)
+        if written:
+            write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
         if written and request.padding_matters:
             self._observer.note(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-WEIGHT_SUFFIXES = (".safetensors", ".bin")
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf")
 WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -54,8 +54,8 @@ class Model:
     """A snapshot and the way to its files: small ones are read through it at planning, large ones only at release.
 
     `open_file` gives the path of one file of the snapshot, fetching it first where it is far away.
-    `immutable` says that the place never changes a file once it is there (the Hub's local cache, an installed package), so
-    that a release may share its files. `documents` are JSON files that are known already.
+    `immutable` says that the place never changes a file once it is there (the Hub's local cache), so that a release may share
+    its files. `documents` are JSON files that are known already.
     """
 
     snapshot: Snapshot

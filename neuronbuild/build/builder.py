@@ -10,8 +10,9 @@ from neuronbuild.artifact.manifest import Check, Manifest
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
+from neuronbuild.errors import NewerRecordError
 from neuronbuild.store.provenance import provenance
-from neuronbuild.tasks import TASKS, all_sizes
+from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.base import Store
     from neuronbuild.store.lease import Lease
-    from neuronbuild.tasks import Axes, Graph
+    from neuronbuild.tasks import Axes
     from neuronbuild.toolchain.base import Toolchain
 
 
@@ -70,9 +71,9 @@ def build_step(
 def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, compiling: Callable[[], None]) -> Outcome | None:
     """Build under a lease; `None` if it was lost meanwhile: what its new holder makes counts, and this result doesn't."""
     store = place.store
-    manifest = store.lookup(step.action.key)
-    if manifest is not None and store.lack(manifest) is None:
-        return Outcome(step, "reused", manifest=manifest)
+    known = _look(step, store)
+    if known is not None:
+        return known
     compiling()
     try:
         with place.bench.folder() as folder:
@@ -87,6 +88,17 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, co
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
     except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
         return Outcome(step, "failed", error=StepError("system", str(error)))
+
+
+def _look(step: Step, store: Store) -> Outcome | None:
+    """What a step comes to without a compile: somebody has built it, or a newer version has recorded it."""
+    try:
+        manifest = store.lookup(step.action.key)
+    except NewerRecordError as error:
+        return Outcome(step, "failed", error=StepError("system", f"{error}; {error.hint}"))
+    if manifest is None or store.lack(manifest) is not None:
+        return None
+    return Outcome(step, "reused", manifest=manifest)
 
 
 def _keep_log(logs: Path, step: Step, answer: Answer) -> str | None:
@@ -114,7 +126,7 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
 def _read(step: Step, said: dict[str, object]) -> _Result:
     return _Result(
         files=decode_part(list[str], said["files"]),
-        signature=_signature(said["signature"], TASKS[step.target.task].graph(step.target.graph), step.target.shape.as_dict()),
+        signature=_signature(said["signature"], step),
         checks=decode_part(tuple[Check, ...], said["checks"]),
         facts=decode_part(dict[str, object], said.get("facts", {})),
     )
@@ -134,10 +146,13 @@ def _store(step: Step, answer: Answer, result: _Result, store: Store, folder: Pa
     return store.record(manifest)
 
 
-def _signature(said: object, graph: Graph, shape: dict[str, int]) -> Signature:
+def _signature(said: object, step: Step) -> Signature:
     """The worker's word on tensors, with the axis of each dimension from the task table."""
     parts = decode_part(dict[str, list[dict[str, object]]], said)
-    sizes, axes = all_sizes(shape), {entry.name: entry.axes for entry in graph.inputs}
+    graph, model = TASKS[step.target.task].graph(step.target.graph), step.action.document["model"]
+    config = decode_part(dict[str, object], decode_part(dict[str, object], model)["config"])
+    sizes = all_sizes(step.target.shape.as_dict(), config)
+    axes = {entry.name: entry.axes for entry in graph_inputs(graph, FAMILIES[str(config["model_type"])])}
     return Signature(
         inputs=tuple(_tensor(entry, axes[str(entry["name"])], sizes) for entry in parts["inputs"]),
         outputs=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts["outputs"]),

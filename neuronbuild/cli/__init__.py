@@ -21,6 +21,7 @@ COMMANDS = {
     "apply": "neuronbuild.cli.apply:apply_command",
     "lock": "neuronbuild.cli.lock:lock_command",
     "run": "neuronbuild.cli.run:run_command",
+    "axes": "neuronbuild.cli.axes:axes_command",
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
     "doctor": "neuronbuild.cli.doctor:doctor_command",

@@ -13,7 +13,9 @@ from neuronbuild.cli.cache_care import prune_command, stats_command, verify_comm
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.options import cache_option, json_option, settings_for
-from neuronbuild.errors import UsageError
+from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.store.cas import recorded_keys
+from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 
 if TYPE_CHECKING:
@@ -51,16 +53,19 @@ def list_command(*, as_json: bool, **changes: object) -> None:
 def show_command(*, key: str, show_log: bool, **changes: object) -> None:
     """Print the manifest of the artifact whose KEY begins so."""
     store = _open(changes)
-    found = [manifest for manifest in store.manifests() if manifest.key.startswith(key)]
+    found = [recorded for recorded in recorded_keys(store) if recorded.startswith(key)]
     if len(found) != 1:
         problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
         raise UsageError(f"{problem} with {key}", hint="`neuronbuild cache ls` lists them")
+    manifest = store.lookup(found[0])
+    if manifest is None:
+        raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
     if not show_log:
-        click.echo(encode(found[0]).decode(), nl=False)
+        click.echo(encode(manifest).decode(), nl=False)
         return
-    log = store.read_blob(found[0].log) if found[0].log else None
+    log = store.read_blob(manifest.log) if manifest.log else None
     if log is None:
-        raise UsageError(f"the log of {found[0].key} is not in the store")
+        raise UsageError(f"the log of {manifest.key} is not in the store")
     click.echo(log.decode(errors="replace"), nl=False)
 
 
@@ -68,7 +73,11 @@ def _open(changes: dict[str, object]) -> CasStore:
     """The near store, or the far one that is named: by itself."""
     settings = settings_for(**changes)
     location = settings.remotes[0].location if changes.get("remote") else settings.cache
-    return open_store(location, open_trust(settings))
+    store = open_store(location, open_trust(settings))
+    if isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir():
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(store.location, "there is no such folder", hint=hint)
+    return store
 
 
 def _cell(value: object) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.cli.options import recipe_arguments, recipe_paths, settings_for
+from neuronbuild.cli.options import json_option, recipe_arguments, recipe_paths, settings_for
+from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.grid import grid_issues
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
@@ -15,8 +19,29 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @recipe_arguments
-def validate_command(*, recipes: tuple[Path, ...], recursive: bool) -> None:
-    """Check recipes, with all that is wrong in all of them. Looks at no model."""
+@json_option
+def validate_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool) -> int:
+    """Check recipes and their grids, with all that is wrong in all of them. Looks at no model.
+
+    The grid of a recipe without a `task` is checked by `plan`: only its model tells which axes it needs.
+    """
+    try:
+        count = _validate(recipes, recursive=recursive)
+    except RecipeError as error:
+        if not as_json:
+            raise
+        click.echo(json.dumps({"version": 1, "recipes": None, "issues": [asdict(issue) for issue in error.issues]}))
+        return error.exit_code
+    said = {"version": 1, "recipes": count, "issues": []}
+    click.echo(json.dumps(said) if as_json else f"{count} recipe{'s' if count != 1 else ''}, no faults")
+    return 0
+
+
+def _validate(recipes: tuple[Path, ...], *, recursive: bool) -> int:
+    """How many recipes there are, once nothing is wrong with them."""
     settings = settings_for()
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
-    click.echo(f"{len(located)} recipe{'s' if len(located) != 1 else ''}, no faults")
+    issues = grid_issues(located)
+    if issues:
+        raise RecipeError(issues)
+    return len(located)

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import torch
 from transformers import modeling_outputs
 from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
+from neuronbuild.models.likeness import Likeness
+from neuronbuild.models.preprocessors import PROCESSORS, VOCABULARIES, carries, load_processor, load_tokenizer
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import TASKS
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from neuronbuild.runtime.reader import ReleaseFolder
 
 Self = TypeVar("Self", bound="NeuronModel")
 
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
-"""Files that hold the words of a tokenizer, whatever its kind."""
 
-
-class NeuronModel(ABC):
+class NeuronModel(Likeness, ABC):
     """A loaded release of one task."""
 
     task: ClassVar[str]
@@ -37,6 +35,7 @@ class NeuronModel(ABC):
         self._release = release
         self._config: PretrainedConfig | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._processor: Any = None
 
     @classmethod
     def from_pretrained(
@@ -71,7 +70,7 @@ class NeuronModel(ABC):
         elif arguments:
             raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")
         else:
-            folder = _find_release(str(model), revision)
+            folder = find_release(str(model), revision)
         release = read_release(folder)
         if release.index.task != cls.task:
             fitting = TASKS[release.index.task].model_class if release.index.task in TASKS else "no class of this version"
@@ -102,27 +101,29 @@ class NeuronModel(ABC):
             ReleaseError: it carries none, or one that can't be loaded here.
         """
         if self._tokenizer is None:
-            self._tokenizer = self._load_tokenizer()
+            self._tokenizer = load_tokenizer(self._release)
         return self._tokenizer
 
-    def _load_tokenizer(self) -> PreTrainedTokenizerBase:
-        """Without a vocabulary transformers would give a tokenizer that knows no word, and no error."""
-        from transformers import AutoTokenizer
+    @property
+    def processor(self) -> Any:  # noqa: ANN401 (transformers has no class above all of them)
+        """The processor that the release carries: of images, of sound, or of both with text.
 
-        folder, hint = self._release.folder, "add the tokenizer's files to the model and apply again"
-        names = [file.path for file in self._release.index.files]
-        if not any(fnmatchcase(name, pattern) for name in names for pattern in VOCABULARIES):
-            raise ReleaseError(str(folder), "it carries no tokenizer", hint=hint)
-        try:
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # noqa: BLE001 (damaged files and missing libraries come as errors of every class)
-            problem = f"its tokenizer can't be loaded: {next(iter(str(error).strip().splitlines()), type(error).__name__)}"
-            raise ReleaseError(str(folder), problem, hint=hint) from None
+        Raises:
+            ReleaseError: it carries none, or one that can't be loaded here.
+        """
+        if self._processor is None:
+            self._processor = load_processor(self._release)
+        return self._processor
 
     @property
-    def device(self) -> torch.device:
-        """Where tensors must be: the CPU."""
-        return torch.device("cpu")
+    def preprocessors(self) -> list[Any]:
+        """What the release carries to make inputs with: tokenizer, processor, either or both.
+
+        Raises:
+            ReleaseError: one can't be loaded here.
+        """
+        made = [self.tokenizer] if carries(self._release, VOCABULARIES) else []
+        return [*made, self.processor] if carries(self._release, PROCESSORS) else made
 
     @property
     def shapes(self) -> list[dict[str, int]]:
@@ -148,6 +149,14 @@ class NeuronModel(ABC):
         except OSError as error:
             raise ReleaseError(str(target), f"can't be written: {error}") from None
 
+    def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
+        """Upload the release to the Hub in one commit, and give the commit's address.
+
+        Raises:
+            SourceError: the Hub can't be reached, or refuses it.
+        """
+        return push_release(self._release.folder, repo_id, private=private, revision=revision, token=token)
+
 
 class ForwardModel(NeuronModel):
     """A model of one graph. Call it as the transformers model of the same name; safe to call from several threads."""
@@ -166,7 +175,9 @@ class ForwardModel(NeuronModel):
         Args:
             inputs: by place, in the order of the graph (`input_ids` first, or `pixel_values`, or `input_values`).
             named: by name. Text: `input_ids` int64 of shape (batch, tokens), (batch, choices, tokens) for multiple choice;
-                `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them.
+                `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them. Images:
+                `pixel_values` float32 of shape (batch, channels, height, width). Sound: `input_values` float32 of shape
+                (batch, samples).
 
         Raises:
             InputError: inputs are missing, unknown or of the wrong kind.
@@ -186,7 +197,28 @@ class ForwardModel(NeuronModel):
         return output
 
 
-def _find_release(model: str, revision: str | None) -> Path:
+def push_release(folder: Path, repo: str, *, private: bool, revision: str | None, token: str | None) -> str:
+    """Upload a release folder in one commit, making the repository where there is none, and give the commit's address.
+
+    Raises:
+        SourceError: the Hub can't be reached, or refuses it.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    api = huggingface_hub.HfApi(token=token)
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=repo, folder_path=folder, revision=revision, commit_message=f"Upload {folder.name} by neuronbuild"
+        )
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
+        problem = f"the release can't be pushed: {str(error).splitlines()[0]}"
+        raise SourceError(repo, problem, hint="set HF_TOKEN to a token that may write there") from None
+    return str(done.commit_url)
+
+
+def find_release(model: str, revision: str | None) -> Path:
     """A local folder, or the local copy of a release on the Hub."""
     folder = Path(model).expanduser()
     if folder.is_dir():

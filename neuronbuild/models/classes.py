@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronbuild.models.base import ForwardModel, NeuronModel
 from neuronbuild.models.generation import NeuronModelForCausalLM
+from neuronbuild.models.registry import register
 from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
 from neuronbuild.tasks import TASKS
@@ -49,11 +50,15 @@ def _make_class(task: str) -> type[NeuronModel]:
     row = TASKS[task]
     outputs = ", ".join(f"`{name}`" for graph in row.graphs for name in graph.outputs)
     text = f"Models for {task}: call it as transformers' class of the same name. Outputs: {outputs}, where the model has them."
-    return type(row.model_class, (ForwardModel,), {"task": task, "__doc__": text, "__module__": __name__})
+    first = row.graphs[0].inputs[0].name
+    members = {"task": task, "main_input_name": first, "__doc__": text, "__module__": __name__}
+    return type(row.model_class, (ForwardModel,), members)
 
 
 MODEL_CLASSES: dict[str, type[NeuronModel]] = {task: _make_class(task) for task in TASKS} | {each.task: each for each in _OWN}
 """Classes by task."""
+
+register(TASKS.values())
 
 BY_NAME = {each.__name__: each for each in MODEL_CLASSES.values()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,8 @@ from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, Us
 from neuronbuild.recipe.load import Located, validation_issues
 from neuronbuild.recipe.schema import Compiler, Recipe, unknown_word
 from neuronbuild.recipe.yaml_tree import Document
-from neuronbuild.source.local import PACKAGE_PREFIX
-from neuronbuild.tasks import AXES
+from neuronbuild.source.resolve import name_model
+from neuronbuild.tasks import AXES, TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +27,13 @@ ALIASES = {
 }
 """optimum-neuron's words, and ours."""
 
+GENERATIVE = tuple(name for name, task in TASKS.items() if len(task.graphs) > 1)
+
 COMPILER_KEYS = tuple(Compiler.model_fields)
 RECIPE_KEYS = ("task", "revision", "platform", "dynamic_batch_size", "weights", "num_cores", "dtype", "trust_remote_code")
 SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa")
+ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, "inline_weights_to_neff")
+"""All that a call may say."""
 
 WHERE = Path("from_pretrained")
 """Stands where a recipe file's path would, in messages."""
@@ -54,7 +57,7 @@ def export_model(model: str, task: str, arguments: Mapping[str, object]) -> Path
             hint=f"the log is in {failed.error.log}" if failed.error.log else None,
         )
     if report.failures:
-        raise report.failures[0]
+        raise report.failures[0].error
     if not report.releases:
         raise NeuronBuildError(f"{model}: nothing was released")
     return report.releases[0].folder
@@ -69,10 +72,10 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
     """
     said = _known({ALIASES.get(name, name): value for name, value in arguments.items() if value is not None})
     document: dict[str, object] = {
-        "model": _reference(model),
+        "model": name_model(model),
         "task": said.get("task", task),
         "platforms": [said.get("platform", "cpu")],
-        "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
+        "compiler": _casts({name: said[name] for name in COMPILER_KEYS if name in said}, str(said.get("task", task))),
         "shapes": {axis: said[axis] for axis in AXES if axis in said},
     }
     document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
@@ -86,14 +89,20 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
     return Located(recipe, WHERE, Document(document))
 
 
+def _casts(compiler: dict[str, object], task: str) -> dict[str, object]:
+    """In optimum-neuron's words for decoders, a type alone says that the whole model is to be of it."""
+    if task in GENERATIVE and compiler.get("auto_cast_type", "fp32") != "fp32":
+        compiler.setdefault("auto_cast", "all")
+    return compiler
+
+
 def _known(said: dict[str, object]) -> dict[str, object]:
     inline = said.pop("inline_weights_to_neff", None)
     if inline is not None:
         said.setdefault("weights", "inline" if inline else "separate")
-    known = [*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES]
     for name in said:
-        if name not in known:
-            raise UsageError(f"from_pretrained: {unknown_word('argument', name, known)}")
+        if name not in ARGUMENTS:
+            raise UsageError(f"from_pretrained: {unknown_word('argument', name, list(ARGUMENTS))}")
     return said
 
 
@@ -104,13 +113,6 @@ def _settings(arguments: Mapping[str, object]) -> Settings:
     if "cache" in given:
         given["cache"] = str(given["cache"])
     return replace(Settings(), **given)  # type: ignore[arg-type]  # names and types as in Settings
-
-
-def _reference(model: str) -> str:
-    """A model as recipes name it: a folder that exists is a folder, whatever it looks like."""
-    if not model.startswith(PACKAGE_PREFIX) and os.path.isdir(Path(model).expanduser()):  # noqa: PTH112
-        return str(Path(model).expanduser().resolve())
-    return model
 
 
 def _stem(model: str) -> str:

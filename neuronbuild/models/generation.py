@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
@@ -12,8 +13,9 @@ from transformers import GenerationConfig, GenerationMixin
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from neuronbuild.errors import InputError
+from neuronbuild.errors import InputError, UsageError
 from neuronbuild.models.base import NeuronModel
+from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.runtime.decoder import Conversation, Decoder, open_decoder
 from neuronbuild.runtime.sessions import Sessions
 
@@ -82,6 +84,14 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # as
     def is_remote_code(self) -> bool:
         """Never: releases hold no Python code."""
         return False
+
+    def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
+        """Where transformers looks at arguments that are none of its own: refuse those that no graph takes."""
+        known = inspect.signature(self.forward).parameters
+        for name, value in model_kwargs.items():
+            if value is not None and name not in known:
+                words = [*known, *self.generation_config.to_dict(), "streamer", "logits_processor", "stopping_criteria"]
+                raise UsageError(f"generate: {unknown_word('argument', name, words)}")
 
     def _prepare_cache_for_generation(
         self,

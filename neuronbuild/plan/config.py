@@ -32,6 +32,12 @@ DROPPED = frozenset(
         # of training only
         "gradient_checkpointing", "initializer_range", "initializer_factor", "initializer_cutoff_factor", "init_std",
         "embed_init_std", "layerdrop", "classifier_dropout_prob", "pad_index_loss", "sparse_prediction", "reference_compile",
+        "apply_spec_augment", "mask_time_length", "mask_time_min_masks", "mask_feature_length", "mask_feature_min_masks",
+        "ctc_loss_reduction", "ctc_zero_infinity", "contrastive_logits_temperature", "num_negatives", "diversity_loss_weight",
+        "semantic_loss_ignore_index", "auxiliary_loss", "auxiliary_loss_weight", "class_cost", "bbox_cost", "giou_cost",
+        "bbox_loss_coefficient", "giou_loss_coefficient", "eos_coefficient",
+        # of a backbone, which other models make of this one
+        "stage_names", "out_features", "out_indices",
         # of generation, in configs saved before generation_config.json
         "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty",
         "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
@@ -42,25 +48,37 @@ DROPPED = frozenset(
 )  # fmt: skip
 """Keys that say nothing about a graph in evaluation mode."""
 
-KEPT = frozenset({"token_dropout"})
-"""Not a rate: it has ESM scale its embeddings, in evaluation too."""
+KEPT: dict[str, frozenset[str]] = {
+    "audio-spectrogram-transformer": frozenset({"max_length"}),
+    "esm": frozenset({"token_dropout"}),
+}
+"""What a family means otherwise: the length of its table of positions; that embeddings are scaled, in evaluation too."""
 
 LEGACY: dict[str, object] = {"position_embedding_type": "absolute", "pruned_heads": {}}
 """Values that say what transformers does today without being told; another value of these keys is kept."""
 
+LEGACY_OF_PARTS: dict[str, object] = {
+    **LEGACY,
+    "add_cross_attention": False,
+    "cross_attention_hidden_size": None,
+    "decoder_start_token_id": None,
+    "is_decoder": False,
+    "sep_token_id": None,
+    "tie_encoder_decoder": False,
+    "tie_word_embeddings": True,
+}
+"""The same in configs within a config: older versions wrote all that they knew there."""
 
-def is_dropped(key: str) -> bool:
+
+def is_dropped(key: str, family: str) -> bool:
     """Whether a key is left out. Dropout rates go by their name: in evaluation they do nothing."""
-    return key in DROPPED or (key.endswith(("dropout", "dropout_prob", "dropout_rate")) and key not in KEPT)
+    dropped = key in DROPPED or key.endswith(("dropout", "dropout_prob", "dropout_rate"))
+    return dropped and key not in KEPT.get(family, ())
 
 
 def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, object]:
     """Drop what decides nothing, write the family's defaults out, keep the number of labels where the task has labels."""
-    defaults = DEFAULTS[str(config["model_type"])]
-    result: dict[str, object] = dict(defaults)
-    for key, value in respell(config).items():
-        if not is_dropped(key) and not (key in LEGACY and value == LEGACY[key]):
-            result[key] = _like(value, defaults.get(key))
+    result = _complete(respell(config), DEFAULTS[str(config["model_type"])], LEGACY)
     derive(result)
     if task.labels:
         result["num_labels"] = count_labels(config)
@@ -76,6 +94,27 @@ def count_labels(config: Mapping[str, object]) -> int:
     return stated if isinstance(stated, int) else 2
 
 
+def _complete(config: Mapping[str, object], defaults: Mapping[str, object], legacy: Mapping[str, object]) -> dict[str, object]:
+    result: dict[str, object] = dict(defaults)
+    family = str(defaults["model_type"])
+    for key, value in config.items():
+        if not is_dropped(key, family) and not (key in legacy and value == legacy[key]):
+            result[key] = _like(value, defaults.get(key))
+    return result
+
+
 def _like(value: object, default: object) -> object:
-    """An integer where the family has a float is that float: JSON writers differ on `1` and `1.0`."""
+    """What a config says, in the form of its family's default: configs within it with their own defaults.
+
+    An integer where the family has a float is that float: JSON writers differ on `1` and `1.0`.
+    """
+    if isinstance(default, dict) and "model_type" in default:
+        part = {} if value is None else value
+        return (
+            _complete(part, default, LEGACY_OF_PARTS) | {"model_type": default["model_type"]}
+            if isinstance(part, dict)
+            else value
+        )
+    if isinstance(default, list) and isinstance(value, list | tuple):
+        return [_like(each, default[0] if default else None) for each in value]
     return float(value) if isinstance(default, float) and type(value) is int else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.plan import decoders, seq2seq
+from neuronbuild.plan import decoders, senses, seq2seq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
     },
     **decoders.SPELLINGS,
     **seq2seq.SPELLINGS,
+    **senses.SPELLINGS,
 }
 """Other names of a family's keys. Where a config has both, the other name's value counts."""
 
@@ -39,14 +40,17 @@ DERIVED: dict[str, tuple[str, ...]] = {
     "roformer": ("embedding_size",),
     **decoders.DERIVED,
     **seq2seq.DERIVED,
+    **senses.DERIVED,
 }
 """Keys that have no default of their own."""
 
 
 def respell(config: Mapping[str, object]) -> dict[str, object]:
     """The same config with every key under its own name."""
-    names = SPELLINGS.get(str(config["model_type"]), {})
-    result = {key: value for key, value in config.items() if key not in names}
+    family = str(config["model_type"])
+    parts = senses.PARTS.get(family, {})
+    names = SPELLINGS.get(family, {}) | {old: new for old, new in parts.items() if config.get(old) is not None}
+    result = {key: value for key, value in config.items() if key not in names and key not in parts}
     return result | {names[key]: value for key, value in config.items() if key in names}
 
 
@@ -106,4 +110,5 @@ _RULES: dict[str, Callable[[dict[str, object]], None]] = {
     "roformer": _roformer,
     **decoders.RULES,
     **seq2seq.RULES,
+    **senses.RULES,
 }

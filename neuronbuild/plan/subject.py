@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.plan.config import normalise_config
-from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, infer_task
+from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
+from neuronbuild.tasks.audio import AUDIO
+from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,14 +43,29 @@ class SubjectError(ValueError):
 class Subject:
     """A task, a family, and the model's document as it stands in every action for it.
 
-    `longest` is the longest sequence that the model can read, `sizes` are those of its inputs that its config decides.
+    `sizes` are those that its config decides, for axes that a recipe may leave out, and for dimensions that no axis decides.
     """
 
     task: Task
     family: Family
     document: dict[str, object]
-    longest: int | None
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int]
+
+    @property
+    def longest(self) -> int | None:
+        """The longest sequence that the model can read, if its config says so."""
+        return self.sizes.get(SEQUENCE)
+
+    def misfit(self, axis: str, size: int) -> str | None:
+        """Why the model can't be compiled for a size, if it can't."""
+        if axis == SEQUENCE and self.longest is not None and size > self.longest:
+            return f"{axis} {size} is longer than this model can read: {self.longest} tokens"
+        if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
+            return f"{axis} must be {self.sizes[AUDIO]}: this model reads features of just so many frames"
+        config = self.document["config"]
+        if axis == AUDIO and isinstance(config, dict) and frames(size, config) == 0:
+            return f"{axis} {size} is too short: this model's convolutions leave no frame of it"
+        return None
 
 
 def pooling_file(modules: Mapping[str, object] | None) -> str | None:
@@ -77,14 +94,17 @@ def make_subject(
     """
     if "auto_map" in config:
         raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
-    chosen = _task(config, task, modules)
     family = FAMILIES.get(str(config["model_type"]))
+    names = _architectures(config)
+    chosen = _task(names, task, family, modules)
     if family is not None and chosen.name not in family.tasks:
         chosen = next((TASKS[name] for name in family.tasks if TASKS[name].tag == chosen.pipeline_tag), chosen)
     if family is None or chosen.name not in family.tasks:
         able = ", ".join(families_for(chosen.name))
         raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
     normal = normalise_config(config, chosen)
+    if family.variants:
+        normal["architectures"] = [name for name in names if name in family.variants]
     document: dict[str, object] = {
         "auto_class": chosen.auto_class,
         "outputs": list(dict.fromkeys(name for graph in chosen.graphs for name in graph.outputs)),
@@ -95,13 +115,17 @@ def make_subject(
         document["pooling"] = _pooling(modules, pooling)
     if code:
         document["code"] = dict(code)
-    return Subject(chosen, family, document, _longest(normal, family), config_sizes(normal))
+    return Subject(chosen, family, document, _sizes(normal, family))
 
 
-def _task(config: Mapping[str, object], task: str | None, modules: Mapping[str, object] | None) -> Task:
-    architectures = config.get("architectures")
-    names = [str(name) for name in architectures] if isinstance(architectures, list) else []
-    found = task or infer_task(names, sentence_transformers=modules is not None)
+def _architectures(config: Mapping[str, object]) -> list[str]:
+    stated = config.get("architectures")
+    return [str(name) for name in stated] if isinstance(stated, list) else []
+
+
+def _task(names: list[str], task: str | None, family: Family | None, modules: Mapping[str, object] | None) -> Task:
+    able = family.tasks if family else ()
+    found = task or infer_task(names, able, sentence_transformers=modules is not None)
     if found is None:
         raise SubjectError(
             "model", f"the task can't be told from the config (architectures: {names}); set `task`: {', '.join(TASKS)}"
@@ -144,6 +168,9 @@ def _kind(module: Mapping[str, object]) -> str:
     return str(module.get("type", "")).rpartition(".")[2]
 
 
-def _longest(config: Mapping[str, object], family: Family) -> int | None:
-    stated = next((config[key] for key in LENGTHS if key in config), None)
-    return stated - family.positions if isinstance(stated, int) and family.positions is not None else None
+def _sizes(config: Mapping[str, object], family: Family) -> dict[str, int]:
+    part = config.get("text_config")
+    words = part if isinstance(part, dict) else config
+    stated = next((words[key] for key in LENGTHS if key in words), None)
+    longest = {SEQUENCE: stated - family.positions} if isinstance(stated, int) and family.positions is not None else {}
+    return config_sizes(config) | longest

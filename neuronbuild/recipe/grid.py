@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.recipe.target import Options, Target
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from neuronbuild.errors import Issue
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.schema import Recipe
@@ -26,18 +29,21 @@ LIMIT = 20_000
 CAP = 4096
 """Longest `sequence_length` that a recipe gets without asking: a cache takes memory for every token of it."""
 
+UNKNOWN: Mapping[str, int] = MappingProxyType(config_sizes({}))
+"""Sizes of a model whose config nobody has looked at."""
 
-def expand(located: Located, task: str, longest: int | None = None) -> list[Target]:
+
+def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> list[Target]:
     """All targets of a recipe for a task, platform by platform, in the order in which the axes and sizes are written.
 
-    Every graph gets the points of the grid as far as they shape it, each once. `longest` is the longest sequence that the
-    model can read: what a task without a `sequence_length` is compiled for, up to `CAP`.
+    Every graph gets the points of the grid as far as they shape it, each once. `known` are sizes that the model's config
+    says, for axes that the recipe leaves out: of images, and the longest sequence that it can read, here up to `CAP`.
 
     Raises:
         RecipeError: an axis is missing, unknown to the task, or the grid is empty or too large.
     """
     recipe = located.recipe
-    points = grid(located, task, longest)
+    points = grid(located, task, known)
     return [
         Target(recipe.name, recipe.model, task, graph.name, shape, options)
         for options in (_options(recipe, platform) for platform in recipe.platforms)
@@ -46,7 +52,7 @@ def expand(located: Located, task: str, longest: int | None = None) -> list[Targ
     ]
 
 
-def grid(located: Located, task: str, longest: int | None = None) -> list[Shape]:
+def grid(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> list[Shape]:
     """The points of a recipe's grid, each once, with every axis of the task.
 
     Raises:
@@ -63,7 +69,7 @@ def grid(located: Located, task: str, longest: int | None = None) -> list[Shape]
     product = (dict(zip(sizes, values, strict=True)) for values in itertools.product(*sizes.values()))
     given = [point for point in product if not _excluded(point, located.recipe, used)] if _has_product(located, task) else []
     given += located.recipe.shapes.include
-    points = dict.fromkeys(_complete(point, TASKS[task], longest) for point in given)
+    points = dict.fromkeys(_complete(point, TASKS[task], known) for point in given)
     issues = [
         located.issue(("shapes", "exclude", index), f"this leaves nothing out: no point of the grid matches {dict(rule)}")
         for index, rule in enumerate(located.recipe.shapes.exclude)
@@ -81,15 +87,33 @@ def grid(located: Located, task: str, longest: int | None = None) -> list[Shape]
     return list(points)
 
 
+def grid_issues(recipes: Iterable[Located]) -> list[Issue]:
+    """What is wrong with the grids of those recipes whose task is told without a look at their model."""
+    issues: list[Issue] = []
+    for located in recipes:
+        if located.recipe.task is not None:
+            try:
+                grid(located, located.recipe.task)
+            except RecipeError as error:
+                issues += error.issues
+    return issues
+
+
 def _has_product(located: Located, task: str) -> bool:
     """A recipe without axes has a grid of one point where the task needs none, unless it lists its points itself."""
     shapes = located.recipe.shapes
     return bool(shapes.axes) or not (TASKS[task].mandatory or shapes.include)
 
 
-def _complete(point: dict[str, int], task: Task, longest: int | None) -> Shape:
+def default_sizes(task: Task, known: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of axes that a recipe may leave out, where it does: the task's own, or what the model's config says."""
+    told = {**known, SEQUENCE: min(known.get(SEQUENCE, CAP), CAP)}
+    return {axis: size or told[axis] for axis, size in task.optional.items()}
+
+
+def _complete(point: dict[str, int], task: Task, known: Mapping[str, int]) -> Shape:
     """A point with the sizes of axes that weren't given; none of those is longer than the whole sequence."""
-    sizes = {axis: size or min(longest or CAP, CAP) for axis, size in task.optional.items()} | point
+    sizes = default_sizes(task, known) | point
     if PREFILL in sizes and PREFILL not in point:
         sizes[PREFILL] = min(sizes[PREFILL], sizes[SEQUENCE])
     return Shape.of(sizes, task.axes)
@@ -111,6 +135,8 @@ def _axis_issues(located: Located, task: str) -> list[Issue]:
     if shapes.axes or not points:
         points.append((("shapes",), set(shapes.axes)))
     issues = []
+    if located.recipe.dynamic_batch_size and BATCH not in axes:
+        issues.append(located.issue(("dynamic_batch_size",), f"{task} has no {BATCH} to split"))
     for keys, given in points:
         issues += [
             located.issue((*keys, name), unknown_word(f"axis for {task}", name, list(axes)))

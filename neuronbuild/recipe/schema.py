@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import ALIASES, TASKS
 
 Platform = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "trn3", "cpu"]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -26,7 +26,9 @@ class Compiler(Strict):
     """Options of the compiler, in optimum-neuron's words."""
 
     auto_cast: Literal["none", "matmul", "all"] = Field("none", description="which operations may run in a lower precision")
-    auto_cast_type: Literal["bf16", "fp16", "tf32", "fp8_e4m3"] = Field("bf16", description="the lower precision")
+    auto_cast_type: Literal["bf16", "fp16", "tf32", "fp8_e4m3", "fp32"] = Field(
+        "bf16", description="the lower precision; fp32 goes with auto_cast none, and lowers nothing"
+    )
     optlevel: Literal[1, 2, 3] = Field(2, description="1 compiles fastest, 3 tries hardest")
     extra_args: tuple[str, ...] = Field((), strict=False, description="flags handed to the compiler as they are")
 
@@ -92,9 +94,10 @@ class Recipe(Strict):
     @field_validator("task")
     @classmethod
     def _task_is_known(cls, value: str | None) -> str | None:
-        if value is not None and value not in TASKS:
-            raise ValueError(unknown_word("task", value, list(TASKS)))
-        return value
+        name = value if value is None else ALIASES.get(value, value)
+        if name is not None and name not in TASKS:
+            raise ValueError(unknown_word("task", name, [*TASKS, *ALIASES]))
+        return name
 
     @field_validator("platforms")
     @classmethod
@@ -105,6 +108,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _pairs_can_work(self) -> Recipe:
+        if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type == "fp32":
+            raise ValueError("a cast to fp32 lowers nothing; leave `auto_cast` out, or choose another auto_cast_type")
         neuron = [platform for platform in self.platforms if platform != "cpu"]
         if self.dynamic_batch_size and self.weights == "separate" and neuron:
             raise ValueError(f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`")

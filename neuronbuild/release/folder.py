@@ -19,7 +19,7 @@ from neuronbuild.errors import BlobMissingError, ReleaseError
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.swap import put_in_place
-from neuronbuild.release.weights import DERIVED, settle_weights
+from neuronbuild.release.weights import settle_weights
 from neuronbuild.store.link import copy_file, link_file
 from neuronbuild.version import __version__
 
@@ -37,15 +37,13 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 
 
-def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> bool:
-    """Write a release, unless the folder is up to date already; says whether it was written.
+def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> None:
+    """Write a release, in place of one that is there.
 
     Raises:
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
         StoreError: an artifact is missing or damaged.
     """
-    if request.is_up_to_date():
-        return False
     place = request.folder.resolve()  # beside the real folder, where the new one can be renamed to it
     _refuse_foreign(place)
     with _writing(place) as temporary:
@@ -55,7 +53,6 @@ def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> bool:
         listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
         (temporary / FILENAME).write_bytes(encode(replace(index, files=listed)))
         put_in_place(temporary, place)
-    return True
 
 
 class _Files:
@@ -120,9 +117,9 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: Store, fi
         copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
     for name in weights.files:
         mode = request.link_mode if model.immutable or request.link_mode != "auto" else "copy"
-        link_file(model.open_file(name), files.place(name, model.snapshot.files[name]), mode)
-    if weights.derived is not None:
-        store.fetch(weights.derived, files.place(DERIVED, weights.derived), request.link_mode)
+        link_file(model.open_file(name).resolve(), files.place(name, model.snapshot.files[name]), mode)
+    for entry in weights.derived:
+        store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
 
 
 def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: Store, files: _Files) -> Bucket:

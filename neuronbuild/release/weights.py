@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
-from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.release_index import Binding
-from neuronbuild.digest import ActionKey, Digest, digest_json
+from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.errors import ReleaseError
 from neuronbuild.release.binding import match_constants
 from neuronbuild.release.header import HeaderError, read_header
@@ -26,11 +26,14 @@ DERIVED = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where each constant's value lies in the release, which of the snapshot's files that takes, and what was derived."""
+    """Where each constant's value lies in the release, which of the snapshot's files that takes, and what was derived.
+
+    What was derived are files by path: the converted weights, and what else a checkpoint held in a form of its own.
+    """
 
     bindings: dict[str, Binding]
     files: tuple[str, ...]
-    derived: Digest | None
+    derived: tuple[FileEntry, ...]
     omitted: tuple[str, ...]
 
 
@@ -45,18 +48,18 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:
-        return Weights(match.bound, files, None, ())
+        return Weights(match.bound, files, (), ())
     names = sorted(set(match.unbound.values()))
     converted = _convert(request, first.action, names, store, run)
     bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
     omitted = decode_part(tuple[str, ...], converted.facts["omitted"])
-    return Weights(bindings, files, converted.file(DERIVED), omitted)
+    return Weights(bindings, files, converted.files, omitted)
 
 
 def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[int, ...]]]]:
     model = request.model
     if not model.snapshot.weights:
-        problem = f"model {model.snapshot.model} has no weights (no model.safetensors, no pytorch_model.bin)"
+        problem = f"model {model.snapshot.model} has no weights (no model.safetensors, pytorch_model.bin or .gguf)"
         raise ReleaseError(request.folder.name, problem, hint="save the model again with transformers")
     try:
         return {name: read_header(model.open_file(name)) for name in model.snapshot.weights if name.endswith(".safetensors")}
@@ -83,8 +86,8 @@ def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[
         return known
 
     def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:
-        entry = store.add(DERIVED, folder / DERIVED)
-        manifest = Manifest(key, document, (entry,), provenance(seconds), facts={"omitted": result["omitted"]})
+        entries = tuple(store.add(name, folder / name) for name in decode_part(list[str], result["files"]))
+        manifest = Manifest(key, document, entries, provenance(seconds), facts={"omitted": result["omitted"]})
         return store.record(manifest)
 
     return run({"kind": "convert", "action": dict(action), "names": names}, request.model, keep)

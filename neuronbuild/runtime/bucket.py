@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import ShapeError
-from neuronbuild.tasks import BATCH
+from neuronbuild.tasks import BATCH, EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,13 +54,20 @@ def cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
 
 
 def _fits(shape: Shape, needed: Mapping[str, int], *, split: bool) -> bool:
-    return all(size >= needed[axis] for axis, size in shape.axes if not (split and axis == BATCH))
+    return all(
+        size == needed[axis] if axis in EXACT else size >= needed[axis]
+        for axis, size in shape.axes
+        if not (split and axis == BATCH)
+    )
 
 
 def _misfit(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -> ShapeError:
     given = ", ".join(f"{axis}={size}" for axis, size in needed.items())
     smaller_batch = not split and any(_fits(shape, needed, split=True) for shape in shapes)
-    if smaller_batch:
+    pictures = {axis: size for axis, size in needed.items() if axis in EXACT}
+    if pictures and not any(pictures.items() <= shape.as_dict().items() for shape in shapes):
+        hint = "resize images to a compiled width and height (processor: size=...), or compile another"
+    elif smaller_batch:
         hint = "compile a larger batch_size, or set dynamic_batch_size: true to have batches split"
     else:
         hint = "truncate the inputs (tokenizer: truncation=True, max_length=...), or compile a larger shape"

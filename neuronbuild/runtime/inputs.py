@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 
+SOURCE = 'the tokenizer or processor that the release carries gives it: call that with return_tensors="pt"'
+
+SAYS_NOTHING = {TOKEN_TYPES: 0, MASK: 1, "pixel_mask": 1}
+"""What tokenizers and processors add for models that take no such input: it tells nothing where it is this number alone."""
+
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
@@ -33,7 +38,7 @@ def complete_inputs(
     tensors = _known(given, specs)
     for spec in specs:
         if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES}:
-            hint = f"this model takes {', '.join(each.name for each in specs)}"
+            hint = f"this model takes {', '.join(each.name for each in specs)}; {SOURCE}"
             raise InputError(f"the input {spec.name} is missing", hint=hint)
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
     sizes = _sizes(checked, specs)
@@ -50,14 +55,14 @@ def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
         )
     wanted = getattr(torch, spec.dtype)
     if wanted.is_floating_point and not value.is_floating_point():
-        raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers")
+        raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers", hint=SOURCE)
     if not wanted.is_floating_point and value.dtype not in INTEGERS:
-        raise InputError(f"{name} holds {value.dtype}; it must hold integers")
+        raise InputError(f"{name} holds {value.dtype}; it must hold integers", hint=SOURCE)
     if value.device.type != "cpu":
         raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
     if value.dim() != len(spec.shape):
         axes = ", ".join(str(axis or size) for axis, size in zip(spec.axes, spec.shape, strict=True))
-        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}")
+        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}", hint=SOURCE)
     if 0 in value.shape:
         raise InputError(f"{name} is empty: its shape is {list(value.shape)}")
     return value.to(wanted).contiguous()
@@ -93,12 +98,17 @@ def _refuse_strange_ids(tensors: Mapping[str, torch.Tensor], limits: Mapping[str
 
 
 def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str, object]:
-    """What was given, without what says nothing: zeros as token types, which tokenizers add for models that have none."""
+    """What was given, without what says nothing."""
     names = [spec.name for spec in specs]
     known = {}
     for name, value in given.items():
-        if value is None or (name == TOKEN_TYPES and name not in names and not torch.as_tensor(value).any()):
+        if value is None or (
+            name in SAYS_NOTHING and name not in names and bool((torch.as_tensor(value) == SAYS_NOTHING[name]).all())
+        ):
             continue
+        if name not in names and name == MASK:
+            hint = "the model can't leave padding out: run inputs one by one, or pad none"
+            raise InputError("this model takes no attention_mask, and the one given leaves something out", hint=hint)
         if name not in names:
             import difflib
 

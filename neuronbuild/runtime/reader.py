@@ -11,6 +11,7 @@ from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
+from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.host import cpu_flags
 
@@ -20,18 +21,47 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.signature import Signature
 
+MANIFEST = "manifest.json"
 AGAIN = "write the release again with `neuronbuild apply`"
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
-    """One bucket of a release, as the runtime sees it. `limits` says, by input, which ids its tables end before."""
+    """One bucket of a release, as the runtime sees it.
+
+    `config` is the model's, as it was compiled; `files` are the compiled files, by path.
+    """
 
     graph: str
     shape: Shape
     folder: Path
     signature: Signature
-    limits: Mapping[str, int]
+    config: Mapping[str, object]
+    files: Mapping[str, Digest]
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """By input, which ids its table ends before, as the config says; 0 there means that there is no table."""
+        part = self.config.get("text_config")
+        words = part if isinstance(part, dict) else self.config
+        sizes = {"input_ids": words.get("vocab_size"), "token_type_ids": words.get("type_vocab_size")}
+        return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+
+    def refuse_altered(self) -> None:
+        """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.
+
+        Reads them all; they are a few megabytes, since weights lie elsewhere.
+
+        Raises:
+            ReleaseError: one was altered, or has gone.
+        """
+        for path, digest in self.files.items():
+            try:
+                actual = digest_file(self.folder / path)
+            except OSError as error:
+                raise ReleaseError(str(self.folder), f"{path} can't be read: {error.strerror}", hint=AGAIN) from None
+            if actual != digest:
+                raise ReleaseError(str(self.folder), f"{path} was altered: it holds other bytes than were compiled", hint=AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +101,8 @@ def read_release(folder: Path) -> ReleaseFolder:
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
     _check_host(folder, index)
-    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket) for bucket in index.buckets), state)
+    listed = {file.path: Digest(file.sha256, file.size) for file in index.files}
+    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets), state)
 
 
 def _state(folder: Path) -> tuple[int, ...]:
@@ -99,25 +130,23 @@ def read_index(folder: Path) -> ReleaseIndex:
         raise ReleaseError(str(folder), f"its {FILENAME} can't be read: {error}", hint=hint) from None
 
 
-def _read_bucket(folder: Path, bucket: Bucket) -> CompiledShape:
-    place = folder / bucket.folder
+def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> CompiledShape:
+    place, path = folder / bucket.folder, f"{bucket.folder}/{MANIFEST}"
     try:
-        manifest = decode(Manifest, (place / "manifest.json").read_bytes(), newest=MANIFEST_FORMAT)
+        data = (folder / path).read_bytes()
+        manifest = decode(Manifest, data, newest=MANIFEST_FORMAT)
     except (OSError, DecodeError) as error:
-        raise ReleaseError(str(folder), f"{bucket.folder}/manifest.json can't be read: {error}", hint=AGAIN) from None
-    if manifest.signature is None or manifest.key != bucket.key:
+        raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None
+    if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _limits(manifest))
+    files = {entry.path: entry.digest for entry in manifest.files}
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _config(manifest), files)
 
 
-def _limits(manifest: Manifest) -> dict[str, int]:
-    """How many ids each input's table has, as the config that was compiled says; 0 there means that there is no table."""
+def _config(manifest: Manifest) -> dict[str, object]:
     model = manifest.action.get("model")
     config = model.get("config") if isinstance(model, dict) else None
-    if not isinstance(config, dict):
-        return {}
-    sizes = {"input_ids": config.get("vocab_size"), "token_type_ids": config.get("type_vocab_size")}
-    return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+    return config if isinstance(config, dict) else {}
 
 
 def _check_host(folder: Path, index: ReleaseIndex) -> None:

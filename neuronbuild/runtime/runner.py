@@ -12,6 +12,7 @@ from neuronbuild.runtime.bucket import Chunk, choose
 from neuronbuild.runtime.inputs import complete_inputs
 from neuronbuild.runtime.padding import cut_output, pad_input, pad_token
 from neuronbuild.runtime.sessions import Sessions
+from neuronbuild.tasks import all_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ class Runner:
         self._sessions = Sessions(release)
         self._shapes = tuple(bucket.shape for bucket in release.buckets)
         self._pad_token = pad_token(release.folder)
+        self._limits = release.buckets[0].limits
         self._choose = functools.lru_cache(REMEMBERED)(self._choose_now)
 
     def run(self, given: Mapping[str, object]) -> dict[str, torch.Tensor]:
@@ -41,8 +43,9 @@ class Runner:
             ShapeError: they fit no compiled shape.
         """
         first = self._release.buckets[0]
-        inputs, sizes = complete_inputs(given, first.signature.inputs, first.limits)
+        inputs, sizes = complete_inputs(given, first.signature.inputs, self._limits)
         chunks = self._choose(tuple(sizes.items()))
+        sizes = all_sizes(sizes, first.config)
         if len(chunks) == 1:
             return self._run_chunk(chunks[0][0], inputs, sizes)
         parts, start = [], 0

@@ -51,6 +51,7 @@ class Sessions:
         """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
         bucket = self._release.buckets[index]
         self._release.refuse_replaced()
+        bucket.refuse_altered()
         session = AotiSession(bucket, self._tensors.constants(bucket))
         self._release.refuse_replaced()
         return session

@@ -1,8 +1,7 @@
 """A memory of file digests, so that weights are read once and not at each plan.
 
 An entry holds for one (path, size, mtime, ctime, inode). ctime can't be set from user space, so an edit that puts size
-and mtime back is noticed. An entry taken within two seconds of the file's last change isn't trusted: file systems stamp
-coarsely, and a second edit could share the stamp (git's "racy" entries, the same answer).
+and mtime back is noticed. A file that was changed just now isn't remembered.
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ import time
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import Digest, digest_file, is_hex_digest
-from neuronbuild.memo import Memo
+from neuronbuild.memo import Memo, is_racy
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RACY_NS = 2_000_000_000
 
 
 @final
@@ -42,7 +39,7 @@ class DigestMemory:
         if entry is not None and entry[: len(state)] == state:
             return Digest(str(entry[-2]), int(str(state[0])))
         digest = digest_file(path)
-        if _state(real) == state and time.time_ns() - max(state[1], state[2]) > RACY_NS:
+        if _state(real) == state and not is_racy(max(state[1], state[2])):
             self._memo.put(real, [*state, digest.sha256, time.time_ns()])
         return digest
 

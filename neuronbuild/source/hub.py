@@ -135,7 +135,7 @@ class HubSource(Source):
                 raise SourceError(snapshot.model, problem, hint=DELETE.format(path=path.resolve()))
             return path
 
-        return Model(snapshot, config, open_file)
+        return Model(snapshot, config, open_file, immutable=True)
 
 
 def _ask(reference: str, revision: str) -> _Listing:

@@ -1,10 +1,9 @@
-"""Models in folders, and models that a Python package ships."""
+"""Models in folders and GGUF files, of the user's or shipped by a Python package."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -12,6 +11,7 @@ from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
 from neuronbuild.source.base import Source, read_config, refuse_remote_code
 from neuronbuild.source.files import select_files
+from neuronbuild.source.gguf import SUFFIX, open_gguf
 
 if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
@@ -21,7 +21,7 @@ PACKAGE_PREFIX = "package:"
 
 @final
 class FolderSource(Source):
-    """Folders in transformers' format; relative references count from `base`."""
+    """Folders in transformers' format, and GGUF files; relative references count from `base`."""
 
     def __init__(self, base: Path, memory: DigestMemory) -> None:
         self._base = base
@@ -34,6 +34,8 @@ class FolderSource(Source):
             folder = self._base / Path(reference).expanduser()
         except RuntimeError:
             raise SourceError(reference, "there is no such home folder", hint="write the path in full") from None
+        if is_gguf(folder):
+            return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
             raise SourceError(reference, f"there is no folder {folder}", hint="paths count from the recipe's own folder")
         return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
@@ -41,7 +43,10 @@ class FolderSource(Source):
 
 @final
 class PackageSource(Source):
-    """References of the form `package:module/subfolder`. The module is found, not imported."""
+    """References of the form `package:module/subfolder` or `package:module/file.gguf`.
+
+    The module is found, not imported.
+    """
 
     def __init__(self, memory: DigestMemory) -> None:
         self._memory = memory
@@ -51,9 +56,16 @@ class PackageSource(Source):
         _refuse_revision(reference, revision)
         module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
         folder = _module_folder(reference, module) / rest
+        if is_gguf(folder):
+            return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
             raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
-        return replace(open_folder(reference, folder, self._memory, trusted=trust_remote_code), immutable=True)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a path names a GGUF file that is there."""
+    return path.suffix == SUFFIX and path.is_file()
 
 
 def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: bool) -> Model:

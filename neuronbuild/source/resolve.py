@@ -30,6 +30,19 @@ def is_folder_reference(reference: str) -> bool:
     return reference.startswith(("./", "../", "/", "~")) or reference in {".", ".."}
 
 
+def name_model(text: str) -> str:
+    """A model as recipes name it: a folder or file that exists is one, whatever it looks like.
+
+    A name too long for a path is none.
+    """
+    try:
+        path = Path(text).expanduser()
+        there = not text.startswith(PACKAGE_PREFIX) and path.exists()
+    except (OSError, RuntimeError, ValueError):
+        return text
+    return str(path.resolve()) if there else text
+
+
 def resolve_model(
     reference: str, revision: str | None, *, base: Path, memory: DigestMemory, trust_remote_code: bool = False
 ) -> Model:

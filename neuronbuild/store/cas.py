@@ -6,13 +6,20 @@ Blobs go in before the manifest that names them, so a recorded artifact is whole
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest
-from neuronbuild.digest import ActionKey, Digest, canonical_json, digest_bytes, digest_file, digest_whole_and_pieces
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
+from neuronbuild.digest import (
+    ActionKey,
+    Digest,
+    canonical_json,
+    digest_bytes,
+    digest_file,
+    digest_whole_and_pieces,
+    is_hex_digest,
+)
+from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
 from neuronbuild.store.base import Store, Use
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.lease import TTL, hold_lease
@@ -23,6 +30,7 @@ from neuronbuild.store.trust import Trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from neuronbuild.artifact.snapshot import Snapshot
     from neuronbuild.store.lease import Lease
@@ -53,9 +61,15 @@ class CasStore(Store):
         self._ttl = ttl
 
     def lookup(self, key: ActionKey) -> Manifest | None:
-        """Read it."""
+        """Read it.
+
+        Raises:
+            NewerRecordError: a newer version recorded it. Whoever would compile and record again must stop at that.
+        """
         found = self.objects.look(action_name(key))
         manifest = None if found is None else understand(self, key, found.data)
+        if manifest == NEWER:
+            raise NewerRecordError(self.location, key)
         if found is None or not isinstance(manifest, Manifest):
             self._index.drop(key)
             return None
@@ -130,9 +144,7 @@ class CasStore(Store):
 
     def manifests(self) -> Iterator[Manifest]:
         """List, sort, read."""
-        names = sorted(entry.name for entry in self.objects.list(ACTIONS) if entry.name.endswith(".json"))
-        for name in names:
-            key = ActionKey(Path(name).stem)
+        for key in recorded_keys(self):
             found = understand(self, key, self.objects.read(action_name(key)) or b"")
             if isinstance(found, Manifest):
                 yield found
@@ -154,8 +166,8 @@ def understand(store: CasStore, key: ActionKey, data: bytes) -> Manifest | str:
     """The bytes of an action's manifest, read and checked; or why they can't be used, in words."""
     try:
         manifest = decode(Manifest, data, newest=FORMAT)
-    except DecodeError:
-        return UNREADABLE
+    except DecodeError as error:
+        return NEWER if error.future else UNREADABLE
     if manifest.key != key:
         return UNREADABLE
     return store.trust.objection(data) or manifest
@@ -174,11 +186,19 @@ def publish(store: CasStore, key: ActionKey, data: bytes) -> bool:
         found = store.objects.look(name)
         tag = None if found is None else found.tag
         present = UNREADABLE if found is None else understand(store, key, found.data)
+        if present == NEWER:
+            raise NewerRecordError(store.location, key)
         if isinstance(present, Manifest) and store.lack(present) is None:
             return False
     raise StoreError(
         store.location, f"the manifest of {key} can't be put: others keep changing it", hint="run the command again"
     )
+
+
+def recorded_keys(store: CasStore) -> list[ActionKey]:
+    """The keys of all that was recorded, in order, whether or not it can be read."""
+    names = (entry.name.rpartition("/")[2].removesuffix(".json") for entry in store.objects.list(ACTIONS))
+    return sorted(ActionKey(name) for name in names if is_hex_digest(name))
 
 
 def recorded(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:

@@ -41,7 +41,11 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was read, and what is wrong. `skipped` blobs were read before the last interruption."""
+    """What was read, and what is wrong.
+
+    `skipped` blobs were read before the last interruption. `newer` counts the records that a newer version wrote: no damage,
+    but not checked.
+    """
 
     location: str
     artifacts: int
@@ -49,12 +53,13 @@ class VerifyReport:
     size: int
     damages: tuple[Damage, ...]
     skipped: int = 0
+    newer: int = 0
 
     def as_json(self) -> dict[str, object]:
         """As `cache verify --json` prints it."""
         damages = [{"name": damage.name, "problem": damage.problem} for damage in self.damages]
-        counts = {"artifacts": self.artifacts, "blobs": self.blobs, "bytes": self.size, "skipped": self.skipped}
-        return {"version": 1, "location": self.location, **counts, "damages": damages}
+        counts = {"artifacts": self.artifacts, "newer": self.newer, "blobs": self.blobs, "bytes": self.size}
+        return {"version": 1, "location": self.location, **counts, "skipped": self.skipped, "damages": damages}
 
 
 def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None) -> VerifyReport:
@@ -72,8 +77,9 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
     whole = {entry.name[-64:]: entry.size for entry in blobs if entry.name not in damaged}
     manifests = list(store.objects.list(ACTIONS))
     snapshots = list(store.objects.list(SNAPSHOTS))
+    newer: list[str] = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for damages in pool.map(lambda entry: list(_check_manifest(store, entry, whole)), manifests):
+        for damages in pool.map(lambda entry: list(_check_manifest(store, entry, whole, newer)), manifests):
             bad += damages
         bad += [damage for damage in pool.map(lambda entry: _check_snapshot(store, entry), snapshots) if damage]
     if repair:
@@ -82,7 +88,9 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
         _sweep(store)
     if progress is not None:
         progress.unlink(missing_ok=True)
-    return VerifyReport(store.location, len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad), skipped)
+    return VerifyReport(
+        store.location, len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad), skipped, len(newer)
+    )
 
 
 def _check_blobs(store: CasStore, blobs: list[Entry], progress: Path | None) -> tuple[list[Damage | None], int]:
@@ -127,14 +135,16 @@ def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
     return Damage(entry.name, f"it holds other bytes: SHA-256 {actual.sha256}")
 
 
-def _check_manifest(store: CasStore, entry: Entry, whole: dict[str, int]) -> Iterator[Damage]:
+def _check_manifest(store: CasStore, entry: Entry, whole: dict[str, int], newer: list[str]) -> Iterator[Damage]:
     data = store.objects.read(entry.name)
     if data is None:
         return
     try:
         manifest = decode(Manifest, data, newest=FORMAT)
     except DecodeError as error:
-        if not error.future:  # a newer version's artifact is no damage
+        if error.future:
+            newer.append(entry.name)
+        else:
             yield Damage(entry.name, str(error))
         return
     if entry.name != action_name(manifest.key):

@@ -1,12 +1,16 @@
 """What can be compiled: tasks, the model types that do them, and the sizes of their tensors. Plain data."""
 
+from neuronbuild.tasks.catalog import ALIASES, AXES, TASKS, infer_task
 from neuronbuild.tasks.families import FAMILIES, Family, families_for, graph_inputs, tasks_of
-from neuronbuild.tasks.sizes import all_sizes, config_sizes, dims
-from neuronbuild.tasks.table import AXES, BATCH, TASKS, Axes, Graph, Input, Task, infer_task
+from neuronbuild.tasks.images import EXACT
+from neuronbuild.tasks.sizes import all_sizes, config_sizes, dims, frames
+from neuronbuild.tasks.table import BATCH, Axes, Graph, Input, Task
 
 __all__ = [
+    "ALIASES",
     "AXES",
     "BATCH",
+    "EXACT",
     "FAMILIES",
     "TASKS",
     "Axes",
@@ -18,6 +22,7 @@ __all__ = [
     "config_sizes",
     "dims",
     "families_for",
+    "frames",
     "graph_inputs",
     "infer_task",
     "tasks_of",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from neuronbuild.tasks.table import TASKS, Graph
+from neuronbuild.tasks.audio import AUDIO
+from neuronbuild.tasks.catalog import TASKS
+from neuronbuild.tasks.table import BATCH, MEL_BINS, Graph
 
 if TYPE_CHECKING:
-    from neuronbuild.tasks.table import Input
+    from neuronbuild.tasks.table import Axes, Input
 
 TEXT = (
     "feature-extraction", "sentence-similarity", "fill-mask", "text-classification", "token-classification",
@@ -18,6 +20,10 @@ TEXT = (
 
 GENERATION = ("text-generation",)
 TRANSLATION = ("text2text-generation",)
+IMAGES = ("image-classification",)
+SEGMENTS = ("image-classification", "semantic-segmentation")
+SPEECH = ("audio-classification", "automatic-speech-recognition")
+ALL_SPEECH = (*SPEECH, "audio-frame-classification", "audio-xvector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,10 @@ class Family:
 
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
     positions bounds the length. `attention` is the implementation that the graph is traced with. `padding_matters` says that
-    padded tokens change the results of the others, mask or no mask (a convolution runs over them), in transformers as well.
+    padding changes the results of what isn't padding, mask or no mask (a convolution runs over it), in transformers as well.
+
+    `dims` are dimensions of inputs that are others than the table says. `variants` are classes of one task that have other
+    weights than the first: the model's own `architectures` choose among them.
     """
 
     model_type: str
@@ -39,22 +48,36 @@ class Family:
     attention: str = "sdpa"
     positions: int | None = 0
     padding_matters: bool = False
+    dims: dict[str, Axes] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
 
 def _text(*without: str) -> tuple[str, ...]:
     return tuple(task for task in TEXT if task not in without)
 
 
+def _audio(model_type: str, tasks: tuple[str, ...], attention: str = "sdpa", **dims: Axes) -> Family:
+    """Sound is read without a mask: silence that is added is heard."""
+    return Family(model_type, tasks, attention=attention, padding_matters=True, dims=dims)
+
+
 FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("albert", TEXT, token_types=True),
+        _audio("audio-spectrogram-transformer", ("audio-classification",), input_values=(BATCH, AUDIO, MEL_BINS)),
         Family("bart", TRANSLATION),
+        Family("beit", IMAGES),
         Family("bert", TEXT, token_types=True),
         Family("camembert", TEXT, positions=2),
+        Family("clip", ("zero-shot-image-classification",)),
         Family("convbert", TEXT, token_types=True, attention="eager", padding_matters=True),
+        Family("convnext", IMAGES, attention="eager"),
+        Family("convnextv2", IMAGES, attention="eager"),
+        Family("cvt", IMAGES, attention="eager"),
         Family("deberta", _text("multiple-choice"), token_types=True, attention="eager"),
         Family("deberta-v2", TEXT, token_types=True, attention="eager"),
+        Family("deit", IMAGES, variants=("DeiTForImageClassificationWithTeacher",)),
         Family("distilbert", TEXT),
         Family("electra", TEXT, token_types=True),
         Family("esm", _text("question-answering", "multiple-choice"), positions=2),
@@ -62,12 +85,16 @@ FAMILIES: dict[str, Family] = {
         Family("gemma", GENERATION),
         Family("gpt2", GENERATION),
         Family("granite", GENERATION),
+        _audio("hubert", SPEECH),
+        Family("levit", IMAGES, attention="eager", variants=("LevitForImageClassificationWithTeacher",)),
         Family("llama", GENERATION),
         Family("m2m_100", TRANSLATION),
         Family("marian", TRANSLATION),
         Family("mbart", TRANSLATION),
         Family("mistral", GENERATION),
         Family("mobilebert", TEXT, token_types=True),
+        Family("mobilenet_v2", SEGMENTS, attention="eager"),
+        Family("mobilevit", SEGMENTS, attention="eager"),
         Family("modernbert", TEXT),
         Family("mpnet", TEXT, attention="eager", positions=2),
         Family("mt5", TRANSLATION, positions=None),
@@ -79,10 +106,17 @@ FAMILIES: dict[str, Family] = {
         Family("roberta", TEXT, positions=2),
         Family("roformer", TEXT, token_types=True, attention="eager"),
         Family("smollm3", GENERATION),
+        Family("swin", IMAGES),
         Family("t5", TRANSLATION, positions=None),
+        _audio("unispeech", SPEECH),
+        _audio("unispeech-sat", ALL_SPEECH),
+        Family("vit", IMAGES),
+        _audio("wav2vec2", ALL_SPEECH),
+        _audio("wavlm", ALL_SPEECH, attention="eager"),
         Family("whisper", ("speech-seq2seq",)),
         Family("xlm", _text("multiple-choice"), attention="eager"),
         Family("xlm-roberta", TEXT, positions=2),
+        Family("yolos", ("object-detection",)),
     )
 }
 
@@ -94,7 +128,11 @@ def families_for(task: str) -> list[str]:
 
 def graph_inputs(graph: Graph, family: Family) -> tuple[Input, ...]:
     """The inputs of a graph for a family, in order."""
-    return tuple(entry for entry in graph.inputs if entry.name != "token_type_ids" or family.token_types)
+    return tuple(
+        replace(entry, axes=family.dims.get(entry.name, entry.axes))
+        for entry in graph.inputs
+        if entry.name != "token_type_ids" or family.token_types
+    )
 
 
 def tasks_of(family: Family) -> list[str]:

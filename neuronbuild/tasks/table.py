@@ -1,6 +1,7 @@
-"""The task table: what can be compiled, as plain data. A new task is a new row.
+"""The task table: what a row is, and the rows of tasks that read text alone. Plain data; a new task is a new row.
 
-Axes, input order and input names follow optimum-neuron, whose users know them; text generation is our own.
+Axes, input order and input names follow optimum-neuron, whose users know them; text generation is our own. What reads images
+or sound is in `images` and `audio`, and all together in `catalog`.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ class Task:
     """One task: transformers' auto class, our model class, the class of its outputs, and its graphs.
 
     `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`. `optional` holds the
-    axes that a recipe may leave out, with the size that they have then; `None` is the longest sequence that the model can
-    read. `suffixes` are the endings of transformers' class names from which the task is inferred. `labels` says that the
-    number of labels shapes the graph.
+    axes that a recipe may leave out, with the size that they have then; `None` is what the model's config says: its image
+    size, or the longest sequence that it can read. `suffixes` are the endings of transformers' class names from which the
+    task is inferred. `labels` says that the number of labels shapes the graph.
     """
 
     name: str
@@ -152,108 +153,91 @@ def _seq2seq(given: tuple[Input, ...], axes: tuple[str, ...], source: str | None
     return encoder, decoder
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            name="feature-extraction",
-            auto_class="AutoModel",
-            model_class="NeuronModelForFeatureExtraction",
-            output_class="BaseModelOutputWithPooling",
-            graphs=_text({"last_hidden_state": (BATCH, SEQUENCE, None), "pooler_output": (BATCH, None)}),
-            suffixes=("Model", "PreTraining"),
+TEXT_TASKS: tuple[Task, ...] = (
+    Task(
+        name="feature-extraction",
+        auto_class="AutoModel",
+        model_class="NeuronModelForFeatureExtraction",
+        output_class="BaseModelOutputWithPooling",
+        graphs=_text({"last_hidden_state": (BATCH, SEQUENCE, None), "pooler_output": (BATCH, None)}),
+        suffixes=("Model", "PreTraining"),
+    ),
+    Task(
+        name="sentence-similarity",
+        auto_class="AutoModel",
+        model_class="NeuronSentenceTransformers",
+        output_class="ModelOutput",
+        graphs=_text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)}),
+    ),
+    Task(
+        name="fill-mask",
+        auto_class="AutoModelForMaskedLM",
+        model_class="NeuronModelForMaskedLM",
+        output_class="MaskedLMOutput",
+        graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
+        suffixes=("ForMaskedLM", "WithLMHeadModel"),
+    ),
+    Task(
+        name="text-classification",
+        auto_class="AutoModelForSequenceClassification",
+        model_class="NeuronModelForSequenceClassification",
+        output_class="SequenceClassifierOutput",
+        graphs=_text({"logits": (BATCH, None)}),
+        suffixes=("ForSequenceClassification",),
+        labels=True,
+    ),
+    Task(
+        name="token-classification",
+        auto_class="AutoModelForTokenClassification",
+        model_class="NeuronModelForTokenClassification",
+        output_class="TokenClassifierOutput",
+        graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
+        suffixes=("ForTokenClassification",),
+        labels=True,
+    ),
+    Task(
+        name="question-answering",
+        auto_class="AutoModelForQuestionAnswering",
+        model_class="NeuronModelForQuestionAnswering",
+        output_class="QuestionAnsweringModelOutput",
+        graphs=_text({"start_logits": (BATCH, SEQUENCE), "end_logits": (BATCH, SEQUENCE)}),
+        suffixes=("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+    ),
+    Task(
+        name="multiple-choice",
+        auto_class="AutoModelForMultipleChoice",
+        model_class="NeuronModelForMultipleChoice",
+        output_class="MultipleChoiceModelOutput",
+        graphs=_text({"logits": (BATCH, CHOICES)}, (BATCH, CHOICES, SEQUENCE), (BATCH, SEQUENCE, CHOICES)),
+        suffixes=("ForMultipleChoice",),
+    ),
+    Task(
+        name="text-generation",
+        auto_class="AutoModelForCausalLM",
+        model_class="NeuronModelForCausalLM",
+        output_class="CausalLMOutputWithPast",
+        graphs=(_PREFILL, _DECODE),
+        suffixes=("ForCausalLM", "LMHeadModel"),
+        optional={BATCH: 1, PREFILL: 128, SEQUENCE: None, BEAMS: 1},
+    ),
+    Task(
+        name="text2text-generation",
+        auto_class="AutoModelForSeq2SeqLM",
+        model_class="NeuronModelForSeq2SeqLM",
+        output_class="Seq2SeqLMOutput",
+        graphs=_seq2seq(
+            (Input("input_ids", (BATCH, SEQUENCE)), Input("attention_mask", (BATCH, SEQUENCE))), (BATCH, SEQUENCE), SEQUENCE
         ),
-        Task(
-            name="sentence-similarity",
-            auto_class="AutoModel",
-            model_class="NeuronSentenceTransformers",
-            output_class="ModelOutput",
-            graphs=_text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)}),
-        ),
-        Task(
-            name="fill-mask",
-            auto_class="AutoModelForMaskedLM",
-            model_class="NeuronModelForMaskedLM",
-            output_class="MaskedLMOutput",
-            graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
-            suffixes=("ForMaskedLM", "WithLMHeadModel"),
-        ),
-        Task(
-            name="text-classification",
-            auto_class="AutoModelForSequenceClassification",
-            model_class="NeuronModelForSequenceClassification",
-            output_class="SequenceClassifierOutput",
-            graphs=_text({"logits": (BATCH, None)}),
-            suffixes=("ForSequenceClassification",),
-            labels=True,
-        ),
-        Task(
-            name="token-classification",
-            auto_class="AutoModelForTokenClassification",
-            model_class="NeuronModelForTokenClassification",
-            output_class="TokenClassifierOutput",
-            graphs=_text({"logits": (BATCH, SEQUENCE, None)}),
-            suffixes=("ForTokenClassification",),
-            labels=True,
-        ),
-        Task(
-            name="question-answering",
-            auto_class="AutoModelForQuestionAnswering",
-            model_class="NeuronModelForQuestionAnswering",
-            output_class="QuestionAnsweringModelOutput",
-            graphs=_text({"start_logits": (BATCH, SEQUENCE), "end_logits": (BATCH, SEQUENCE)}),
-            suffixes=("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
-        ),
-        Task(
-            name="multiple-choice",
-            auto_class="AutoModelForMultipleChoice",
-            model_class="NeuronModelForMultipleChoice",
-            output_class="MultipleChoiceModelOutput",
-            graphs=_text({"logits": (BATCH, CHOICES)}, (BATCH, CHOICES, SEQUENCE), (BATCH, SEQUENCE, CHOICES)),
-            suffixes=("ForMultipleChoice",),
-        ),
-        Task(
-            name="text-generation",
-            auto_class="AutoModelForCausalLM",
-            model_class="NeuronModelForCausalLM",
-            output_class="CausalLMOutputWithPast",
-            graphs=(_PREFILL, _DECODE),
-            suffixes=("ForCausalLM", "LMHeadModel"),
-            optional={BATCH: 1, PREFILL: 128, SEQUENCE: None, BEAMS: 1},
-        ),
-        Task(
-            name="text2text-generation",
-            auto_class="AutoModelForSeq2SeqLM",
-            model_class="NeuronModelForSeq2SeqLM",
-            output_class="Seq2SeqLMOutput",
-            graphs=_seq2seq(
-                (Input("input_ids", (BATCH, SEQUENCE)), Input("attention_mask", (BATCH, SEQUENCE))), (BATCH, SEQUENCE), SEQUENCE
-            ),
-            suffixes=("ForConditionalGeneration", "MTModel"),
-        ),
-        Task(
-            name="speech-seq2seq",
-            auto_class="AutoModelForSpeechSeq2Seq",
-            model_class="NeuronModelForSpeechSeq2Seq",
-            output_class="Seq2SeqLMOutput",
-            graphs=_seq2seq((Input("input_features", (BATCH, MEL_BINS, INPUT_FRAMES), "float32"),), (BATCH,), None),
-            suffixes=("WhisperForConditionalGeneration",),
-            optional={BEAMS: 1},
-            tag="automatic-speech-recognition",
-        ),
-    )
-}
-
-AXES = tuple(dict.fromkeys(axis for task in TASKS.values() for axis in task.axes))
-"""Every axis name that some task has."""
-
-
-def infer_task(architectures: list[str], *, sentence_transformers: bool) -> str | None:
-    """The task of a model from its class names, or `None` where they tell nothing."""
-    if sentence_transformers:
-        return "sentence-similarity"
-    for name in architectures:
-        matches = [(len(suffix), task.name) for task in TASKS.values() for suffix in task.suffixes if name.endswith(suffix)]
-        if matches:
-            return max(matches)[1]
-    return None
+        suffixes=("ForConditionalGeneration", "MTModel"),
+    ),
+    Task(
+        name="speech-seq2seq",
+        auto_class="AutoModelForSpeechSeq2Seq",
+        model_class="NeuronModelForSpeechSeq2Seq",
+        output_class="Seq2SeqLMOutput",
+        graphs=_seq2seq((Input("input_features", (BATCH, MEL_BINS, INPUT_FRAMES), "float32"),), (BATCH,), None),
+        suffixes=("WhisperForConditionalGeneration",),
+        optional={BEAMS: 1},
+        tag="automatic-speech-recognition",
+    ),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 import transformers
 
+from . import mend
 from .serve import UserError
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -117,18 +118,23 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
         model = auto.from_config(make_config(action), attn_implementation=action["model"]["attention"])
     except (ValueError, KeyError) as error:
         raise UserError(f"transformers can't make this model: {error}") from error
-    model = model.eval().to(dtype)
+    model = mend.mended(model.eval().to(dtype))
     shake(model, seed=1)
     return model
 
 
 def shake(model: torch.nn.Module, seed: int) -> None:
-    """Add small seeded noise to every parameter in place; the model's aliases of one tensor stay one tensor."""
+    """Add small seeded noise in place to every parameter, and to every buffer that a checkpoint holds.
+
+    The model's aliases of one tensor stay one tensor.
+    """
     generator = torch.Generator().manual_seed(seed)
+    held = model.state_dict()
+    buffers = [tensor for name, tensor in model.named_buffers() if name in held and tensor.is_floating_point()]
     with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
-            parameter.add_(0.02 * noise.to(parameter.dtype))
+        for tensor in (*model.parameters(), *buffers):
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
+            tensor.add_(0.02 * noise.to(tensor.dtype))
 
 
 def example_inputs(action: dict, seed: int = 0) -> tuple:
@@ -155,9 +161,14 @@ def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Ten
         ids[..., shape[-1] // 2 :] = min(1, int(config.get("type_vocab_size") or 1) - 1)
         return ids
     words = vocabulary(config)
-    return torch.randint(min(5, words - 1), words, shape, generator=generator)
+    ids = torch.randint(min(5, words - 1), words, shape, generator=generator)
+    end = config.get("text_config", {}).get("eos_token_id")
+    if isinstance(end, int):  # a text's embedding is that of its end, as the mask leaves it
+        ids[..., max(0, shape[-1] - MASKED_TAIL - 1)] = end
+    return ids
 
 
 def vocabulary(config: dict) -> int:
     """How many words a model knows, by its family's own key for it."""
+    config = config.get("text_config", config)
     return int(config.get("vocab_size") or config.get("n_words") or config.get("emb_dim"))

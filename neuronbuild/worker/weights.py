@@ -14,13 +14,16 @@ import safetensors.torch
 import torch
 import transformers
 
-from . import graph
+from . import graph, mend
 from .serve import UserError
 
 FILE = "weights.safetensors"
 
-OPTIONAL = {"pooler": "pooler_output"}
-"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them."""
+OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
+"""Parts that checkpoints of fine-tuned models often lack, and the output that can't be had without them.
+
+`masked_spec_embed` stands for sound that is hidden in training.
+"""
 
 
 def convert(job: dict) -> dict:
@@ -33,10 +36,29 @@ def convert(job: dict) -> dict:
         if name in tensors:
             tensors[name].zero_()
     safetensors.torch.save_file(tensors, os.path.join(job["folder"], FILE))
-    return {
-        "files": [FILE],
-        "omitted": sorted({OPTIONAL[part] for name in missing for part in name.split(".") if part in OPTIONAL}),
-    }
+    omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
+    return {"files": [FILE, *unpack(job["model"], action, job["folder"])], "omitted": sorted(omitted - {None})}
+
+
+def unpack(model: str, action: dict, folder: str) -> list:
+    """Write what a GGUF file holds besides weights as files of their own, config and tokenizer, and give their names."""
+    file = gguf_file(model)
+    if file is None:
+        return []
+    place = os.path.join(folder, "unpacked")
+    config = graph.make_config(action)
+    config.architectures = [type(getattr(transformers, action["model"]["auto_class"]).from_config(config)).__name__]
+    config.save_pretrained(place)
+    transformers.AutoTokenizer.from_pretrained(model, gguf_file=file, local_files_only=True).save_pretrained(place)
+    names = sorted(os.listdir(place))
+    for name in names:
+        os.rename(os.path.join(place, name), os.path.join(folder, name))
+    return names
+
+
+def gguf_file(model: str):
+    """The name of a model's GGUF file, or `None`."""
+    return next((name for name in os.listdir(model) if name.endswith(".gguf")), None)
 
 
 def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
@@ -53,6 +75,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
             dtype=dtype,
             attn_implementation=action["model"]["attention"],
             output_loading_info=True,
+            gguf_file=gguf_file(model),
             local_files_only=True,
             ignore_mismatched_sizes=True,  # reported below, in one sentence for all
         )
@@ -63,7 +86,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
-    module = module.eval()
+    module = mend.mended(module.eval())
     persistent = module.state_dict()
     missing = sorted(name for name in said["missing_keys"] if name in persistent)
     lost = [name for name in missing if not set(name.split(".")) & set(OPTIONAL)]

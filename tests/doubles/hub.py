@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
+from tests.doubles.hub_uploads import Uploads
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -103,6 +105,7 @@ class HubDouble:
     garbled: bytes | None = None
     silent: bool = False
     tampered: dict[str, bytes] = field(default_factory=dict)
+    uploaded: dict[str, bytes] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self._stopping = threading.Event()
@@ -146,7 +149,7 @@ class _Server(ThreadingHTTPServer):
     hub: HubDouble
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Uploads, BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
@@ -156,6 +159,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -172,10 +181,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._route(url.path.strip("/").split("/"), dict(parse_qsl(url.query)))
 
     def _route(self, parts: list[str], query: dict[str, str]) -> None:
-        if parts[0] == "lfs" and len(parts) == 2:
+        if self.command in {"POST", "PUT"}:
+            self.take(parts)
+        elif parts[0] == "lfs" and len(parts) == 2:
             self._send_large(parts[1])
         elif parts[:2] == ["api", "models"] and len(parts) == 6 and parts[4] == "revision":
             self._send_info("/".join(parts[2:4]), unquote(parts[5]), query)
+        elif parts[:2] == ["api", "models"] and len(parts) == 6 and parts[4] == "tree":
+            self._send_tree("/".join(parts[2:4]), unquote(parts[5]), query)
         elif len(parts) >= 5 and parts[2] == "resolve" and not query:
             self._send_file("/".join(parts[:2]), unquote(parts[3]), unquote("/".join(parts[4:])))
         else:
@@ -201,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _send_info(self, name: str, revision: str, query: dict[str, str]) -> None:
-        if query != {"blobs": "true"}:
+        if query not in ({}, {"blobs": "true"}):
             self._send(400)
         elif found := self._find(name, revision):
             repo, commit = found
@@ -215,6 +228,22 @@ class _Handler(BaseHTTPRequestHandler):
                 "siblings": [_sibling(path, data) for path, data in repo.commits[commit].items()],
             }
             self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def _send_tree(self, name: str, revision: str, query: dict[str, str]) -> None:
+        if query.get("recursive", "").lower() != "true" or not set(query) <= {"recursive", "expand"}:
+            self._send(400)
+        elif found := self._find(name, revision):
+            repo, commit = found
+            tree = [
+                {"type": "file", "path": path, "size": len(data), "oid": git_blob_id(data)}
+                | (
+                    {"lfs": {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
+                    if is_lfs(path, data)
+                    else {}
+                )
+                for path, data in repo.commits[commit].items()
+            ]
+            self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
 
     def _send_file(self, name: str, revision: str, path: str) -> None:
         found = self._find(name, revision)

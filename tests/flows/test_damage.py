@@ -12,11 +12,13 @@ from tests.conftest import run_cli
 from tests.flows.stores import (
     applied,
     blob_of,
+    contents,
     copy_store,
     flip_a_byte,
     folder_of,
     manifest,
     records,
+    refused,
 )
 from tests.flows.test_tasks_run import eager_outputs
 from tests.unit.runtime.releases import random_inputs
@@ -94,3 +96,28 @@ def test_a_manifest_moved_to_another_key_is_not_believed(built, store):
     files = [store / f"v1/actions/{key[:2]}/{key}.json" for recipe in ("quick", "half") for key in keys_of(built, recipe)]
     files[1].replace(files[0])
     assert plan(built, store, "quick") == [("miss", "its manifest in the store can't be read")]
+
+
+def test_an_edit_in_a_release_is_undone_by_the_next_apply(built, store, tmp_path):
+    arguments = ("recipes/quick.yaml", "--cache", store, "--output", tmp_path / "out")
+    release = folder_of(applied(*arguments, cwd=built.root), "quick")
+    before = contents(release)
+    flip_a_byte(release / "vocab.txt")
+    report = applied(*arguments, cwd=built.root)
+    assert report["summary"]["built"] == 0
+    assert f"release {release} written" in report["stderr"]
+    assert contents(release) == before
+    assert "written" not in applied(*arguments, cwd=built.root)["stderr"]
+
+
+def test_an_edit_through_a_hard_link_spoils_neither_store_nor_release_for_good(built, store, tmp_path):
+    arguments = ("recipes/quick.yaml", "--cache", store, "--output", tmp_path / "out", "--link-mode", "hardlink")
+    release = folder_of(applied(*arguments, cwd=built.root), "quick")
+    code = next(release.glob("buckets/*/model.pt2"))
+    flip_a_byte(code)  # the store's blob is the same file
+    assert "model.pt2 was altered" in refused(6, "run", release, "the cat", cwd=tmp_path)
+    report = applied(*arguments, cwd=built.root)
+    assert "holds other bytes" in report["stderr"]
+    assert report["summary"]["built"] == 1
+    assert run_cli("run", release, "the cat", cwd=tmp_path).returncode == 0
+    assert run_cli("cache", "verify", "--cache", store, cwd=tmp_path).returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
 import shutil
@@ -14,16 +13,15 @@ import time
 import pytest
 
 from neuronbuild.artifact.codec import encode
-from neuronbuild.artifact.manifest import FORMAT
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, Digest, digest_bytes
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
-from neuronbuild.store.cas import FEW, CasStore
+from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
+from neuronbuild.store.cas import FEW, CasStore, recorded_keys
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name, blob_name
 from tests.unit.artifact.records import plain, sealed
-from tests.unit.store.artifacts import assert_whole, contents, get, key_of, put
+from tests.unit.store.artifacts import assert_whole, contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk
 
 CROWD = [ActionKey(digest_bytes(str(number).encode()).sha256) for number in range(FEW)]
@@ -187,11 +185,15 @@ def test_a_manifest_cut_at_any_byte_is_none():
         assert store.lookup(key_of(1)) is None
 
 
-def test_a_manifest_of_a_future_format_is_none(store, known):
-    data = json.loads(encode(put(store, 1)))
-    spoil(store, action_name(key_of(1)), json.dumps({**data, "format": FORMAT + 1, "novelty": {}}).encode())
-    assert store.lookup(key_of(1)) is None
-    assert "can't be read" in known(store, 1)[key_of(1)]
+def test_a_manifest_of_a_future_format_is_neither_had_nor_missing(store, known):
+    put(store, 2)
+    make_newer(store, 1)
+    with pytest.raises(NewerRecordError, match="recorded by a newer version of neuronbuild") as caught:
+        store.lookup(key_of(1))
+    assert "newer neuronbuild" in caught.value.hint
+    assert known(store, 1, 2) == {key_of(1): NEWER, key_of(2): None}
+    assert [manifest.key for manifest in store.manifests()] == [key_of(2)]
+    assert recorded_keys(store) == sorted([key_of(1), key_of(2)])
 
 
 @pytest.mark.parametrize("path", ["../model.pt2", "/etc/passwd", "a/../../b", "", "a//b", "a\\b", "a\0b"])

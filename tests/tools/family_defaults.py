@@ -37,7 +37,15 @@ def family_defaults() -> dict[str, dict[str, object]]:
 
 def _defaults(family: str) -> dict[str, object]:
     values = transformers.CONFIG_MAPPING[family]().to_dict()
-    return {key: values[key] for key in sorted(values) if not is_dropped(key) and key not in DERIVED.get(family, ())}
+    return _kept(values, family)
+
+
+def _kept(values: dict[str, object], family: str) -> dict[str, object]:
+    return {
+        key: _kept(value, str(value["model_type"])) if isinstance(value, dict) and "model_type" in value else value
+        for key, value in sorted(values.items())
+        if not is_dropped(key, family) and key not in DERIVED.get(family, ())
+    }
 
 
 if __name__ == "__main__":

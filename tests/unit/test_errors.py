@@ -14,11 +14,13 @@ from neuronbuild.errors import (
     LockError,
     ManifestRefusedError,
     NeuronBuildError,
+    NewerRecordError,
     NotBuiltError,
     RecipeError,
     ReleaseError,
     ShapeError,
     SourceError,
+    SourcesError,
     StoreError,
     StoreOutageError,
     ToolchainError,
@@ -33,12 +35,14 @@ STATUS = {
     LockError: 2,
     NotBuiltError: 1,
     SourceError: 3,
+    SourcesError: 3,
     StoreError: 4,
     StoreOutageError: 4,
     DamageError: 4,
     ManifestRefusedError: 4,
     BlobMissingError: 4,
     BlobCorruptError: 4,
+    NewerRecordError: 4,
     ToolchainError: 5,
     ReleaseError: 6,
     ShapeError: 6,
@@ -55,6 +59,16 @@ def test_every_error_has_its_exit_status(kind):
 def test_every_error_says_what_it_is(kind):
     assert kind.__name__.endswith("Error")
     assert kind.__doc__
+
+
+def test_the_faults_of_several_models_are_told_together_each_with_its_hint():
+    first, second = (Issue(f"{name}.yaml", 1, 1, f"model {name}: gone") for name in "ab")
+    alone = SourcesError([(first, "look")])
+    assert (str(alone), alone.hint, alone.exit_code) == (str(first), "look", 3)
+    same = SourcesError([(first, "look"), (second, "look")])
+    assert (str(same), same.hint) == (f"{first}\n{second}", "look")
+    both = SourcesError([(first, "look"), (second, "ask")])
+    assert (str(both), both.hint) == (f"{first}\n  hint: look\n{second}\n  hint: ask", None)
 
 
 def test_the_hint_is_apart_from_the_message():

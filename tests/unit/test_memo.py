@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from neuronbuild.memo import Memo
+from neuronbuild.memo import Memo, is_racy
 
 
 def is_pair(entry):
@@ -55,3 +56,11 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path, place):
 def test_nothing_new_writes_nothing(tmp_path):
     Memo(tmp_path / "memo.json", is_pair).save()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_counts_as_just_changed_for_two_seconds():
+    second = 1_000_000_000
+    assert is_racy(100 * second, 102 * second)
+    assert not is_racy(100 * second, 103 * second)
+    assert is_racy(time.time_ns())
+    assert not is_racy(time.time_ns() - 3 * second)

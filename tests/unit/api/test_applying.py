@@ -9,7 +9,7 @@ import pytest
 from neuronbuild import api
 from neuronbuild.errors import ReleaseError
 from tests.doubles.toolchain import Recorder
-from tests.flows.stores import contents
+from tests.flows.stores import contents, manifest, records
 
 
 class Notes(Recorder):
@@ -73,7 +73,24 @@ def test_a_release_that_fails_doesnt_stop_the_others(settings, recipe):
     (settings.output / "one-cpu/mine").write_text("mine")
     report = api.apply([*recipe("one"), *recipe("two")], settings)
     assert [release.recipe for release in report.releases] == ["two"]
-    assert ["something else is in its place" in str(failure) for failure in report.failures] == [True]
+    [failure] = report.as_json()["failures"]
+    assert (failure["recipe"], failure["platform"]) == ("one", "cpu")
+    assert "something else is in its place" in failure["message"]
+    assert "choose another --output" in failure["hint"]
+
+
+def test_a_check_that_a_newer_version_recorded_costs_its_release_only(settings, recipe):
+    store, newer = Path(settings.cache), []
+    for key in records(store):
+        said = manifest(store, key)
+        if said["action"]["kind"] == "check":
+            newer.append(store / f"v1/actions/{key[:2]}/{key}.json")
+            newer[-1].chmod(0o644)
+            newer[-1].write_text(json.dumps({**said, "format": 99}))
+    report = api.apply(recipe(), settings)
+    assert report.releases == ()
+    assert "recorded by a newer version" in report.as_json()["failures"][0]["message"]
+    assert {json.loads(file.read_text())["format"] for file in newer} == {2}
 
 
 def test_releasing_alone_writes_what_is_known(settings, recipe, built):

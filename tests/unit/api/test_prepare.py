@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild.api.prepare import Context, make_full_plan, plan, prepare
-from neuronbuild.errors import RecipeError, SourceError, StoreError, ToolchainError
+from neuronbuild.errors import RecipeError, SourceError, SourcesError, StoreError, ToolchainError
 from tests.conftest import SHAPES, TEXT, make_model
 
 
@@ -74,6 +74,21 @@ def test_what_cant_be_opened_is_told_by_its_own_error(settings, recipe, tmp_path
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="it is a file"):
         plan(recipe(), replace(settings, cache=str(tmp_path / "file")))
+
+
+def test_all_models_that_cant_be_found_are_told_at_once_each_at_its_place(settings, recipe):
+    lost = [*recipe("a", model="./nowhere"), *recipe("b"), *recipe("c", model="./nowhere", shapes={"batch_size": 1})]
+    with pytest.raises(SourcesError) as caught:
+        plan(lost, settings)
+    places = [f"{located.path}:{located.document.place(('model',))[0]}:1: model ./nowhere: " for located in (lost[0], lost[2])]
+    assert [line.startswith(place) for line, place in zip(str(caught.value).splitlines(), places, strict=True)] == [True, True]
+    assert caught.value.hint == "paths count from the recipe's own folder"
+
+
+def test_models_are_told_beside_what_is_wrong_with_recipes(settings, recipe):
+    with pytest.raises(RecipeError) as caught:
+        plan([*recipe("a", model="./nowhere"), *recipe("b", shapes={"batch_size": 1})], settings)
+    assert ["there is no folder" in issue.message for issue in caught.value.issues] == [True, False]
 
 
 def test_relative_models_count_from_the_recipes_folder(settings, recipe, models, tmp_path, monkeypatch):

@@ -10,8 +10,9 @@ from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import digest_bytes, digest_file
 from neuronbuild.errors import StoreError
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import blob_name
+from neuronbuild.store.names import action_name, blob_name
 from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
+from tests.unit.store.artifacts import make_newer
 from tests.unit.store.disks import fill, small_disk
 
 
@@ -51,6 +52,15 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     assert manifest.checks[0].kind == "random-weights"
     assert manifest.facts == {"prefix": "model"}
     assert manifest.provenance.seconds == round(outcome.seconds, 3)
+
+
+def test_what_a_newer_version_recorded_is_neither_compiled_nor_written_over(bench):
+    recorded = make_newer(bench.store, 1)
+    outcome = bench.build()
+    assert (outcome.kind, outcome.error.kind, bench.compiling) == ("failed", "system", 0)
+    assert "recorded by a newer version of neuronbuild" in outcome.error.message
+    assert "--cache" in outcome.error.message
+    assert bench.store.objects.read(action_name(outcome.step.action.key)) == recorded
 
 
 def test_the_same_action_gives_the_same_bytes(bench, tmp_path):

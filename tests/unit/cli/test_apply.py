@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.api import ApplyReport
+from neuronbuild.api.requests import Failure
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.cli.apply import _status, _summary
 from neuronbuild.errors import ReleaseError
@@ -10,7 +11,7 @@ from neuronbuild.store.location import open_store
 from tests.doubles.toolchain import fake_plan
 
 [STEP] = fake_plan(1, open_store("memory:")).steps
-FAILURE = ReleaseError("place", "it can't be", hint="try another")
+FAILURE = Failure("one", "cpu", ReleaseError("place", "it can't be", hint="try another"))
 
 
 def test_a_summary_leaves_out_what_didnt_happen():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +23,38 @@ def test_one_and_several_are_counted(tmp_path):
     assert validate(one) == "1 recipe, no faults\n"
     write_recipe(tmp_path / "two.yaml", model="org/two", shapes=shapes)
     assert validate(tmp_path) == "2 recipes, no faults\n"
+
+
+def test_a_grid_is_checked_where_the_task_is_told(tmp_path):
+    base = {"model": "org/one", "task": "fill-mask"}
+    grids = {
+        "missing": {"batch_size": 1},
+        "wrong": {"batch_size": 1, "sequence_length": 8, "num_choices": 2},
+        "huge": {"batch_size": list(range(1, 200)), "sequence_length": list(range(1, 200))},
+        "empty": {"batch_size": 1, "sequence_length": 8, "exclude": [{"batch_size": 1}]},
+        "idle": {"batch_size": 1, "sequence_length": 8, "exclude": [{"batch_size": 7}]},
+        "partial": {"batch_size": 1, "sequence_length": 8, "include": [{"batch_size": 1}]},
+    }
+    for name, shapes in grids.items():
+        write_recipe(tmp_path / f"{name}.yaml", **base, shapes=shapes)
+    write_recipe(tmp_path / "absent.yaml", **base)
+    with pytest.raises(RecipeError) as caught:
+        validate(tmp_path)
+    assert {issue.path.rpartition("/")[2].removesuffix(".yaml") for issue in caught.value.issues} == {*grids, "absent"}
+
+
+def test_without_a_task_only_the_model_tells_the_axes(tmp_path):
+    assert validate(write_recipe(tmp_path / "one.yaml", model="org/one")).startswith("1 recipe")
+
+
+def test_programs_are_told_as_json(tmp_path):
+    file = write_recipe(tmp_path / "one.yaml", model="org/one")
+    assert json.loads(validate(file, "--json")) == {"version": 1, "recipes": 1, "issues": []}
+    file.write_text("model: org/one\nmodle: x\n")
+    said = json.loads(validate(file, "--json"))
+    [issue] = said["issues"]
+    assert (issue["path"], issue["line"], issue["column"]) == (str(file), 2, 1)
+    assert "unknown key 'modle'" in issue["message"]
 
 
 def test_folders_are_read_at_any_depth_on_request(tmp_path):

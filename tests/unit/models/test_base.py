@@ -7,6 +7,7 @@ from huggingface_hub import constants
 import neuronbuild
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models import MODEL_CLASSES, NeuronModel, open_model
+from tests.doubles.hub import GOOD_TOKEN, HubDouble, lead_client_to
 from tests.flows.stores import contents
 from tests.unit.runtime.releases import alter_index, copy_release, random_inputs, read_index
 
@@ -79,6 +80,27 @@ def test_a_release_that_the_hub_has_loads_by_its_name_and_saves_whole(model, fet
     from_hub.save_pretrained(tmp_path / "copy")
     assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
     assert contents(tmp_path / "copy") == contents(model._release.folder)
+
+
+def test_a_release_that_was_pushed_loads_from_the_hub(model, tmp_path, monkeypatch):
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        address = model.push_to_hub("org/mine", token=GOOD_TOKEN)
+        assert address.startswith(f"{hub.endpoint}/org/mine/commit/")
+        model.push_to_hub("org/mine", token=GOOD_TOKEN)  # the repository is there by now
+        again = neuronbuild.NeuronModelForMaskedLM.from_pretrained("org/mine")
+    inputs = random_inputs(2, 16)
+    assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+    commits = [path for path in hub.paths("POST") if "/commit/" in path]
+    assert commits == ["/api/models/org/mine/commit/main"] * 2
+
+
+def test_a_push_that_the_hub_refuses_is_told(model, tmp_path, monkeypatch):
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        with pytest.raises(SourceError, match="org/mine: the release can't be pushed") as caught:
+            model.push_to_hub("org/mine", token="hf_wrong")
+    assert "HF_TOKEN" in caught.value.hint
 
 
 def test_a_revision_that_isnt_there_is_told(fetched):

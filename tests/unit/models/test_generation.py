@@ -7,7 +7,7 @@ import torch
 import transformers
 
 import neuronbuild
-from neuronbuild.errors import InputError, ShapeError
+from neuronbuild.errors import InputError, ShapeError, UsageError
 from neuronbuild.models.generation import pad_left
 
 SLOTS = 48
@@ -113,7 +113,7 @@ def test_more_tokens_than_the_cache_has_room_for_are_refused_before_anything_is_
 
 
 def test_an_argument_that_is_unknown_is_refused(model):
-    with pytest.raises(ValueError, match="max_new_tokns"):
+    with pytest.raises(UsageError, match="unknown argument 'max_new_tokns'; did you mean 'max_new_tokens'"):
         model.generate(**prompts(1, 4), max_new_tokns=4)
 
 

@@ -5,7 +5,7 @@ import torch
 import transformers
 
 import neuronbuild
-from neuronbuild.errors import InputError, ShapeError
+from neuronbuild.errors import InputError, ShapeError, UsageError
 from tests.unit.models.test_generation import both
 
 T5, WHISPER = "text2text-generation", "speech-seq2seq"
@@ -101,7 +101,7 @@ def test_inputs_of_the_wrong_kind_are_refused(t5, whisper):
         whisper[0].generate(torch.randn(1, 9, 40), max_new_tokens=4)
     with pytest.raises(InputError, match="input_ids is missing"):
         t5[0](decoder_input_ids=torch.ones((1, 1), dtype=torch.int64))
-    with pytest.raises(ValueError, match="max_new_tokns"):
+    with pytest.raises(UsageError, match="unknown argument 'max_new_tokns'; did you mean 'max_new_tokens'"):
         t5[0].generate(**text(1, 4), max_new_tokns=3)
     with pytest.raises(InputError, match="return_dict=False"):
         t5[0](**text(1, 4), return_dict=False)

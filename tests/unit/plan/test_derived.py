@@ -57,10 +57,15 @@ def hub():
         values = dict(config)
         return transformers.CONFIG_MAPPING[values.pop("model_type")].from_dict(values)
 
-    def meaning(config):
+    def kept(values, family):
         return {
-            key: value for key, value in made(config).to_dict().items() if not is_dropped(key) and key not in READ_AND_FORGOTTEN
+            key: kept(value, str(value["model_type"])) if isinstance(value, dict) and "model_type" in value else value
+            for key, value in values.items()
+            if not is_dropped(key, family) and key not in READ_AND_FORGOTTEN
         }
+
+    def meaning(config):
+        return kept(made(config).to_dict(), config["model_type"])
 
     return SimpleNamespace(meaning=meaning, saved=lambda config: made(config).to_dict(), classes=transformers.CONFIG_MAPPING)
 

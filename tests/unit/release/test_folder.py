@@ -28,7 +28,7 @@ def hidden(output) -> list[str]:
 
 def test_a_release_holds_all_that_its_index_lists_and_nothing_else(built, tmp_path):
     request, store = request_for(built, "grid", tmp_path)
-    assert write_release(request, store, no_job)
+    write_release(request, store, no_job)
     index = json.loads((request.folder / "neuronbuild.json").read_text())
     files = {file["path"]: file["size"] for file in index["files"]}
     assert {name: len(data) for name, data in contents(request.folder).items() if name != "neuronbuild.json"} == files
@@ -40,12 +40,12 @@ def test_a_release_holds_all_that_its_index_lists_and_nothing_else(built, tmp_pa
     assert {"README.md", "config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors"} <= set(files)
 
 
-def test_the_same_request_is_written_once_and_gives_the_same_bytes(built, tmp_path):
+def test_the_same_request_gives_the_same_bytes_wherever_and_again(built, tmp_path):
     request, store = request_for(built, "fill-mask", tmp_path / "one")
-    assert write_release(request, store, no_job)
-    assert not write_release(request, store, no_job)
+    write_release(request, store, no_job)
+    write_release(request, store, no_job)
     elsewhere = replace(request, folder=tmp_path / "two/elsewhere")
-    assert write_release(elsewhere, store, no_job)
+    write_release(elsewhere, store, no_job)
     assert contents(elsewhere.folder) == contents(request.folder) == contents(built.releases["fill-mask"])
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_gone_or_cut_is_written_again(built, tmp_path, name, kept
         with pytest.raises(ReleaseError, match=r"something else is in its place: README\.md"):
             write_release(request, store, no_job)
         return
-    assert write_release(request, store, no_job)
+    write_release(request, store, no_job)
     assert (request.folder / name).read_bytes() == data
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_no_release_put_there_is_named_and_kept(built, tmp_path, str
 def test_an_empty_folder_is_free_to_take(built, tmp_path):
     request, store = request_for(built, "fill-mask", tmp_path)
     request.folder.mkdir(parents=True)
-    assert write_release(request, store, no_job)
+    write_release(request, store, no_job)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(built, tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, digest_bytes
+from neuronbuild.release.folder import write_release
+from neuronbuild.release.verified import VerifiedReleases
 from tests.flows.stores import contents
 from tests.unit.release.requests import no_job, request_for
 
@@ -14,10 +16,8 @@ from tests.unit.release.requests import no_job, request_for
 @pytest.fixture
 def written(built, tmp_path):
     """A request, and its release that is up to date."""
-    from neuronbuild.release.folder import write_release
-
     request, store = request_for(built, "fill-mask", tmp_path)
-    assert write_release(request, store, no_job)
+    write_release(request, store, no_job)
     return request
 
 
@@ -43,36 +43,37 @@ def test_where_a_release_goes_and_how_files_get_there_is_not(built, tmp_path):
 
 
 def test_a_release_is_up_to_date_as_long_as_nothing_changes(written):
-    assert written.is_up_to_date()
-    assert not replace(written, dynamic_batch_size=True).is_up_to_date()
-    assert not replace(written, folder=written.folder.with_name("elsewhere")).is_up_to_date()
+    assert written.is_up_to_date(VerifiedReleases(None))
+    assert not replace(written, dynamic_batch_size=True).is_up_to_date(VerifiedReleases(None))
+    assert not replace(written, folder=written.folder.with_name("elsewhere")).is_up_to_date(VerifiedReleases(None))
 
 
-def test_a_file_that_has_gone_or_changed_its_size_is_noticed(written):
+def test_a_file_that_has_gone_or_changed_is_noticed(written):
     for name in contents(written.folder):
         file = written.folder / name
         data = file.read_bytes()
         file.unlink()
-        assert not written.is_up_to_date(), name
-        file.write_bytes(data[: len(data) // 2])
-        assert not written.is_up_to_date(), name
+        assert not written.is_up_to_date(VerifiedReleases(None)), name
+        for other in (data[: len(data) // 2], data[:-1] + bytes([data[-1] ^ 1])):
+            file.write_bytes(other)
+            assert not written.is_up_to_date(VerifiedReleases(None)), name
         file.write_bytes(data)
-        assert written.is_up_to_date(), name
+        assert written.is_up_to_date(VerifiedReleases(None)), name
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"stamp": 1, "files": 2}'])
 def test_an_index_that_cant_be_read_is_not_up_to_date(written, text):
     (written.folder / "neuronbuild.json").write_text(text)
-    assert not written.is_up_to_date()
+    assert not written.is_up_to_date(VerifiedReleases(None))
 
 
 @pytest.mark.parametrize("files", [None, 3, [None], [{}], [{"path": "README.md"}], [{"path": 3, "size": 3}]])
 def test_an_index_of_strange_files_is_not_up_to_date(written, files):
     (written.folder / "neuronbuild.json").write_text(json.dumps({"stamp": written.stamp, "files": files}))
-    assert not written.is_up_to_date()
+    assert not written.is_up_to_date(VerifiedReleases(None))
 
 
 def test_a_folder_in_a_files_place_is_noticed(written):
     (written.folder / "README.md").unlink()
     (written.folder / "README.md").mkdir()
-    assert not written.is_up_to_date()
+    assert not written.is_up_to_date(VerifiedReleases(None))

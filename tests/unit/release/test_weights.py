@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from neuronbuild.artifact.manifest import FileEntry
 from neuronbuild.artifact.release_index import Binding
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.digest import digest_bytes
@@ -38,7 +39,7 @@ def test_weights_that_fit_are_bound_where_they_lie(case):
     request, manifest, store = case
     weights = settle_weights(request, [manifest], store, no_job)
     assert weights.files == (FILE,)
-    assert (weights.derived, weights.omitted) == (None, ())
+    assert (weights.derived, weights.omitted) == ((), ())
     assert weights.bindings["model.classifier.bias"] == Binding(FILE, "classifier.bias")
     own = {constant.name for constant in manifest.signature.constants if not constant.in_artifact}
     assert set(weights.bindings) == own
@@ -60,7 +61,7 @@ def test_weights_of_another_dtype_are_converted_once(case, tmp_path):
     assert settle_weights(half, [manifest], store, no_job) == first
     assert [asked["kind"] for asked in job.jobs] == ["convert"]
     assert "classifier.bias" in job.jobs[0]["names"]
-    assert (first.derived, first.files) == (digest_bytes(b"converted"), ())
+    assert (first.derived, first.files) == ((FileEntry(DERIVED, digest_bytes(b"converted")),), ())
     assert {binding.file for binding in first.bindings.values()} == {DERIVED}
 
 
@@ -90,7 +91,7 @@ def test_a_model_without_weights_is_told(case):
     snapshot = request.model.snapshot
     bare = {name: digest for name, digest in snapshot.files.items() if name != FILE}
     model = replace(request.model, snapshot=replace(snapshot, files=bare))
-    with pytest.raises(ReleaseError, match=r"has no weights \(no model.safetensors, no pytorch_model.bin\)"):
+    with pytest.raises(ReleaseError, match=r"has no weights \(no model.safetensors, pytorch_model.bin or .gguf\)"):
         settle_weights(replace(request, model=model), [manifest], store, no_job)
 
 

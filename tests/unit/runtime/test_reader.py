@@ -125,6 +125,14 @@ def test_a_bucket_that_holds_another_artifact_is_refused(built, release):
     assert "holds another artifact than the index says" in str(refusal(release))
 
 
+def test_a_manifest_that_the_index_doesnt_list_so_is_refused(release):
+    manifest = read_manifest(release)
+    file = release / index_of(release).buckets[0].folder / "manifest.json"
+    file.write_bytes(encode(replace(manifest, facts={**manifest.facts, "prefix": "tref"})))
+    assert file.stat().st_size == len(encode(manifest))
+    assert "holds another artifact than the index says" in str(refusal(release))
+
+
 def test_a_release_of_no_bucket_is_refused(release):
     alter_index(release, buckets=())
     assert "it has no compiled shape" in str(refusal(release))

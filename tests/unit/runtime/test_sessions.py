@@ -8,6 +8,7 @@ from neuronbuild.errors import ReleaseError
 from neuronbuild.release.swap import put_in_place
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.sessions import Sessions
+from tests.flows.stores import flip_a_byte
 from tests.unit.runtime.releases import copy_release
 
 
@@ -35,3 +36,13 @@ def test_a_release_that_was_replaced_is_not_opened(built, tmp_path):
     put_in_place(copy_release(built.releases["fill-mask"], tmp_path / "fresh"), release)
     with pytest.raises(ReleaseError, match="written anew"):
         sessions.get(0)
+
+
+@pytest.mark.parametrize("name", ["model.pt2", "constants.safetensors"])
+def test_altered_native_code_is_never_loaded(built, tmp_path, name):
+    release = copy_release(built.releases["fill-mask"], tmp_path)
+    read = read_release(release)
+    flip_a_byte(read.buckets[0].folder / name)
+    with pytest.raises(ReleaseError, match=f"{name} was altered") as caught:
+        Sessions(read).get(0)
+    assert "neuronbuild apply" in caught.value.hint

@@ -148,6 +148,10 @@ def test_weights_are_fetched_at_their_first_use(hub):
     assert hub.requests == []
 
 
+def test_the_cache_never_changes_a_file(hub):
+    assert resolve().immutable
+
+
 def test_small_files_are_read_through_the_model(hub):
     assert resolve().read_json("tokenizer.json") == {}
 

@@ -115,6 +115,12 @@ def test_a_package_is_found_without_importing_it():
     assert "tiny_model_package" not in sys.modules
 
 
+@pytest.mark.usefixtures("package")
+def test_neither_folders_nor_packages_keep_their_files_from_change(source):
+    assert not PackageSource(DigestMemory(None)).resolve("package:tiny_model_package/weights", None).immutable
+    assert not source.resolve("./tiny", None).immutable
+
+
 def test_a_missing_package_comes_with_the_command_that_installs_it():
     with pytest.raises(SourceError, match="some_absent_model") as caught:
         PackageSource(DigestMemory(None)).resolve("package:some_absent_model/weights", None)

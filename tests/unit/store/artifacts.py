@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
-from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.artifact.codec import encode
+from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import ActionKey, digest_file
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.names import BLOBS
+from neuronbuild.store.names import BLOBS, action_name
 from neuronbuild.store.provenance import provenance
 from tests.doubles.toolchain import fake_action
 
@@ -36,6 +38,14 @@ def put(store: CasStore, number: int, size: int = 40) -> Manifest:
     manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), log=log)
     store.record(manifest)
     return manifest
+
+
+def make_newer(store: CasStore, number: int) -> bytes:
+    """Record an artifact as a version of the future would, and give the record's bytes."""
+    data = json.loads(encode(put(store, number)))
+    newer = json.dumps({**data, "format": FORMAT + 1, "novelty": {}}).encode()
+    store.objects.write(action_name(key_of(number)), newer)
+    return newer
 
 
 def get(store: CasStore, number: int, folder: Path) -> dict[str, bytes] | None:

@@ -7,7 +7,7 @@ from neuronbuild.digest import digest_bytes
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name, snapshot_name
 from neuronbuild.store.verify import verify_store
-from tests.unit.store.artifacts import contents, key_of, put
+from tests.unit.store.artifacts import contents, key_of, make_newer, put
 
 SNAPSHOT = Snapshot("my/model", None, {"config.json": digest_bytes(b"{}")}, license="mit")
 
@@ -27,7 +27,7 @@ def damages(store, *, repair=False):
 
 def test_a_sound_store_has_no_damage(store):
     report = verify_store(store, repair=False)
-    counts = {"artifacts": 2, "blobs": 5, "bytes": report.size, "skipped": 0}
+    counts = {"artifacts": 2, "newer": 0, "blobs": 5, "bytes": report.size, "skipped": 0}
     assert report.as_json() == {"version": 1, "location": store.location, **counts, "damages": []}
 
 
@@ -38,6 +38,13 @@ def test_an_altered_blob_is_found_and_with_it_the_artifacts_that_need_it(store):
     assert "other bytes" in found[name]
     assert "model.pt2" in found[action_name(key_of(1))]
     assert len(found) == 2
+
+
+def test_what_a_newer_version_recorded_is_counted_and_no_damage(store):
+    before = make_newer(store, 1)
+    report = verify_store(store, repair=True)
+    assert (report.newer, report.damages) == (1, ())
+    assert store.objects.read(action_name(key_of(1))) == before
 
 
 def test_a_swapped_manifest_is_found(store):

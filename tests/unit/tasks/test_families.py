@@ -38,10 +38,14 @@ def hub():
     def config_class(family):
         return transformers.CONFIG_MAPPING[family.model_type]
 
-    def model_class(family, task):
-        return getattr(transformers, TASKS[task].auto_class)._model_mapping.get(config_class(family), None)
+    def model_classes(family, task):
+        found = getattr(transformers, TASKS[task].auto_class)._model_mapping.get(config_class(family), ())
+        return found if isinstance(found, tuple) else (found,)
 
-    return SimpleNamespace(torch=torch, config_class=config_class, model_class=model_class)
+    def model_class(family, task):
+        return next(iter(model_classes(family, task)), None)
+
+    return SimpleNamespace(torch=torch, config_class=config_class, model_class=model_class, model_classes=model_classes)
 
 
 def tiny_model(hub, family):
@@ -73,19 +77,26 @@ def test_the_attention_is_the_fastest_that_the_classes_have(hub, family):
     assert has == {family.attention == "sdpa"}
 
 
-@every_text_family
+@every_family
 def test_a_class_takes_every_input_of_the_table(hub, family):
     for task in tasks_of(family):
         taken = inspect.signature(hub.model_class(family, task).forward).parameters
-        assert {entry.name for entry in graph_inputs(TASKS[task].graphs[0], family)} <= set(taken), task
+        names = {entry.name for entry in graph_inputs(TASKS[task].graphs[0], family)}
+        assert names - {"cache_start", "last_token"} <= set(taken), task
 
 
 @every_family
 def test_the_task_is_inferred_from_the_class_that_transformers_gives(hub, family):
     for task in tasks_of(family):
-        name = hub.model_class(family, task).__name__
         expected = "feature-extraction" if task == "sentence-similarity" else task
-        assert infer_task([name], sentence_transformers=False) == expected
+        for kind in hub.model_classes(family, task):
+            assert infer_task([kind.__name__], family.tasks, sentence_transformers=False) == expected
+
+
+@every_family
+def test_variants_are_the_further_classes_of_a_task(hub, family):
+    further = {kind.__name__ for task in tasks_of(family) for kind in hub.model_classes(family, task)[1:]}
+    assert set(family.variants) == further
 
 
 @every_text_family
@@ -129,6 +140,19 @@ def test_rows_are_filed_under_their_names_in_order():
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_can_be_done_by_some_family(task):
     assert families_for(task)
+
+
+def test_dimensions_of_a_familys_own_are_those_of_inputs_that_its_tasks_have():
+    for family in FAMILIES.values():
+        names = {entry.name for task in family.tasks for graph in TASKS[task].graphs for entry in graph.inputs}
+        assert set(family.dims) <= names
+
+
+def test_a_familys_own_dimensions_take_the_place_of_the_tables():
+    [own] = graph_inputs(TASKS["audio-classification"].graphs[0], FAMILIES["audio-spectrogram-transformer"])
+    [other] = graph_inputs(TASKS["audio-classification"].graphs[0], FAMILIES["hubert"])
+    assert own.axes == ("batch_size", "audio_sequence_length", "num_mel_bins")
+    assert other.axes == ("batch_size", "audio_sequence_length")
 
 
 def test_what_families_do_are_tasks():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.tasks import AXES, TASKS, all_sizes, config_sizes, infer_task
+from neuronbuild.tasks import TASKS, all_sizes, config_sizes
 
 GRAPHS = [(task, graph) for task in TASKS.values() for graph in task.graphs]
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -13,15 +13,10 @@ def test_rows_are_filed_under_their_names():
     assert list(TASKS) == [task.name for task in TASKS.values()]
 
 
-def test_the_axes_of_all_tasks_are_known_once():
-    assert len(set(AXES)) == len(AXES)
-    assert set(AXES) == {axis for task in TASKS.values() for axis in task.axes}
-
-
 @every_graph
 def test_every_dimension_has_an_axis_of_the_graph(task, graph):
-    config = {"num_mel_bins": 8, "max_source_positions": 20}
-    sizes = all_sizes(dict.fromkeys(graph.axes, 2)) | config_sizes(config)
+    convolution = {"conv_kernel": [1], "conv_stride": [1], "num_mel_bins": 4, "max_source_positions": 20}
+    sizes = config_sizes(convolution) | all_sizes(dict.fromkeys(graph.axes, 2), convolution)
     used = [axis for entry in graph.inputs for axis in entry.axes]
     used += [axis for axes in (*graph.outputs.values(), *graph.states.values()) for axis in axes]
     assert [axis for axis in used if isinstance(axis, str) and axis not in sizes] == []
@@ -31,7 +26,7 @@ def test_every_dimension_has_an_axis_of_the_graph(task, graph):
 def test_every_axis_of_a_graph_shapes_an_input_or_a_state(task, graph):
     used = {axis for entry in graph.inputs for axis in entry.axes} | {axis for axes in graph.states.values() for axis in axes}
     assert set(graph.axes) - {"num_beams", "batch_size"} <= used
-    assert used & {"batch_size", "rows"}
+    assert used & {"batch_size", "rows", "text_batch_size"}
 
 
 @every_graph
@@ -53,30 +48,3 @@ def test_axes_may_be_left_out_or_must_be_given(task):
 @every_task
 def test_a_graph_is_found_by_its_name(task):
     assert [task.graph(graph.name) for graph in task.graphs] == list(task.graphs)
-
-
-def test_no_two_tasks_share_a_suffix():
-    suffixes = [suffix for task in TASKS.values() for suffix in task.suffixes]
-    assert len(set(suffixes)) == len(suffixes)
-
-
-@pytest.mark.parametrize(
-    ("architectures", "task"),
-    [
-        (["BertForMaskedLM"], "fill-mask"),
-        (["XLMWithLMHeadModel"], "fill-mask"),
-        (["BertForPreTraining"], "feature-extraction"),
-        (["FlaubertForQuestionAnsweringSimple"], "question-answering"),
-        (["BertLMHeadModelOwn", "BertForTokenClassification"], "token-classification"),
-        (["LlamaForCausalLM"], "text-generation"),
-        (["GPT2LMHeadModel"], "text-generation"),
-        (["GPT2LMHead"], None),
-        ([], None),
-    ],
-)
-def test_a_task_is_inferred_from_class_names(architectures, task):
-    assert infer_task(architectures, sentence_transformers=False) == task
-
-
-def test_a_sentence_transformers_model_embeds_sentences():
-    assert infer_task(["BertModel"], sentence_transformers=True) == "sentence-similarity"
