@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import digest_stream
 from neuronbuild.errors import StoreError
-from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
+from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version, unwritable
 from neuronbuild.store.retry import Patience
 from neuronbuild.store.s3_bucket import Bucket
 from neuronbuild.store.s3_transfer import Transfer
@@ -90,7 +90,7 @@ class S3Objects(ObjectStore):
         try:
             found = self._transfer.download(name, destination, pieces)
         except OSError as error:
-            raise StoreError(self.location, f"{destination} can't be written: {error.strerror}") from None
+            raise unwritable(destination, error) from None
         return "copy" if found else None
 
     def stat(self, name: str) -> Entry | None:

@@ -5,8 +5,10 @@ import pytest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import BlobMissingError, StoreError
+from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
-from tests.unit.store.artifacts import contents, get, key_of, put
+from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
+from tests.unit.store.disks import make_read_only, small_disk
 from tests.unit.store.layers import break_down, far_memory, layered, near_memory
 
 
@@ -206,3 +208,32 @@ def with_action(store, action):
 
     files = (FileEntry("weights.safetensors", store.add_bytes(b"weights")),)
     return Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
+
+
+def test_a_full_disk_near_is_told_and_leaves_no_half_artifact(far, tmp_path):
+    put(far, 1, 600_000)
+    with small_disk(tmp_path / "near") as disk:
+        near = open_store(str(disk))
+        with pytest.raises(StoreError, match="No space left") as caught:
+            layered(near, far).lookup(key_of(1))
+        assert caught.value.location.startswith(str(disk))
+        assert near.lookup(key_of(1)) is None
+        assert list((disk / "tmp").iterdir()) == []
+    assert far.lookup(key_of(1)) is not None
+
+
+def test_a_read_only_near_store_is_told(far, tmp_path):
+    put(far, 1)
+    with small_disk(tmp_path / "near") as disk:
+        make_read_only(disk)
+        with pytest.raises(StoreError, match="Read-only"):
+            layered(open_store(str(disk)), far).lookup(key_of(1))
+
+
+def test_a_newer_versions_record_far_is_left_alone(near, far, both):
+    newer = make_newer(far, 1)
+    assert both.lookup(key_of(1)) is None
+    put(both, 1)
+    (line,) = both.close()
+    assert "newer version" in line
+    assert far.objects.read(action_name(key_of(1))) == newer

@@ -72,3 +72,34 @@ def test_without_repair_nothing_is_touched(store):
     before = list(store.objects.list("v1/"))
     damages(store)
     assert list(store.objects.list("v1/")) == before
+
+
+def test_one_that_was_interrupted_goes_on_where_it_was(store, tmp_path, monkeypatch):
+    progress = tmp_path / "progress.json"
+    read, names = store.objects.digest, []
+
+    def interrupted(name):
+        names.append(name)
+        if len(names) == 4:
+            raise KeyboardInterrupt
+        return read(name)
+
+    monkeypatch.setattr(store.objects, "digest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify_store(store, repair=False, progress=progress)
+    monkeypatch.setattr(store.objects, "digest", read)
+    report = verify_store(store, repair=False, progress=progress)
+    assert 1 <= report.skipped <= 4
+    assert (report.blobs, report.damages) == (5, ())
+    assert not progress.exists()
+
+
+def test_a_blob_that_changed_since_is_read_again(store, tmp_path):
+    progress = tmp_path / "progress.json"
+    name = blob_name(digest_bytes(contents(1)["model.pt2"]).sha256)
+    stamp = store.objects.stat(name).stamp
+    progress.write_text(f'{{"{name}": ["{stamp}"]}}')
+    store.objects.write(name, bytes(40))
+    assert verify_store(store, repair=False, progress=progress).skipped == 0
+    progress.write_text("[" * 100)
+    assert len(verify_store(store, repair=False, progress=progress).damages) == 2
