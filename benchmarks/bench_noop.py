@@ -1,12 +1,11 @@
 """Warm `plan` and no-op `apply` of 1,000 and 10,000 targets, against doit's no-op on as many tasks and against bare imports.
 
 The store is filled with stand-in artifacts, recorded under the real keys of the real plan: nothing here is compiled, since
-only the work of finding that nothing is to do is measured. doit: PyPI `doit`; each of its tasks has one file in and one out.
+only the work of finding that nothing is to do is measured. doit (of the `dev` extra): each task has one file in and one out.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import tempfile
@@ -92,19 +91,11 @@ def main() -> None:
             fill(folder, targets)
             figures: dict[str, object] = {}
             plan, floor, to_floor = paired(neuronbuild("plan"), FLOOR, folder)
-            if importlib.util.find_spec("doit"):
-                fill_doit(root / f"doit{targets}", targets)
-                doit = [
-                    sys.executable,
-                    "-m",
-                    "doit",
-                    "-f",
-                    str(root / f"doit{targets}/dodo.py"),
-                    "-d",
-                    str(root / f"doit{targets}"),
-                ]
-                figures["plan_to_doit"] = paired(neuronbuild("plan"), doit, folder)[2]
-                figures["apply_to_doit"] = paired(neuronbuild("apply"), doit, folder)[2]
+            place = root / f"doit{targets}"
+            fill_doit(place, targets)
+            doit = [sys.executable, "-m", "doit", "-f", str(place / "dodo.py"), "-d", str(place)]
+            figures["plan_to_doit"] = paired(neuronbuild("plan"), doit, folder)[2]
+            figures["apply_to_doit"] = paired(neuronbuild("apply"), doit, folder)[2]
             apply = paired(neuronbuild("apply"), FLOOR, folder)[0]
             report(f"noop-{targets}", **figures, plan_to_imports=to_floor, plan_s=plan, apply_s=apply, imports_s=floor)
 

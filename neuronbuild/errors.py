@@ -115,6 +115,14 @@ class StoreOutageError(StoreError):
         super().__init__(location, cause.problem, hint=cause.hint)
 
 
+class DestinationError(StoreError):
+    """A place outside the store that can't take a blob: no fault of the store's. `cause` is the system's own error."""
+
+    def __init__(self, location: str, destination: str, cause: OSError) -> None:
+        self.cause = cause
+        super().__init__(location, f"{destination} can't be written: {cause.strerror or cause}")
+
+
 class DamageError(StoreError):
     """Something in a store that isn't what it should be."""
 

@@ -12,6 +12,8 @@ import os
 import time
 from typing import TYPE_CHECKING, final
 
+from neuronbuild.files import read_plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -74,7 +76,7 @@ class Memo:
     def _load(self) -> dict[str, list[object]]:
         if self._entries is None:
             try:
-                loaded = json.loads(self._file.read_bytes()) if self._file else {}
+                loaded = json.loads(read_plain(self._file)) if self._file else {}
             except (OSError, ValueError, RecursionError):
                 loaded = {}
             entries = loaded.items() if isinstance(loaded, dict) else ()

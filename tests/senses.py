@@ -25,7 +25,7 @@ SPEECH = {
     "xvector_output_dim": 16,
     "vocab_size": 32,
 }
-WORDS = {**ENCODER, "vocab_size": 120, "max_position_embeddings": 20, "projection_dim": 16, "eos_token_id": 3}
+WORDS = {**ENCODER, "vocab_size": 120, "max_position_embeddings": 32, "projection_dim": 16, "eos_token_id": 3}
 
 CONFIGS: dict[str, dict[str, object]] = {
     "audio-spectrogram-transformer": {**ENCODER, "patch_size": 8, "max_length": 40, "num_mel_bins": 24},
@@ -70,7 +70,7 @@ OF_SOUND = {"batch_size": 2, "audio_sequence_length": 400}
 SHAPES: dict[str, dict[str, int]] = {
     **{task.name: OF_IMAGES for task in IMAGE_TASKS},
     **{task.name: OF_SOUND for task in AUDIO_TASKS},
-    "zero-shot-image-classification": {"text_batch_size": 3, "image_batch_size": 2, "sequence_length": 12},
+    "zero-shot-image-classification": {"text_batch_size": 3, "image_batch_size": 2, "sequence_length": 24},
 }
 OWN_SHAPES: dict[str, dict[str, int]] = {
     "audio-spectrogram-transformer": {"batch_size": 2, "audio_sequence_length": 40},
@@ -149,7 +149,7 @@ def write_pieces(folder: Path) -> None:
         "unk_token": "<|endoftext|>",
     }
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": 12, **names})
+        json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": 24, **names})
     )
 
 

@@ -12,7 +12,8 @@ from neuronbuild.api.settings import LOCK_FILE
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_bytes, digest_json
-from neuronbuild.errors import UsageError
+from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.prune import Pruned, Rules, prune_store
 from neuronbuild.store.stats import Run, Sizes, measure, read_runs
@@ -33,6 +34,10 @@ def verify(settings: Settings, *, repair: bool) -> list[VerifyReport]:
         StoreError: one can't be read or written.
     """
     trust = open_trust(settings)
+    near = open_objects(settings.cache)
+    if isinstance(near, LocalObjects) and not near.root.is_dir():  # else a wrong name would pass for a sound store
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(near.location, "there is no such folder", hint=hint)
     places = [(settings.cache, repair), *((remote.location, repair and not remote.read_only) for remote in settings.remotes)]
     reports = []
     for location, mend in places:

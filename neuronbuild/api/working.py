@@ -8,18 +8,21 @@ from neuronbuild.api.jobs import NoJobs, ReleaseJobs
 from neuronbuild.api.prepare import make_full_plan, refuse_misses
 from neuronbuild.api.requests import Failure, Release, release_request
 from neuronbuild.api.usage import note_use
+from neuronbuild.artifact.snapshot import holds_tokenizer
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError
 from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from neuronbuild.api.prepare import Context
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.build.progress import Progress
     from neuronbuild.build.report import Outcome
     from neuronbuild.plan.planner import Plan
-    from neuronbuild.release.request import RunJob
+    from neuronbuild.release.request import ReleaseRequest, RunJob
 
 Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[Failure, ...]]
 """Outcomes of all steps, releases, and those that could not be written."""
@@ -143,8 +146,15 @@ class Work:
         if written:
             write_release(request, context.store, jobs)
         self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
-        if written and request.padding_matters:
-            self._observer.note(
-                f"{request.recipe}: padding changes this model's results; compile the very lengths that are used"
-            )
+        for warning in _warnings(each, request) if written else ():
+            self._observer.note(f"{request.recipe}: {warning}")
         return Release(request.recipe, each.platform, request.folder, written)
+
+
+def _warnings(each: Prepared, request: ReleaseRequest) -> Iterator[str]:
+    """What is worth knowing of a release that was just written."""
+    if request.padding_matters:
+        yield "padding changes this model's results; compile the very lengths that are used"
+    reads_text = any(entry.name == "input_ids" for graph in each.subject.task.graphs for entry in graph.inputs)
+    if reads_text and not holds_tokenizer(path.name for path in request.folder.iterdir()):
+        yield "the model has no tokenizer, so its release carries none: texts must be encoded elsewhere"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import Digest, digest_json
+from neuronbuild.errors import SourceError
+from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf")
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
+"""Files that hold the words of a tokenizer, whatever its kind."""
+
 WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -49,6 +55,11 @@ class Snapshot:
         return {path: d for path, d in self.files.items() if path.endswith(WEIGHT_SUFFIXES)}
 
 
+def holds_tokenizer(paths: Iterable[str]) -> bool:
+    """Whether a tokenizer that knows any word is among the files."""
+    return any(fnmatchcase(path, pattern) for path in paths for pattern in VOCABULARIES)
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A snapshot and the way to its files: small ones are read through it at planning, large ones only at release.
@@ -65,9 +76,18 @@ class Model:
     documents: Mapping[str, object] = field(default_factory=dict)
 
     def read_json(self, path: str) -> dict[str, object] | None:
-        """One JSON file of the snapshot, or `None` where the model has no such file."""
+        """One JSON file of the snapshot, or `None` where the model has no such file.
+
+        Raises:
+            SourceError: it can't be read.
+        """
         if path not in self.snapshot.files:
             return None
-        known = self.documents.get(path)
-        loaded = json.loads(self.open_file(path).read_text(encoding="utf-8")) if known is None else known
+        loaded = self.documents.get(path)
+        if loaded is None:
+            try:
+                loaded = json.loads(read_plain(self.open_file(path)).decode())
+            except (OSError, ValueError, RecursionError) as error:
+                problem = f"its {path} can't be read: {error}"
+                raise SourceError(self.snapshot.model, problem, hint="get the file again") from None
         return loaded if isinstance(loaded, dict) else {"": loaded}

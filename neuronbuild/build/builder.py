@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from neuronbuild.toolchain.base import Toolchain
 
 
+PLACES = "free some space, or have XDG_CACHE_HOME name a folder that can be written"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where steps are built: the store that gets artifacts, the workbench, and a folder for the logs of failures, by key."""
@@ -87,7 +90,7 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, co
                 return None
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
     except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
-        return Outcome(step, "failed", error=StepError("system", str(error)))
+        return Outcome(step, "failed", error=StepError("system", f"{error}; {PLACES}"))
 
 
 def _look(step: Step, store: Store) -> Outcome | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from typing import final
 
 import click
 
+from neuronbuild.cli.output import drop_stdout
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -57,9 +59,17 @@ def cli(*, debug: bool) -> None:
     click.get_current_context().obj = debug
 
 
+def _stop_on_signals() -> None:
+    """Have a terminal that closes, and whoever sends SIGTERM, stop a command as cleanly as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup a hang-up is ignored
+            signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line, and exit with its status."""
     debug = "--debug" in sys.argv[1:2]
+    _stop_on_signals()
     try:
         status = cli(standalone_mode=False)
     except NeuronBuildError as error:
@@ -76,6 +86,6 @@ def main() -> None:
         click.echo("interrupted", err=True)
         status = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed it: no complaint at exit
+        drop_stdout()  # `| head` closed it
         status = 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from neuronbuild.cli.options import (
     recipe_paths,
     settings_for,
 )
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.cli.progress import LineProgress
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def apply_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool, 
     finally:
         progress.close()
     if as_json:
-        click.echo(json.dumps(report.as_json()))
+        put_json(report.as_json())
     else:
-        click.echo(f"Applied: {_summary(count(report.outcomes))}.")
+        put(f"Applied: {_summary(count(report.outcomes))}.")
         for release in report.releases:
-            click.echo(f"  {release.folder}")
+            put(f"  {release.folder}")
     return _status(report)
 
 

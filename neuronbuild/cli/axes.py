@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from neuronbuild.api.introspection import axes
 from neuronbuild.cli.options import json_option
+from neuronbuild.cli.output import put, put_json
 
 
 @click.command("axes")
@@ -19,9 +18,9 @@ def axes_command(*, model: str, task: str | None, revision: str | None, as_json:
     """Say which axes must be given to compile MODEL: a Hub id, a folder, or package:module/subfolder."""
     found = axes(model, task, revision=revision)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        put_json(found.as_json())
         return
-    click.echo(f"task       {found.task}  ({found.model_class})")
-    click.echo(f"mandatory  {', '.join(found.mandatory) or 'none'}")
+    put(f"task       {found.task}  ({found.model_class})")
+    put(f"mandatory  {', '.join(found.mandatory) or 'none'}")
     if found.optional:
-        click.echo(f"optional   {', '.join(f'{axis} (default {size})' for axis, size in found.optional.items())}")
+        put(f"optional   {', '.join(f'{axis} (default {size})' for axis, size in found.optional.items())}")

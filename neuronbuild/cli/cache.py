@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -13,9 +12,9 @@ from neuronbuild.cli.cache_care import prune_command, stats_command, verify_comm
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.cas import recorded_keys
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 
 if TYPE_CHECKING:
@@ -39,10 +38,10 @@ def list_command(*, as_json: bool, **changes: object) -> None:
     """List the artifacts of the store."""
     rows = [_row(manifest) for manifest in _open(changes).manifests()]
     if as_json:
-        click.echo(json.dumps({"version": 1, "artifacts": rows}))
+        put_json({"version": 1, "artifacts": rows})
         return
     for row in rows:
-        click.echo("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
+        put("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
     click.echo(f"{len(rows)} artifacts", err=True)
 
 
@@ -61,23 +60,19 @@ def show_command(*, key: str, show_log: bool, **changes: object) -> None:
     if manifest is None:
         raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
     if not show_log:
-        click.echo(encode(manifest).decode(), nl=False)
+        put(encode(manifest).decode(), newline=False)
         return
     log = store.read_blob(manifest.log) if manifest.log else None
     if log is None:
         raise UsageError(f"the log of {manifest.key} is not in the store")
-    click.echo(log.decode(errors="replace"), nl=False)
+    put(log.decode(errors="replace"), newline=False)
 
 
 def _open(changes: dict[str, object]) -> CasStore:
     """The near store, or the far one that is named: by itself."""
     settings = settings_for(**changes)
     location = settings.remotes[0].location if changes.get("remote") else settings.cache
-    store = open_store(location, open_trust(settings))
-    if isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir():
-        hint = "`neuronbuild apply` makes it; another one is named with --cache"
-        raise StoreError(store.location, "there is no such folder", hint=hint)
-    return store
+    return open_store(location, open_trust(settings))
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from neuronbuild.api.caring import prune, stats, verify
 from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
     reports = verify(settings_for(**changes), repair=repair)
     if as_json:
         near, *far = (report.as_json() for report in reports)
-        click.echo(json.dumps({**near, "far": far}))
+        put_json({**near, "far": far})
     else:
         for report in reports:
             for damage in report.damages:
-                click.echo(f"{damage.name}: {damage.problem}")
+                put(f"{damage.name}: {damage.problem}")
             read = (
                 f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
             )
-            click.echo(f"{report.location}: {read}" if len(reports) > 1 else read)
+            put(f"{report.location}: {read}" if len(reports) > 1 else read)
     return 1 if any(report.damages for report in reports) else 0
 
 
@@ -70,12 +70,10 @@ def prune_command(
     limits = (None if max_size is None else _bytes(max_size), None if max_age is None else _seconds(max_age), _seconds(grace))
     pruned = prune(settings, limits, keep=keep, dry_run=dry_run, far=bool(changes.get("remote")))
     if as_json:
-        click.echo(json.dumps(pruned.as_json()))
+        put_json(pruned.as_json())
         return
     verb = "would go" if dry_run else "went"
-    click.echo(
-        f"{len(pruned.artifacts)} artifacts and {pruned.blobs} blobs {verb}: {pruned.freed:,} bytes; {pruned.left:,} left"
-    )
+    put(f"{len(pruned.artifacts)} artifacts and {pruned.blobs} blobs {verb}: {pruned.freed:,} bytes; {pruned.left:,} left")
 
 
 @click.command("stats")
@@ -85,17 +83,15 @@ def stats_command(*, as_json: bool, **changes: object) -> None:
     """Say what the store holds, and what it has saved."""
     found = stats(settings_for(**changes))
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        put_json(found.as_json())
         return
     for place in found.places:
-        click.echo(
-            f"{place.location}: {place.sizes.artifacts} artifacts, {place.sizes.blobs} blobs, {place.sizes.size:,} bytes"
-        )
+        put(f"{place.location}: {place.sizes.artifacts} artifacts, {place.sizes.blobs} blobs, {place.sizes.size:,} bytes")
     run = found.run
     asked = run.hits + run.misses
     rate = f" ({100 * run.hits / asked:.0f} %)" if asked else ""
-    click.echo(f"{run.hits} hits, {run.misses} misses{rate}")
-    click.echo(f"saved: {run.seconds_saved:,.0f} s of compiling, {run.bytes_saved:,} bytes")
+    put(f"{run.hits} hits, {run.misses} misses{rate}")
+    put(f"saved: {run.seconds_saved:,.0f} s of compiling, {run.bytes_saved:,} bytes")
 
 
 def _bytes(text: str) -> int:

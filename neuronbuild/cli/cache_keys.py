@@ -8,6 +8,7 @@ import click
 
 from neuronbuild.api.signing import sign_store
 from neuronbuild.cli.options import cache_option, settings_for
+from neuronbuild.cli.output import put
 from neuronbuild.errors import UsageError
 from neuronbuild.store.trust import make_key
 
@@ -26,7 +27,7 @@ def keygen_command(*, file: Path) -> None:
         raise UsageError(f"{file} is there already", hint="a key that is overwritten is lost: choose another name") from None
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}", hint="choose another place") from None
-    click.echo(public)
+    put(public)
 
 
 @click.command("sign")
@@ -37,4 +38,4 @@ def sign_command(**changes: object) -> None:
     Only artifacts that the workspace trusts already are signed.
     """
     signed, refused = sign_store(settings_for(**changes), far=bool(changes.get("remote")))
-    click.echo(f"{signed} signed" + (f", {refused} not trusted and left alone" if refused else ""))
+    put(f"{signed} signed" + (f", {refused} not trusted and left alone" if refused else ""))

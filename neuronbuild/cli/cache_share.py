@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from neuronbuild.api.sharing import pull, push
 from neuronbuild.cli.options import cache_option, json_option, lock_options, recipe_arguments, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def _load(recipes: tuple[Path, ...], settings: Settings, *, recursive: bool) -> 
 
 def _tell(moves: list[Moved], *, as_json: bool) -> int:
     if as_json:
-        click.echo(json.dumps({"version": 1, "stores": [moved.as_json() for moved in moves]}))
+        put_json({"version": 1, "stores": [moved.as_json() for moved in moves]})
     else:
         for moved in moves:
             went = f"{moved.artifacts} artifacts, {moved.size:,} bytes; {moved.present} were there"
-            click.echo(f"{moved.source} -> {moved.target}: {went}")
+            put(f"{moved.source} -> {moved.target}: {went}")
             for line in (*moved.left_out, *moved.failures):
                 click.echo(f"  {line}", err=True)
     return 1 if any(moved.failures for moved in moves) else 0

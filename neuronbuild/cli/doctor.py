@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, settings_for
-from neuronbuild.errors import NeuronBuildError
+from neuronbuild.cli.output import put, put_json
+from neuronbuild.errors import NeuronBuildError, RecipeError
 from neuronbuild.host import cpu_flags
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
@@ -54,17 +55,16 @@ def doctor_command(*, as_json: bool) -> int:
     """
     findings = list(_look())
     if as_json:
-        click.echo(json.dumps({"version": 1, "findings": [asdict(finding) for finding in findings]}))
+        put_json({"version": 1, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             mark = "ok" if finding.ok else ("MISSING" if finding.needed else "-")
             advice = f"   -> {finding.advice}" if finding.advice and not finding.ok else ""
-            click.echo(f"{mark:8}{finding.name:16}{finding.found}{advice}")
+            put(f"{mark:8}{finding.name:16}{finding.found}{advice}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
 def _look() -> Iterator[Finding]:
-    settings = settings_for()
     yield Finding("neuronbuild", ok=True, found=f"{__version__} on Python {platform.python_version()} ({sys.executable})")
     level = highest_level(cpu_flags())
     found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {level.march if level else 'no AVX2'}"
@@ -81,7 +81,9 @@ def _look() -> Iterator[Finding]:
         version = _version(package)
         needed = "[cpu]" in advice
         yield Finding(package, ok=version is not None, found=version or "not installed", advice=advice, needed=needed)
-    yield _toolchain(settings.isa)
+    settings, finding = _workspace()
+    yield finding
+    yield _toolchain(settings)
     for package in ("torch-neuronx", "neuronx-cc", "torch-neuron"):
         version = _version(package)
         yield Finding(
@@ -94,9 +96,18 @@ def _look() -> Iterator[Finding]:
     yield Finding("store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space")
 
 
-def _toolchain(isa: str | None) -> Finding:
+def _workspace() -> tuple[Settings, Finding]:
+    """The settings here, or the defaults where the workspace's file is wrong: the rest is worth knowing all the same."""
     try:
-        toolchain = open_toolchain("cpu", scratch=settings_for().scratch / "toolchains", isa=isa)
+        settings = settings_for()
+    except RecipeError as error:
+        return Settings(), Finding("workspace", ok=False, found=str(error), advice="mend it: no command reads recipes before")
+    return settings, Finding("workspace", ok=True, found="no faults")
+
+
+def _toolchain(settings: Settings) -> Finding:
+    try:
+        toolchain = open_toolchain("cpu", scratch=settings.scratch / "toolchains", isa=settings.isa)
         toolchain.preflight()
         versions = toolchain.fingerprint("cpu").versions
     except NeuronBuildError as error:

@@ -8,6 +8,7 @@ import click
 
 from neuronbuild.api.prepare import lock
 from neuronbuild.cli.options import platform_option, recipe_arguments, recipe_paths, settings_for
+from neuronbuild.cli.output import put
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
@@ -25,4 +26,4 @@ def lock_command(*, recipes: tuple[Path, ...], recursive: bool, **changes: objec
     settings = settings_for(**changes)
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
     changed = lock(located, settings)
-    click.echo(f"{settings.lock} {'written' if changed else 'is up to date'}")
+    put(f"{settings.lock} {'written' if changed else 'is up to date'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from neuronbuild.cli.options import (
     recipe_paths,
     settings_for,
 )
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def plan_command(
     settings = settings_for(**changes)
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
     made = plan(located, settings)
-    click.echo(json.dumps(made.as_json()) if as_json else "\n".join(_lines(made)))
+    if as_json:
+        put_json(made.as_json())
+    else:
+        put("\n".join(_lines(made)))
     return PENDING if detailed_exitcode and made.misses else 0
 
 

@@ -1,14 +1,15 @@
-"""`run`: try a release with text from the command line."""
+"""`run`: try a release from the command line, with texts or files."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuronbuild.cli.options import json_option
+from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.senses import SENSES
 from neuronbuild.errors import ToolchainError, UsageError
 from neuronbuild.runtime.reader import read_release
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.models.base import ForwardModel
     from neuronbuild.models.generation import NeuronModelForCausalLM
+    from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM
 
 BEST = 5
 """Answers shown for each text."""
@@ -29,14 +31,17 @@ NEW_TOKENS = 64
 
 @click.command("run")
 @click.argument("release", type=click.Path(path_type=Path))
-@click.argument("texts", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1, required=True)
 @json_option
-def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None:
-    """Run a release on TEXTS.
+def run_command(*, release: Path, inputs: tuple[str, ...], as_json: bool) -> None:
+    """Run a release on INPUTS: texts, image files or WAV files, as its task wants them.
 
     Embeddings: the similarity of each pair. Classification: the labels. Fill-mask: the likeliest words. Question answering:
-    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow.
+    a question, then a context. Multiple choice: a prompt, then the choices. Text generation: what may follow, or the answer.
+    Images: labels, objects, or the share of each label; zero-shot: an image, then the texts to choose from. Sound: labels,
+    words, or how alike the voices of each pair are.
     """
+    _refuse_bytes(inputs)
     read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
     try:
         from neuronbuild.models import open_model  # torch and transformers: only this command needs them
@@ -44,8 +49,24 @@ def run_command(*, release: Path, texts: tuple[str, ...], as_json: bool) -> None
         problem = f"running a release needs torch and transformers: {error}"
         raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None
     model = open_model(release)
-    rows = TASKS[model.task](model, list(texts))
-    click.echo(json.dumps(rows) if as_json else "\n".join("  ".join(map(_cell, row.values())) for row in rows))
+    answer = TASKS.get(model.task)
+    if answer is None:
+        problem = f"`run` has no way to show what a model for {model.task} gives"
+        raise UsageError(problem, hint=f"call it from Python: {type(model).__name__}.from_pretrained({str(release)!r})")
+    rows = answer(model, list(inputs))
+    if as_json:
+        put_json(rows)
+    else:
+        put("\n".join("  ".join(map(_cell, row.values())) for row in rows))
+
+
+def _refuse_bytes(texts: tuple[str, ...]) -> None:
+    """Stop at arguments that are no text: the shell hands over any bytes."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"a text isn't UTF-8: {ascii(text)[:80]}") from None
 
 
 def _cell(value: object) -> str:
@@ -155,6 +176,15 @@ def _continuations(model: NeuronModelForCausalLM, texts: list[str]) -> Rows:
     return rows
 
 
+def _answers(model: NeuronModelForSeq2SeqLM, texts: list[str]) -> Rows:
+    rows: Rows = []
+    for text in texts:
+        encoded = model.tokenizer(text, truncation=True, max_length=model.longest, return_tensors="pt")
+        made = model.generate(**encoded, max_new_tokens=min(NEW_TOKENS, model.longest - 1), do_sample=False)
+        rows.append({"text": model.tokenizer.decode(made[0], skip_special_tokens=True)})
+    return rows
+
+
 TASKS: dict[str, Callable[[Any, list[str]], Rows]] = {
     "feature-extraction": _similarities,
     "sentence-similarity": _similarities,
@@ -164,4 +194,6 @@ TASKS: dict[str, Callable[[Any, list[str]], Rows]] = {
     "question-answering": _answer,
     "multiple-choice": _choice,
     "text-generation": _continuations,
+    "text2text-generation": _answers,
+    **SENSES,
 }

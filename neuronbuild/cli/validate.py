@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from neuronbuild.cli.options import json_option, recipe_arguments, recipe_paths, settings_for
+from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.grid import grid_issues
 from neuronbuild.recipe.load import load_recipes
@@ -30,10 +30,12 @@ def validate_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: boo
     except RecipeError as error:
         if not as_json:
             raise
-        click.echo(json.dumps({"version": 1, "recipes": None, "issues": [asdict(issue) for issue in error.issues]}))
+        put_json({"version": 1, "recipes": None, "issues": [asdict(issue) for issue in error.issues]})
         return error.exit_code
-    said = {"version": 1, "recipes": count, "issues": []}
-    click.echo(json.dumps(said) if as_json else f"{count} recipe{'s' if count != 1 else ''}, no faults")
+    if as_json:
+        put_json({"version": 1, "recipes": count, "issues": []})
+    else:
+        put(f"{count} recipe{'s' if count != 1 else ''}, no faults")
     return 0
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from transformers import modeling_outputs
 from transformers.utils import ModelOutput
 
+from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models.likeness import Likeness
-from neuronbuild.models.preprocessors import PROCESSORS, VOCABULARIES, carries, load_processor, load_tokenizer
+from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import TASKS
@@ -220,9 +221,12 @@ def push_release(folder: Path, repo: str, *, private: bool, revision: str | None
 
 def find_release(model: str, revision: str | None) -> Path:
     """A local folder, or the local copy of a release on the Hub."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
+    try:
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):  # no name that a folder could have
+        pass
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ReleaseError(model, "there is no such folder", hint="name a folder that `neuronbuild apply` wrote")
     import huggingface_hub

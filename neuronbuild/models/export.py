@@ -12,7 +12,8 @@ from neuronbuild.api import Settings, apply
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
 from neuronbuild.recipe.load import Located, validation_issues
-from neuronbuild.recipe.schema import Compiler, Recipe, unknown_word
+from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, unknown_word
+from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
 from neuronbuild.tasks import AXES, TASKS
@@ -71,22 +72,37 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
         RecipeError: a value is wrong.
     """
     said = _known({ALIASES.get(name, name): value for name, value in arguments.items() if value is not None})
-    document: dict[str, object] = {
-        "model": name_model(model),
-        "task": said.get("task", task),
-        "platforms": [said.get("platform", "cpu")],
-        "compiler": _casts({name: said[name] for name in COMPILER_KEYS if name in said}, str(said.get("task", task))),
-        "shapes": {axis: said[axis] for axis in AXES if axis in said},
-    }
-    document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
-    if "dtype" in document:
-        document["dtype"] = str(document["dtype"]).removeprefix("torch.")
-    document["name"] = f"{_stem(model)}-{digest_json(document).sha256[:12]}"
+    try:
+        document = _document(model, task, said)
+        document["name"] = f"{_stem(model)}-{digest_json(document).sha256[:12]}"
+    except TypeError as error:  # what no recipe could say: an array, an object
+        raise UsageError(f"from_pretrained: a value is of a kind that can't be used: {error}") from None
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError(validation_issues(error, WHERE, Document(document), Recipe)) from None
     return Located(recipe, WHERE, Document(document))
+
+
+def _document(model: str, task: str, said: dict[str, object]) -> dict[str, object]:
+    """The recipe's own text, as plain values, but for its name."""
+    task = str(said.get("task", task))
+    document: dict[str, object] = {
+        "model": name_model(model),
+        "task": task,
+        "platforms": [said.get("platform", "cpu")],
+        "compiler": _casts({name: said[name] for name in COMPILER_KEYS if name in said}, task),
+        "shapes": {axis: _sizes(said[axis]) for axis in AXES if axis in said},
+    }
+    document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
+    if "dtype" in document:
+        document["dtype"] = str(document["dtype"]).removeprefix("torch.")
+    return document
+
+
+def _sizes(value: object) -> object:
+    """One size, or several in whatever Python keeps several in; a set's in order, so that it names one release."""
+    return sorted(value) if isinstance(value, set | frozenset) else list(value) if isinstance(value, tuple | range) else value
 
 
 def _casts(compiler: dict[str, object], task: str) -> dict[str, object]:
@@ -107,12 +123,22 @@ def _known(said: dict[str, object]) -> dict[str, object]:
 
 
 def _settings(arguments: Mapping[str, object]) -> Settings:
+    """Settings with what was given, held to what a workspace file may say.
+
+    Raises:
+        UsageError: a value is wrong.
+    """
     given = {name: arguments[name] for name in SETTINGS_KEYS if arguments.get(name) is not None}
-    if "output" in given:
-        given["output"] = Path(str(given["output"]))
-    if "cache" in given:
-        given["cache"] = str(given["cache"])
-    return replace(Settings(), **given)  # type: ignore[arg-type]  # names and types as in Settings
+    given |= {name: str(given[name]) for name in ("cache", "output") if isinstance(given.get(name), Path)}
+    limits = {name: given.pop(name) for name in ("jobs", "timeout") if name in given}
+    try:
+        said = Workspace.model_validate({**given, "limits": limits})
+    except ValidationError as error:
+        wrong = (describe(fault, Workspace).removeprefix("limits.") for fault in error.errors(include_url=False))
+        raise UsageError(f"from_pretrained: {'; '.join(wrong)}") from None
+    settings = replace(Settings(), isa=said.isa, **{name: getattr(said.limits, name) for name in limits})
+    cache, output = said.cache or settings.cache, Path(said.output) if said.output else settings.output
+    return replace(settings, cache=cache, output=output)
 
 
 def _stem(model: str) -> str:

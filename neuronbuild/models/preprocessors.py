@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import transformers
 
+from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import ReleaseError
 from neuronbuild.tasks import EXACT
 from neuronbuild.tasks.images import HEIGHT, WIDTH
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuronbuild.runtime.reader import ReleaseFolder
-
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
-"""Files that hold the words of a tokenizer, whatever its kind."""
 
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 """Files that say how images and sound become tensors."""

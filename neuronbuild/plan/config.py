@@ -51,8 +51,13 @@ DROPPED = frozenset(
 KEPT: dict[str, frozenset[str]] = {
     "audio-spectrogram-transformer": frozenset({"max_length"}),
     "esm": frozenset({"token_dropout"}),
+    "whisper": frozenset(
+        {"apply_spec_augment", "mask_feature_length", "mask_feature_min_masks", "mask_time_length", "mask_time_min_masks"}
+    ),
 }
-"""What a family means otherwise: the length of its table of positions; that embeddings are scaled, in evaluation too."""
+"""What is kept for a family all the same: the length of its table of positions; that embeddings are scaled, in evaluation too;
+and what its keys have always held.
+"""
 
 LEGACY: dict[str, object] = {"position_embedding_type": "absolute", "pruned_heads": {}}
 """Values that say what transformers does today without being told; another value of these keys is kept."""
@@ -77,12 +82,26 @@ def is_dropped(key: str, family: str) -> bool:
 
 
 def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, object]:
-    """Drop what decides nothing, write the family's defaults out, keep the number of labels where the task has labels."""
-    result = _complete(respell(config), DEFAULTS[str(config["model_type"])], LEGACY)
-    derive(result)
+    """Drop what decides nothing, write the family's defaults out, keep the number of labels where the task has labels.
+
+    A null for a key that the family has no default for says what its absence says.
+    """
+    defaults = DEFAULTS[str(config["model_type"])]
+    result = _complete(respell(config), defaults, LEGACY)
+    result = _derive(result, {key for key, value in result.items() if value is None and key not in defaults})
     if task.labels:
         result["num_labels"] = count_labels(config)
     return result
+
+
+def _derive(config: dict[str, object], silent: set[str]) -> dict[str, object]:
+    """A config with what follows from it, and without those nulls, unless what follows depends on one of them."""
+    plain = {key: value for key, value in config.items() if key not in silent}
+    derive(plain)
+    if silent:
+        derive(config)
+    rest = {key: value for key, value in config.items() if key not in silent}
+    return plain if not silent or rest == plain else config
 
 
 def count_labels(config: Mapping[str, object]) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.digest import canonical_json
 from neuronbuild.plan.config import normalise_config
+from neuronbuild.plan.decoders import MOST_LAYERS
 from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import SEQUENCE
@@ -29,6 +31,9 @@ LENGTHS = ("max_position_embeddings", "n_positions", "max_target_positions")
 """Keys under which families say how many tokens they can read."""
 
 UNSUPPORTED_POOLING = "weightedmean"
+
+LAYERS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
+"""Where configs say how many layers there are. A billion would be compiled until the time limit."""
 
 
 class SubjectError(ValueError):
@@ -111,11 +116,33 @@ def make_subject(
         "config": normal,
         "attention": family.attention,
     }
+    _refuse_strange(normal)
     if chosen.name == "sentence-similarity":
         document["pooling"] = _pooling(modules, pooling)
     if code:
         document["code"] = dict(code)
     return Subject(chosen, family, document, _sizes(normal, family))
+
+
+def _refuse_strange(config: dict[str, object]) -> None:
+    """Stop at values that no key can hold, and at more layers than could ever be compiled.
+
+    Raises:
+        SubjectError: the config has such.
+    """
+    for key, value in config.items():
+        try:
+            canonical_json({key: value})
+        except (ValueError, RecursionError) as error:
+            raise SubjectError("model", f"its config can't be used: {key!a:.80} holds {_fault(error)}") from None
+        if key in LAYERS and isinstance(value, int) and value > MOST_LAYERS:
+            raise SubjectError("model", f"its config says {key}: {value:,}; at most {MOST_LAYERS:,} are compiled")
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "half a character"
+    return "too deep a tree" if isinstance(error, RecursionError) else "a number that isn't finite"
 
 
 def _architectures(config: Mapping[str, object]) -> list[str]:

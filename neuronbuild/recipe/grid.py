@@ -92,10 +92,24 @@ def grid_issues(recipes: Iterable[Located]) -> list[Issue]:
     issues: list[Issue] = []
     for located in recipes:
         if located.recipe.task is not None:
-            try:
-                grid(located, located.recipe.task)
-            except RecipeError as error:
-                issues += error.issues
+            issues += _unless_any_works(located, _rows(located.recipe.task))
+    return issues
+
+
+def _rows(task: str) -> list[str]:
+    """A task, and those that a model's family may have in its stead: the model tells which."""
+    return list(dict.fromkeys([task, *(name for name, row in TASKS.items() if row.tag == TASKS[task].pipeline_tag)]))
+
+
+def _unless_any_works(located: Located, tasks: list[str]) -> list[Issue]:
+    issues: list[Issue] = []
+    for task in reversed(tasks):
+        try:
+            grid(located, task)
+        except RecipeError as error:
+            issues = list(error.issues)
+        else:
+            return []
     return issues
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
-from neuronbuild.recipe.schema import Recipe, Workspace, plain_name, unknown_word
+from neuronbuild.files import read_plain
+from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name, unknown_word
 from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
 from neuronbuild.tasks import AXES
@@ -18,10 +19,14 @@ from neuronbuild.tasks import AXES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic_core import ErrorDetails
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 SUFFIXES = (".yaml", ".yml")
 WORKSPACE_FILE = "neuronbuild.yaml"
+MOST_BYTES = 1 << 20
+"""Size of a file of recipes. One is a few hundred bytes, and a megabyte takes a second to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str,
 
 def _read(file: Path, issues: list[Issue]) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_plain(file, MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
         issues.append(Issue(str(file), 1, 1, f"can't be read: {error.strerror}"))
     except UnicodeDecodeError as error:
@@ -240,10 +245,16 @@ def validation_issues(
     faults = error.errors(include_url=False)
     inner = {fault["loc"][:-1] for fault in faults if fault["loc"]}  # a list whose items are wrong counts as too short as well
     return [
-        _issue(fault["loc"], describe(fault, kind), Layer(file, document), below)
+        _issue(_blamed(fault), describe(fault, kind), Layer(file, document), below)
         for fault in faults
         if not (fault["type"] == "too_short" and fault["loc"] in inner)
     ]
+
+
+def _blamed(fault: ErrorDetails) -> Keys:
+    """The key to blame: pydantic knows none for what is wrong with several values together."""
+    error = fault.get("ctx", {}).get("error")
+    return (*fault["loc"], *error.keys) if isinstance(error, KeyedError) else fault["loc"]
 
 
 def _unknown_axes(located: Located) -> list[Issue]:

@@ -16,10 +16,26 @@ Size = Annotated[int, Field(strict=True, ge=1, le=1 << 24)]
 CASTS_ON_CPU = ("bf16", "fp16")
 
 
+class KeyedError(ValueError):
+    """A fault of several values together: the keys to blame, from the top of the document, then the message."""
+
+    def __init__(self, *words: str) -> None:
+        *keys, message = words
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
 class Strict(BaseModel):
     """Base of everything that people write."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _as_whole(value: object) -> object:
+    """`true` and `2.0` equal numbers, and so would be taken for them."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"should be 1, 2 or 3, not {str(value).lower()}")  # noqa: TRY004 (pydantic takes no TypeError)
+    return value
 
 
 class Compiler(Strict):
@@ -29,7 +45,9 @@ class Compiler(Strict):
     auto_cast_type: Literal["bf16", "fp16", "tf32", "fp8_e4m3", "fp32"] = Field(
         "bf16", description="the lower precision; fp32 goes with auto_cast none, and lowers nothing"
     )
-    optlevel: Literal[1, 2, 3] = Field(2, description="1 compiles fastest, 3 tries hardest")
+    optlevel: Annotated[Literal[1, 2, 3], BeforeValidator(_as_whole)] = Field(
+        2, description="1 compiles fastest, 3 tries hardest"
+    )
     extra_args: tuple[str, ...] = Field((), strict=False, description="flags handed to the compiler as they are")
 
 
@@ -112,16 +130,26 @@ class Recipe(Strict):
             raise ValueError("a cast to fp32 lowers nothing; leave `auto_cast` out, or choose another auto_cast_type")
         neuron = [platform for platform in self.platforms if platform != "cpu"]
         if self.dynamic_batch_size and self.weights == "separate" and neuron:
-            raise ValueError(f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`")
+            raise KeyedError(
+                "dynamic_batch_size",
+                f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`",
+            )
         if "cpu" not in self.platforms:
             return self
         if self.weights == "inline":
-            raise ValueError("`weights: inline` isn't supported on cpu; leave `weights` out, or give cpu a recipe of its own")
+            raise KeyedError(
+                "weights", "`weights: inline` isn't supported on cpu; leave `weights` out, or give cpu a recipe of its own"
+            )
         if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type not in CASTS_ON_CPU:
             kinds = " or ".join(CASTS_ON_CPU)
-            raise ValueError(f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}")
+            raise KeyedError(
+                "compiler",
+                "auto_cast_type",
+                f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}",
+            )
         if self.compiler.extra_args or self.num_cores != 1:
-            raise ValueError("compiler.extra_args and num_cores are for Neuron platforms; give cpu a recipe of its own")
+            keys = ("compiler", "extra_args") if self.compiler.extra_args else ("num_cores",)
+            raise KeyedError(*keys, "compiler.extra_args and num_cores are for Neuron platforms; give cpu a recipe of its own")
         return self
 
 
@@ -131,7 +159,7 @@ class Limits(Strict):
     jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="compiles at a time; default: one a core, at most 4"
     )
-    timeout: Annotated[int, Field(ge=1)] = Field(7200, description="seconds that one compile may take")
+    timeout: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(7200.0, description="seconds that one compile may take")
     lease: Annotated[int, Field(ge=1, le=3600)] = Field(
         60, description="seconds of silence after which another machine takes over what this one was building"
     )

@@ -24,6 +24,8 @@ MAX_NODES = 100_000
 MAX_DEPTH = 100
 """Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
 
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 Keys = tuple[str | int, ...]
@@ -148,8 +150,8 @@ class _Reader:
         return None
 
     def _scalar(self, node: yaml.Node) -> object:
-        if node.tag == "tag:yaml.org,2002:timestamp":
-            return node.value
+        if node.tag == "tag:yaml.org,2002:timestamp" or (node.tag in NUMBERS and ":" in node.value):
+            return node.value  # YAML 1.1 takes 1:30 for ninety, which nobody means
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, ArithmeticError):  # PyYAML's own for `!!bool x` and the like

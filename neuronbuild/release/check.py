@@ -51,6 +51,7 @@ def check_bucket(
         "package": str(bucket / "model.pt2"),
         "bindings": {name: [str(file), tensor] for name, (file, tensor) in _places(manifest, weights, release, bucket).items()},
         "omitted": list(weights.omitted),
+        "tied": [list(each.tied) for each in manifest.signature.constants if len(each.tied) > 1] if manifest.signature else [],
     }
     return run(job, request.model, keep).checks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -15,7 +16,8 @@ from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, R
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.snapshot import WEIGHT_INDEXES
 from neuronbuild.digest import Digest, digest_bytes
-from neuronbuild.errors import BlobMissingError, ReleaseError
+from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
+from neuronbuild.files import read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.swap import put_in_place
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
 
 CARD = "README.md"
+FULL = {errno.ENOSPC, errno.EDQUOT}
+SPACE = "free some space or choose another --output, then run again"
+ELSEWHERE = "choose an --output that can be written, then run again"
 MANIFEST = "manifest.json"
 
 
@@ -149,9 +154,11 @@ def _first_foreign(folder: Path) -> str | None:
     """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
     listed = {FILENAME}
     try:
-        listed |= {file["path"] for file in json.loads((folder / FILENAME).read_bytes())["files"]}
+        listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
     except FileNotFoundError:
         pass
+    except OSError:
+        return FILENAME
     except (ValueError, KeyError, TypeError):
         return None
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
@@ -172,6 +179,8 @@ def _writing(folder: Path) -> Iterator[Path]:
                 yield temporary
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        problem = f"can't be written: {error.strerror or error} ({error.filename})"
-        raise ReleaseError(str(folder), problem, hint="free some space or choose another --output, then run again") from None
+    except (OSError, DestinationError) as error:
+        cause = error.cause if isinstance(error, DestinationError) else error
+        where = cause.filename2 or cause.filename or temporary
+        problem = f"can't be written: {cause.strerror or cause} ({where})"
+        raise ReleaseError(str(folder), problem, hint=SPACE if cause.errno in FULL else ELSEWHERE) from None

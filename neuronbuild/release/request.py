@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
+from neuronbuild.files import read_plain
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ReleaseRequest:
         Reads the index as plain JSON: a release of thousands of buckets is looked at in every `apply`.
         """
         try:
-            index = json.loads((self.folder / FILENAME).read_bytes())
+            index = json.loads(read_plain(self.folder / FILENAME))
             return index["stamp"] == self.stamp and verified.holds(self.folder, index)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False

@@ -58,6 +58,8 @@ def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
         raise InputError(f"{name} holds {value.dtype}; it must hold floating-point numbers", hint=SOURCE)
     if not wanted.is_floating_point and value.dtype not in INTEGERS:
         raise InputError(f"{name} holds {value.dtype}; it must hold integers", hint=SOURCE)
+    if value.layout is not torch.strided:
+        raise InputError(f"{name} is stored as {value.layout}", hint="call .to_dense() on it")
     if value.device.type != "cpu":
         raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
     if value.dim() != len(spec.shape):

@@ -13,6 +13,7 @@ from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, Release
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
+from neuronbuild.files import read_plain
 from neuronbuild.host import cpu_flags
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def read_index(folder: Path) -> ReleaseIndex:
         ReleaseError: there is none, or it can't be read.
     """
     try:
-        return decode(ReleaseIndex, (folder / FILENAME).read_bytes(), newest=FORMAT)
+        return decode(ReleaseIndex, read_plain(folder / FILENAME), newest=FORMAT)
     except OSError:
         problem = f"it is no release: it has no {FILENAME}" if folder.is_dir() else "there is no such folder"
         raise ReleaseError(str(folder), problem, hint="name a folder that `neuronbuild apply` wrote") from None
@@ -133,7 +134,7 @@ def read_index(folder: Path) -> ReleaseIndex:
 def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> CompiledShape:
     place, path = folder / bucket.folder, f"{bucket.folder}/{MANIFEST}"
     try:
-        data = (folder / path).read_bytes()
+        data = read_plain(folder / path)
         manifest = decode(Manifest, data, newest=MANIFEST_FORMAT)
     except (OSError, DecodeError) as error:
         raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, final
 
@@ -42,7 +43,10 @@ class AotiSession(Session):
             self._loader = AOTIModelPackageLoader(str(path), NAME, False, 1, -1)  # noqa: FBT003 (False: it locks for us)
             asked = set(self._loader.get_constant_fqns())
         except RuntimeError as error:
-            raise ReleaseError(str(path), f"torch can't load it: {str(error).splitlines()[0]}") from None
+            hint = (
+                f"torch unpacks it below {tempfile.gettempdir()}: TMPDIR must name a folder with space, whose files may be run"
+            )
+            raise ReleaseError(str(path), f"torch can't load it: {str(error).splitlines()[0]}", hint=hint) from None
         if asked != set(constants):
             raise ReleaseError(
                 str(path), f"it asks for other constants than its manifest lists: {sorted(asked ^ set(constants))[:3]}"

@@ -5,7 +5,6 @@ The Hub names the SHA-256 of each large file, so a model is pinned without downl
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_lo
 from neuronbuild.artifact.snapshot import WEIGHT_INDEXES, Model, Snapshot
 from neuronbuild.digest import Digest, is_hex_digest
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, read_config, refuse_remote_code
+from neuronbuild.source.base import WHOLE_WEIGHTS, Source, lost_shards, read_config, refuse_remote_code
 from neuronbuild.source.files import select_files
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
 
 logger = logging.getLogger(__name__)
-
-WHOLE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 # HTTPError: the base of all that the transport raises, whichever transport this release of the client is built on.
 # RuntimeError: how the Xet downloader reports a network that fails. The last three: answers that make no sense.
@@ -164,17 +161,10 @@ def _download(reference: str, name: str, revision: str) -> Path:
 
 
 def _missing_weights(folder: Path, names: list[str]) -> list[str]:
-    """Weights that a cached snapshot lacks, going by the index of shards where there is one."""
-    if any(name in names for name in WHOLE_WEIGHTS):
-        return []
-    index = next((name for name in WEIGHT_INDEXES if name in names), None)
-    if index is None:
+    """Weights that a cached snapshot lacks: all of them, or shards."""
+    if not {*names} & {*WHOLE_WEIGHTS, *WEIGHT_INDEXES}:
         return ["weights"]
-    try:
-        shards = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
-        return sorted(set(shards) - set(names))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [index]
+    return lost_shards(folder, names)
 
 
 def _refusal(reference: str, revision: str, error: BaseException) -> SourceError | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, read_config, refuse_remote_code
+from neuronbuild.source.base import Source, lost_shards, read_config, refuse_remote_code
 from neuronbuild.source.files import select_files
 from neuronbuild.source.gguf import SUFFIX, open_gguf
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
 
 PACKAGE_PREFIX = "package:"
+COUNTED = "paths count from the recipe's own folder"
 
 
 @final
@@ -32,12 +34,16 @@ class FolderSource(Source):
         _refuse_revision(reference, revision)
         try:
             folder = self._base / Path(reference).expanduser()
+            folder.is_dir()
         except RuntimeError:
             raise SourceError(reference, "there is no such home folder", hint="write the path in full") from None
+        except (OSError, ValueError) as error:
+            problem = f"that can't be a folder: {getattr(error, 'strerror', None) or error}"
+            raise SourceError(textwrap.shorten(reference, 80), problem, hint=COUNTED) from None
         if is_gguf(folder):
             return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
-            raise SourceError(reference, f"there is no folder {folder}", hint="paths count from the recipe's own folder")
+            raise SourceError(reference, f"there is no folder {folder}", hint=COUNTED)
         return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
 
 
@@ -78,6 +84,9 @@ def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: 
     refuse_remote_code(reference, config, trusted=trusted)
     try:
         names = select_files(_walk(folder), code=trusted)
+        if lost := lost_shards(folder, names):
+            problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
+            raise SourceError(reference, problem, hint="get the model's files again")
         files = {name: memory.digest(folder / name) for name in names}
     except OSError as error:
         raise SourceError(

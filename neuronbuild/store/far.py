@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, final
 
-from neuronbuild.errors import BlobMissingError, DamageError, StoreError, StoreOutageError
+from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
 from neuronbuild.store.cas import recorded
 from neuronbuild.store.transfer import copy_artifact, copy_blob
 
@@ -49,7 +49,7 @@ class Far:
         try:
             return question(self.store)
         except StoreError as error:
-            if error.location != self.store.location:  # the near store's trouble is this build's
+            if error.location != self.store.location or isinstance(error, DestinationError):  # this machine's trouble
                 raise
             self._refused = not isinstance(error, StoreOutageError | DamageError)
             self.warn(error)

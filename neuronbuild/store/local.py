@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import CHUNK, digest_pieces, digest_stream
-from neuronbuild.errors import BlobCorruptError, StoreError
+from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
@@ -103,7 +103,14 @@ class LocalObjects(ObjectStore):
         if self.stat(name) is None:
             return None
         with guarded(self.location):
-            how = link_file(self.path(name), destination, mode)
+            path = self.path(name)
+            path.open("rb").close()
+            try:
+                how = link_file(path, destination, mode)
+            except OSError as error:
+                if error.errno == errno.EIO:  # either disk's
+                    raise
+                raise DestinationError(self.location, str(destination), error) from None
             if pieces is not None and digest_pieces(destination, pieces.size) != pieces:
                 destination.unlink()
                 raise BlobCorruptError(self.location, name.rpartition("/")[2], "its pieces differ")
@@ -189,7 +196,7 @@ def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: boo
             sync(temporary)
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(target)
+        _rename(temporary, target, root / "quarantine")
         if lasting:
             sync(target.parent)
     finally:
@@ -202,7 +209,8 @@ def guarded(location: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        name = error.filename2 or error.filename  # of a rename, where to
+        what = f"{name}: {error.strerror}" if name else str(error)
         raise StoreError(location, what, hint=HINTS.get(error.errno or 0)) from None
 
 
@@ -222,15 +230,28 @@ def open_quietly(path: Path) -> FileIO | None:
         if isinstance(error, NO_OBJECT) or error.errno == errno.ELOOP:
             return None
         raise
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return FileIO(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
         return None
-    return FileIO(handle, "rb")
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def stamp_of(state: os.stat_result) -> str:
     """What changes with every writing of a file: objects are replaced, so a new one has a new inode."""
     return f"{state.st_mtime_ns}.{state.st_ino}"
+
+
+def _rename(temporary: Path, target: Path, aside: Path) -> None:
+    """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
+    try:
+        temporary.replace(target)
+    except IsADirectoryError:
+        aside.mkdir(exist_ok=True)
+        target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
+        temporary.replace(target)
 
 
 def _walk(folder: str, prefix: str) -> Iterator[Entry]:

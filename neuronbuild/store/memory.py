@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from neuronbuild.digest import digest_bytes, digest_pieces
-from neuronbuild.errors import BlobCorruptError, StoreError
-from neuronbuild.store.objects import ANY, Entry, ObjectStore, Version, unwritable
+from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
+from neuronbuild.store.objects import ANY, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ class MemoryObjects(ObjectStore):
                 destination.unlink()
                 raise BlobCorruptError(self.location, name.rpartition("/")[2], "its pieces differ")
         except OSError as error:
-            raise unwritable(destination, error) from None
+            raise DestinationError(self.location, str(destination), error) from None
         return "copy"
 
     def stat(self, name: str) -> Entry | None:

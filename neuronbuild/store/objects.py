@@ -6,8 +6,6 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from neuronbuild.errors import StoreError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -136,9 +134,3 @@ def has_in_use(objects: ObjectStore, name: str, size: int) -> bool:
     if time.time() - found.used > objects.fresh:
         objects.touch(name)
     return True
-
-
-def unwritable(destination: Path, error: OSError) -> StoreError:
-    """A file that can't be written on this machine: its own trouble, and not the place's that the bytes come from."""
-    hint = "free some space, or name another folder with --cache; what was finished is kept"
-    return StoreError(str(destination.parent), f"{destination} can't be written: {error.strerror}", hint=hint)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import digest_stream
-from neuronbuild.errors import StoreError
-from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version, unwritable
+from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
 from neuronbuild.store.s3_bucket import Bucket
 from neuronbuild.store.s3_transfer import Transfer
@@ -90,7 +90,7 @@ class S3Objects(ObjectStore):
         try:
             found = self._transfer.download(name, destination, pieces)
         except OSError as error:
-            raise unwritable(destination, error) from None
+            raise DestinationError(self.location, str(destination), error) from None
         return "copy" if found else None
 
     def stat(self, name: str) -> Entry | None:

@@ -31,11 +31,14 @@ SETTINGS: dict[str, object] = {
     "aot_inductor.enable_frame_pointer": False,
     "always_keep_tensor_constants": True,
     "cpp.dynamic_threads": True,
+    "joint_graph_constant_folding": False,
 }
 """Inductor's settings for every compile.
 
 `always_keep_tensor_constants`: otherwise the values of small weights (a classifier's bias of up to 8 labels, a scalar
 temperature) are written into the code, and the next fine-tune would be served with them.
+`joint_graph_constant_folding`: otherwise so is whatever is computed of one number alone, such as the exponential of a
+temperature, or a bias of one label in another precision.
 `dynamic_threads`: otherwise code made where one thread is to be used has no parallel loops.
 """
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import safetensors
 import torch
 
 from . import graphs, inductor, numeric, package, weights
+from .serve import UserError
 
 _LOADED = {}
 """The last eager model, by what it was loaded from: the buckets of one release come one after the other."""
@@ -20,7 +23,39 @@ def check_release(job: dict) -> dict:
     got, expected = inductor.run_both(loader, module, module.example(seed=3))
     for name in job["omitted"]:
         del got[name], expected[name]
-    return {"checks": [numeric.compare(got, expected, inductor.precision(action), "real-weights")]}
+    try:
+        record = numeric.compare(got, expected, inductor.precision(action), "real-weights")
+    except UserError as error:
+        raise UserError(f"{error}{_cause(job, constants)}") from error
+    return {"checks": [record]}
+
+
+def _cause(job: dict, constants: dict) -> str:
+    """What in the checkpoint makes the difference, as the end of a sentence: empty where nothing strange is found."""
+    strange = sorted(name for name, tensor in constants.items() if not torch.isfinite(tensor).all())
+    if strange:
+        return f"; the weights hold NaN or infinite numbers: {', '.join(strange[:3])}"
+    held = _held(job["model"])
+    for names in job["tied"]:
+        found = [(key, held[key]) for key in held if any(key == name or key.endswith("." + name) for name in names)]
+        for key, file in found[1:]:
+            first, other = _tensor(found[0][1], found[0][0]), _tensor(file, key)
+            if first.shape != other.shape or not torch.equal(first, other):
+                return (
+                    f"; the config ties {found[0][0]} and {key}, but the checkpoint holds different tensors under these names"
+                )
+    return ""
+
+
+def _held(model: str) -> dict:
+    """The file of each tensor that a checkpoint in safetensors holds."""
+    held = {}
+    for file in sorted(os.listdir(model)):
+        if file.endswith(".safetensors"):
+            path = os.path.join(model, file)
+            with safetensors.safe_open(path, "pt") as opened:
+                held.update(dict.fromkeys(opened.keys(), path))
+    return held
 
 
 def _eager(model: str, identity: str, action: dict) -> torch.nn.Module:

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from . import mend
-from .serve import UserError
+from .serve import UserError, one_line
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -116,11 +116,25 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
     torch.manual_seed(0)
     try:
         model = auto.from_config(make_config(action), attn_implementation=action["model"]["attention"])
-    except (ValueError, KeyError) as error:
-        raise UserError(f"transformers can't make this model: {error}") from error
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
+        raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
     model = mend.mended(model.eval().to(dtype))
     shake(model, seed=1)
     return model
+
+
+def _culprits(action: dict, error: Exception) -> str:
+    """The config's keys that an error which names none is about: a word that isn't known, or a zero."""
+    config = action["model"]["config"]
+    if isinstance(error, KeyError):
+        names = [name for name, value in config.items() if isinstance(value, str) and value == error.args[0]]
+    elif isinstance(error, ZeroDivisionError):
+        names = [name for name, value in config.items() if type(value) is int and value == 0 and not name.endswith("_id")]
+    else:
+        names = []
+    return "; its config says " + ", ".join(f"{name}: {config[name]!r}" for name in names) if names else ""
 
 
 def shake(model: torch.nn.Module, seed: int) -> None:

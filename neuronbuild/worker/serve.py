@@ -24,6 +24,10 @@ WANT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "kille
 """In what allocators, the kernel (ENOMEM) and g++ (whose own child was killed) say when there is no memory left."""
 
 
+MOST = 400
+"""Characters of a library's message that are passed on; the log has it all."""
+
+
 class UserError(Exception):
     """Something that the person who wrote the recipe can mend: told without a traceback."""
 
@@ -63,6 +67,13 @@ def _function(kind: str):
     return getattr(importlib.import_module("." + module, __package__), name)
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; with its type where the text alone would be a riddle (`'gelu'`)."""
+    text = " ".join(str(error).split())[:MOST]
+    plain = isinstance(error, (ValueError, RuntimeError, OSError, UserError)) or type(error).__module__ != "builtins"
+    return text if text and plain else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
 def describe(error: BaseException) -> dict:
     """An error's class in the builder's words, and its message: the first line, or what a person can mend."""
     text = str(error).strip() or type(error).__name__
@@ -72,4 +83,4 @@ def describe(error: BaseException) -> dict:
         return {"class": "user", "message": text}
     if isinstance(error, OSError) and error.errno is not None:
         return {"class": "system", "message": text}
-    return {"class": "internal", "message": f"{type(error).__name__}: {text.splitlines()[0]}"}
+    return {"class": "internal", "message": f"{type(error).__name__}: {' '.join(text.split())[:MOST]}"}

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from . import graph, mend
-from .serve import UserError
+from .serve import UserError, one_line
 
 FILE = "weights.safetensors"
 
@@ -82,7 +82,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     except pickle.UnpicklingError as error:
         raise UserError("the checkpoint can't be read: it is damaged, or more than plain tensors were pickled") from error
     except (OSError, ValueError, RuntimeError, EOFError, safetensors.SafetensorError) as error:
-        raise UserError(f"the checkpoint can't be read: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the checkpoint can't be read: {one_line(error)}") from error
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")

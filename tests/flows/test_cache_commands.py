@@ -50,6 +50,26 @@ def test_an_empty_store_lists_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_store_that_isnt_there_is_not_sound(tmp_path):
+    done = run_cli("cache", "verify", "--cache", "nosuch", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "error: store nosuch: there is no such folder" in done.stderr
+
+
+def test_what_a_newer_version_recorded_is_told_as_that(built, whole, tmp_path):
+    key = a_compile(built)
+    store = copy_store(whole, tmp_path / "store")
+    file = store / f"v1/actions/{key[:2]}/{key}.json"
+    file.chmod(0o644)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    shown = run_cli("cache", "show", key[:12], "--cache", store, cwd=tmp_path)
+    assert shown.returncode == 4
+    assert "is recorded by a newer version of neuronbuild" in shown.stderr
+    verified = run_cli("cache", "verify", "--cache", store, cwd=tmp_path)
+    assert verified.returncode == 0
+    assert "(1 recorded by a newer version of neuronbuild, not checked)" in verified.stdout
+
+
 def test_an_artifact_is_shown_by_the_beginning_of_its_key(built, whole, tmp_path):
     key = a_compile(built)
     shown = json.loads(run_cli("cache", "show", key[:12], "--cache", whole, cwd=tmp_path).stdout)

@@ -35,3 +35,12 @@ def test_what_is_missing_is_named_with_how_to_get_it(tmp_path):
 def test_it_leaves_the_folder_as_it_is(tmp_path):
     run_cli("doctor", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_workspace_file_is_one_finding_among_the_others(tmp_path):
+    (tmp_path / "neuronbuild.yaml").write_text("isa: foo\n")
+    done = run_cli("doctor", "--json", cwd=tmp_path)
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert not findings["workspace"]["ok"]
+    assert "unknown isa 'foo'" in findings["workspace"]["found"]
+    assert (findings["platform cpu"]["ok"], done.returncode) == (True, 0)

@@ -6,8 +6,10 @@ import re
 
 import pytest
 import transformers
+from PIL import Image
 
 from tests.conftest import GENERATOR, ROOT, make_model
+from tests.senses import make_sense_model
 
 LONG = {"max_position_embeddings": 512}
 
@@ -18,6 +20,8 @@ def folder(tmp_path_factory):
     small = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "vocab_size": 120, **LONG}
     make_model(root / "classifier", "AutoModelForSequenceClassification", "distilbert", **small)
     make_model(root / "generator", "AutoModelForCausalLM", "llama", **GENERATOR, **LONG)
+    make_sense_model(root / "viewer", "image-classification", "vit")
+    Image.new("RGB", (60, 40), (200, 100, 0)).save(root / "cat.png")
     return root
 
 
@@ -26,6 +30,7 @@ def samples(folder) -> list[str]:
     for name, stand_in in (
         ("distilbert-base-uncased-finetuned-sst-2-english", folder / "classifier"),
         ("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "generator"),
+        ("google/vit-base-patch16-224", folder / "viewer"),
     ):
         assert name in text
         text = text.replace(name, str(stand_in))
@@ -40,6 +45,8 @@ def test_the_guides_samples_run_as_they_stand(folder, monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] in {"LABEL_0", "LABEL_1"}
     assert printed[1] == "('batch_size', 'sequence_length')"
+    assert printed[-1] == printed[-2]
+    assert printed[-1] in {"LABEL_0", "LABEL_1"}
     assert 16 <= names["outputs"].shape[1] <= 32
     assert isinstance(names["model"].config, transformers.LlamaConfig)
     assert names["model"].shapes[-1] == {"batch_size": 1, "num_beams": 1, "sequence_length": 512}

@@ -37,12 +37,13 @@ def test_a_killed_apply_leaves_nothing_running_and_the_next_one_finishes(site):
     assert (site / "releases/one-cpu/neuronbuild.json").is_file()
 
 
-def test_ctrl_c_stops_cleanly_and_says_what_was_done(site):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_its_like_stop_cleanly_and_say_what_was_done(site, number):
     stopped = start("apply", cwd=site)
     wait_for_text(site / "stderr", "compiling one")
     wait_until(lambda: descendants(stopped.pid), seconds=PATIENCE)
     below = descendants(stopped.pid)
-    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(number)
     stopped.communicate(timeout=PATIENCE)
     said = (site / "stderr").read_text()
     assert stopped.returncode == 130

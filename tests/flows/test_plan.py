@@ -67,7 +67,7 @@ def test_planning_writes_nothing(built, half_known, tmp_path):
 
 def test_what_apply_says_has_the_plans_steps_and_what_came_of_them(built):
     report = built.report
-    assert set(report) == {"version", "steps", "releases", "summary"}
+    assert set(report) == {"version", "steps", "releases", "failures", "summary"}
     assert report["version"] == 1
     assert set(report["summary"]) == {"steps", "reused", "built", "failed", "skipped"}
     assert all(set(step) == STEP | {"outcome", "seconds", "error"} for step in report["steps"])

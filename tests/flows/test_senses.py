@@ -85,7 +85,7 @@ def test_texts_and_images_are_two_batches(pair, texts, images):
 def test_a_picture_of_another_size_is_refused_and_told_what_to_do(pair):
     compiled, _ = pair("image-classification")
     for height, width in ((31, 32), (33, 32), (32, 16)):
-        with pytest.raises(ShapeError, match=f"width={width}, height={height} fit no compiled shape") as caught:
+        with pytest.raises(ShapeError, match=f"height={height}, width={width} fit no compiled shape") as caught:
             compiled(pixel_values=noise(1, 3, height, width))
         assert "resize images to a compiled width and height" in caught.value.hint
 

@@ -22,6 +22,7 @@ LAZY_IMPORTS = {
     "api/applying.py": "what builds and writes, only where there is something to do",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
     "cli/run.py": "torch and transformers, only this command needs them",
+    "cli/senses.py": "torch, numpy and Pillow, only for images and sound",
     "cli/progress.py": "rich, only on a terminal",
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",
     "worker/serve.py": "the module of a job, when the first such job comes",
@@ -96,9 +97,59 @@ def test_the_readme_names_the_two_commands_and_they_exist():
 
 def test_every_invariant_names_the_test_that_holds_it():
     text = (ROOT / "docs/architecture.md").read_text()
-    named = re.findall(r"`(tests/[\w/]+\.py)`", text)
-    assert len(named) >= 10
-    assert [name for name in named if not (ROOT / name).is_file()] == []
+    rows = re.findall(r"^\| \d+ \|.*$", text, re.MULTILINE)
+    named = [re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row) for row in rows]
+    assert len(rows) >= 12
+    assert [row for row, tests in zip(rows, named, strict=True) if not tests and "import contract" not in row] == []
+    assert [test for tests in named for test in tests if test[1] not in functions_of(ROOT / test[0])] == []
+
+
+def functions_of(path: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+
+
+PURE = [
+    path
+    for path in MODULES
+    if path.parent.name in {"plan", "tasks"} or relative(path) in {"recipe/grid.py", "recipe/target.py"}
+]
+OPENING = {
+    "open",
+    "read_plain",
+    "read_text",
+    "read_bytes",
+    "write_text",
+    "write_bytes",
+    "stat",
+    "exists",
+    "is_file",
+    "is_dir",
+    "iterdir",
+}
+"""Names of calls that touch a disk: some need no import that a contract could forbid."""
+
+
+def calls_of(tree: ast.AST) -> set[str]:
+    """The last name of everything that is called."""
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {name.id for name in called if isinstance(name, ast.Name)} | {
+        name.attr for name in called if isinstance(name, ast.Attribute)
+    }
+
+
+@pytest.mark.parametrize("path", PURE, ids=relative)
+def test_planning_opens_nothing(path):
+    assert not calls_of(ast.parse(path.read_text())) & OPENING
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent.name not in {"cli", "worker"} and path.name != "__main__.py"], ids=relative
+)
+def test_only_the_command_line_prints_or_exits(path):
+    tree = ast.parse(path.read_text())
+    assert not calls_of(tree) & {"print", "exit", "quit", "_exit", "abort", "echo"}
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc is not None]
+    assert "SystemExit" not in {name.id for raise_ in raised for name in ast.walk(raise_) if isinstance(name, ast.Name)}
 
 
 def test_python_in_the_documents_compiles():

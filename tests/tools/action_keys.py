@@ -43,6 +43,20 @@ CACHE = {"batch_size": 1, "num_beams": 2, "prefill_length": 64, "sequence_length
 INF1 = {"fingerprint": Fingerprint("neuron", "inf1", {"neuron-cc": "1.24.0"}), "platform": "inf1", "extra_args": ()}
 WEIGHTS = {"model.safetensors": "5" * 64}
 
+VIT = {"model_type": "vit", "hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536}
+LEVIT = {"model_type": "levit", "architectures": ["LevitForImageClassificationWithTeacher"], "num_labels": 1000}
+MOBILEVIT = {"model_type": "mobilevit", "image_size": 512, "num_labels": 21, "output_stride": 16}
+YOLOS = {"model_type": "yolos", "hidden_size": 192, "image_size": [800, 1333], "num_labels": 91}
+CLIP = {
+    "model_type": "clip",
+    "text_config": {"model_type": "clip_text_model", "eos_token_id": 2, "is_decoder": False, "top_k": 50},
+    "vision_config": {"patch_size": 16},
+}
+TEXTS_AND_IMAGES = {"text_batch_size": 8, "image_batch_size": 1, "sequence_length": 77}
+WAV2VEC2 = {"model_type": "wav2vec2", "conv_bias": True, "do_stable_layer_norm": True, "num_labels": 12, "mask_time_prob": 0.0}
+AST = {"model_type": "audio-spectrogram-transformer", "num_labels": 527}
+SOUND = {"batch_size": 1, "audio_sequence_length": 16000}
+
 CASES = {
     "feature-extraction on cpu": {"config": BERT, **CPU},
     "feature-extraction on cpu, cast": {"config": BERT, **CPU, "auto_cast": "all", "auto_cast_type": "fp16"},
@@ -62,6 +76,21 @@ CASES = {
     "text2text-generation on cpu, decoder": {"config": T5, **CPU, "graph": "decoder", "sizes": BEAMS},
     "speech-seq2seq on cpu, encoder": {"config": WHISPER, **CPU, "graph": "encoder", "sizes": BEAMS},
     "speech-seq2seq on cpu, decoder": {"config": WHISPER, **CPU, "graph": "decoder", "sizes": BEAMS},
+    "image-classification on cpu": {"config": VIT, **CPU, "sizes": {"batch_size": 4}},
+    "image-classification on cpu, larger images": {
+        "config": VIT,
+        **CPU,
+        "sizes": {"batch_size": 4, "width": 384, "height": 384},
+    },
+    "image-classification with a teacher": {"config": LEVIT, "sizes": {"batch_size": 1}},
+    "semantic-segmentation on cpu": {"config": MOBILEVIT, **CPU, "sizes": {"batch_size": 1}},
+    "object-detection on inf2": {"config": YOLOS, "sizes": {"batch_size": 1}},
+    "zero-shot-image-classification on cpu": {"config": CLIP, **CPU, "sizes": TEXTS_AND_IMAGES},
+    "audio-classification on cpu": {"config": WAV2VEC2, **CPU, "sizes": SOUND},
+    "audio-classification of spectrograms": {"config": AST, "sizes": {"batch_size": 2, "audio_sequence_length": 1024}},
+    "automatic-speech-recognition on cpu": {"config": WAV2VEC2, **CPU, "sizes": SOUND},
+    "audio-frame-classification on cpu": {"config": WAV2VEC2, **CPU, "sizes": SOUND},
+    "audio-xvector on inf2": {"config": WAV2VEC2, "sizes": SOUND, "weights": WEIGHTS},
     "multiple-choice on cpu": {"config": BERT, **CPU, "sizes": {"batch_size": 2, "sequence_length": 128, "num_choices": 4}},
 }
 

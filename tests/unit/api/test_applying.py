@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def test_a_release_that_changed_is_written_beside_those_that_didnt(settings, rec
     api.apply([*recipe("one"), *recipe("two")], settings)
     report = api.apply([*recipe("one", dynamic_batch_size=True), *recipe("two")], settings)
     assert [release.written for release in report.releases] == [True, False]
+
+
+def test_a_model_without_a_tokenizer_is_told(settings, recipe, models, tmp_path):
+    shutil.copytree(models["fill-mask"], tmp_path / "mute", ignore=shutil.ignore_patterns("vocab.txt", "tokenizer*"))
+    notes = Notes()
+    api.apply(recipe("mute", model=str(tmp_path / "mute")), settings, notes)
+    assert ["no tokenizer" in note for note in notes.notes].count(True) == 1
 
 
 def test_the_snapshot_is_kept_in_the_store(settings, recipe):

@@ -6,6 +6,7 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.digest import Digest, digest_json
+from neuronbuild.errors import SourceError
 
 FILES = {
     "config.json": Digest("1" * 64, 10),
@@ -83,3 +84,11 @@ def test_a_json_list_is_read_as_the_value_of_no_name(tmp_path):
 def test_a_file_outside_the_snapshot_is_not_read(tmp_path):
     (tmp_path / "secret.json").write_text("{}")
     assert model_in(tmp_path, []).read_json("secret.json") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\ud800".encode("utf-8", "surrogatepass")])
+def test_a_json_file_that_cant_be_read_is_told(tmp_path, text):
+    (tmp_path / "modules.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SourceError, match=r"its modules\.json can't be read") as caught:
+        model_in(tmp_path, ["modules.json"]).read_json("modules.json")
+    assert caught.value.hint

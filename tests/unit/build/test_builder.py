@@ -7,7 +7,7 @@ import pytest
 from neuronbuild.artifact.signature import ConstantSpec, TensorSpec
 from neuronbuild.build.builder import Place, build_step
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.digest import digest_bytes, digest_file
+from neuronbuild.digest import digest_bytes, digest_file, digest_json
 from neuronbuild.errors import StoreError
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
@@ -52,6 +52,23 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     assert manifest.checks[0].kind == "random-weights"
     assert manifest.facts == {"prefix": "model"}
     assert manifest.provenance.seconds == round(outcome.seconds, 3)
+
+
+def test_the_worker_is_handed_the_document_that_the_key_is_of_and_nothing_else(bench, monkeypatch):
+    handed, run = [], Workbench.run
+    monkeypatch.setattr(Workbench, "run", lambda self, tool, job, folder: handed.append(job) or run(self, tool, job, folder))
+    action = bench.build().step.action
+    [job] = handed
+    assert job == {"kind": "compile", "action": action.document}
+    assert digest_json(job["action"]).sha256 == action.key
+
+
+def test_scratch_space_that_cant_be_written_says_which_variable_names_another(tmp_path):
+    (tmp_path / "work").write_text("in the way")
+    with Workbench(tmp_path / "work", timeout=20) as blocked:
+        outcome = Desk(tmp_path, blocked).build()
+    assert (outcome.kind, outcome.error.kind) == ("failed", "system")
+    assert "XDG_CACHE_HOME" in outcome.error.message
 
 
 def test_what_a_newer_version_recorded_is_neither_compiled_nor_written_over(bench):

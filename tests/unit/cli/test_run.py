@@ -114,3 +114,8 @@ def test_any_text_gives_an_answer(built, text):
 def test_what_is_no_release_is_refused(built, tmp_path):
     with pytest.raises(ReleaseError, match="it is no release"):
         run(tmp_path, "text")
+
+
+def test_arguments_that_are_no_text_are_refused(built):
+    with pytest.raises(UsageError, match="isn't UTF-8"):
+        run(built.releases["fill-mask"], "\udcff\udcfe")

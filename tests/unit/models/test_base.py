@@ -17,6 +17,12 @@ def model(built):
     return neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"])
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "~nobody-here/x"])
+def test_a_name_that_no_folder_can_have_is_no_crash(name):
+    with pytest.raises((ReleaseError, SourceError)):
+        neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(name)
+
+
 def test_a_class_that_cant_be_warmed_is_no_model():
     class Half(NeuronModel):
         task = "fill-mask"

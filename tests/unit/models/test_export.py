@@ -9,7 +9,7 @@ import transformers
 
 import neuronbuild
 from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
-from neuronbuild.models.export import make_recipe
+from neuronbuild.models.export import export_model, make_recipe
 from tests.conftest import TEXT
 from tests.flows.checkpoints import copy_model, train
 from tests.flows.stores import contents, copy_store, manifest, records
@@ -87,6 +87,33 @@ def test_two_calls_that_differ_dont_share_a_folder(models, places):
 
 def recipe(model: str = "org/some-model", **arguments):
     return make_recipe(model, TASK, arguments).recipe
+
+
+@pytest.mark.parametrize("lengths", [range(8, 17, 8), {16, 8}, (8, 16), frozenset({8, 16})])
+def test_sizes_come_in_whatever_python_keeps_several_in(lengths):
+    made, listed = (recipe(batch_size=1, sequence_length=each) for each in (lengths, [8, 16]))
+    assert made == listed
+
+
+@pytest.mark.parametrize("value", [object(), {8, "16"}, [object()]])
+def test_what_no_recipe_could_say_is_refused(value):
+    with pytest.raises(UsageError, match="from_pretrained: a value is of a kind"):
+        recipe(batch_size=1, sequence_length=value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"jobs": "x"}, "jobs: should be a valid integer"),
+        ({"jobs": 0}, "jobs: should be greater than or equal to 1"),
+        ({"timeout": "1"}, "timeout: should be a valid number"),
+        ({"isa": "foo"}, "unknown isa 'foo'; known: x86-64-v3, x86-64-v4"),
+        ({"cache": 5}, "cache: should be a valid string"),
+    ],
+)
+def test_settings_that_cant_be_are_refused_before_anything_is_looked_at(arguments, words):
+    with pytest.raises(UsageError, match=words):
+        export_model("org/some-model", TASK, {"batch_size": 1, "sequence_length": 8, **arguments})
 
 
 def test_keywords_come_to_a_recipe():

@@ -61,7 +61,7 @@ def make_action(
     """The action for a model and shape; `options` replace some of `OPTIONS`."""
     subject = make_subject(config, task=task, modules=modules, pooling=pooling)
     maker = ActionMaker(subject, replace(OPTIONS, **options), fingerprint, weights)
-    return maker.make(graph, Shape.of(sizes, TASKS[subject.task.name].graph(graph).axes))
+    return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
 
 
 def key(**changes) -> str:

@@ -41,6 +41,10 @@ def test_what_a_config_says_wins_over_the_defaults():
     assert normal(hidden_act="relu", hidden_size=64)["hidden_act"] == "relu"
 
 
+def test_null_for_a_key_that_the_family_lacks_says_nothing():
+    assert normal(some_key=None, quantization_config=None) == normal()
+
+
 def test_null_is_something_said():
     assert normal(pad_token_id=None)["pad_token_id"] is None
 

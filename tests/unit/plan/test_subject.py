@@ -14,6 +14,13 @@ def modules(*kinds, package="sentence_transformers.models"):
     return {"": [{"idx": i, "path": f"{i}_{kind}" if i else "", "type": f"{package}.{kind}"} for i, kind in enumerate(kinds)]}
 
 
+def deep(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def refusal(config=BERT, **arguments):
     with pytest.raises(SubjectError) as caught:
         make_subject(config, **{"task": None, **arguments})
@@ -161,3 +168,30 @@ def test_the_config_of_the_pooling_lies_where_the_modules_say():
 )
 def test_without_a_pooling_module_there_is_no_config(listed):
     assert pooling_file(listed) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (float("nan"), "isn't finite"),
+        ([1, float("inf")], "isn't finite"),
+        ("\ud800", "half a character"),
+        (deep(2_000), "too deep"),
+    ],
+)
+def test_a_value_that_no_key_can_hold_is_named(value, words):
+    key, text = refusal({**BERT, "strange": value})
+    assert key == "model"
+    assert "'strange' holds" in text
+    assert words in text
+
+
+def test_a_value_that_is_dropped_may_be_anything():
+    assert (
+        make_subject({**BERT, "initializer_range": float("nan")}, task=None).document == make_subject(BERT, task=None).document
+    )
+
+
+def test_more_layers_than_can_be_compiled_are_refused():
+    _, text = refusal({**BERT, "num_hidden_layers": 10**9})
+    assert text == "its config says num_hidden_layers: 1,000,000,000; at most 10,000 are compiled"

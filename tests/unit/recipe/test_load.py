@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 from hypothesis import given
@@ -415,3 +417,33 @@ def test_any_file_gives_targets_or_faults(tmp_path_factory, text):
 @given(files)
 def test_twenty_thousand_files_give_targets_or_faults(tmp_path_factory, text):
     check(tmp_path_factory.getbasetemp(), text)
+
+
+def test_a_pipe_is_no_recipe_and_not_waited_on(tmp_path):
+    os.mkfifo(tmp_path / "one.yaml")
+    with pytest.raises(RecipeError, match="no regular file"):
+        load_recipes([tmp_path])
+
+
+def test_a_file_of_megabytes_is_refused_unread(tmp_path):
+    (tmp_path / "one.yaml").write_text("a: [" + "x," * 3_000_000 + "]\n")
+    with pytest.raises(RecipeError, match="at most 1,048,576 are read"):
+        load_recipes([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (["compiler:", "  auto_cast: all", "  auto_cast_type: tf32"], 5),
+        (["compiler:", "  extra_args: [--x]"], 4),
+        (["num_cores: 2"], 3),
+        (["weights: inline"], 3),
+        (["platforms: [inf2]", "weights: separate", "dynamic_batch_size: true"], 5),
+    ],
+)
+def test_a_fault_of_several_values_stands_at_one_of_them(tmp_path, lines, line):
+    file = tmp_path / "one.yaml"
+    file.write_text("\n".join(["model: org/one", "name: one", *lines, ""]))
+    with pytest.raises(RecipeError) as caught:
+        load_recipes([file])
+    assert [issue.line for issue in caught.value.issues] == [line]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from neuronbuild.recipe.schema import Recipe, Workspace, plain_name, unknown_word
+from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, plain_name, unknown_word
 from neuronbuild.tasks import TASKS
 
 
@@ -152,3 +152,9 @@ def test_an_unknown_word_is_told_the_nearest():
 
 def test_an_unknown_word_with_no_neighbour_is_told_all():
     assert unknown_word("key", "zzz", ["model", "task"]) == "unknown key 'zzz'; known: model, task"
+
+
+@pytest.mark.parametrize("level", [True, 2.0, 1.0, False])
+def test_what_equals_a_level_is_not_yet_one(level):
+    with pytest.raises(ValidationError, match="should be 1, 2 or 3, not"):
+        Compiler(optlevel=level)

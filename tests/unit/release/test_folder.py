@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, NeuronBuildError, ReleaseError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
 from neuronbuild.release.folder import write_release
 from tests.flows.stores import blob_of, contents, copy_store, flip_a_byte, manifest, records
 from tests.unit.release.requests import failing_job, no_job, request_for
@@ -145,7 +145,7 @@ def test_an_empty_folder_is_free_to_take(built, tmp_path):
 def test_a_full_disk_is_told_and_leaves_nothing(built, tmp_path):
     with mounted(tmp_path / "disk", "size=300k"):
         request, store = request_for(built, "fill-mask", tmp_path / "disk/out")
-        with pytest.raises(NeuronBuildError, match="No space left on device") as caught:
+        with pytest.raises(ReleaseError, match=r"disk/out/fill-mask-cpu.*No space left on device") as caught:
             write_release(request, store, no_job)
         assert "free some space" in caught.value.hint
         assert not request.folder.exists()
@@ -155,5 +155,6 @@ def test_a_full_disk_is_told_and_leaves_nothing(built, tmp_path):
 def test_a_place_that_cant_be_a_folder_is_told(built, tmp_path):
     (tmp_path / "file").write_text("")
     request, store = request_for(built, "fill-mask", tmp_path / "file")
-    with pytest.raises(ReleaseError, match="can't be written"):
+    with pytest.raises(ReleaseError, match="can't be written") as caught:
         write_release(request, store, no_job)
+    assert caught.value.hint == "choose an --output that can be written, then run again"

@@ -120,3 +120,7 @@ def test_ids_outside_their_table_are_refused(name, strange, last):
 
 def test_the_last_id_of_a_table_is_taken():
     complete(input_ids=torch.tensor([[0, 99]]), token_type_ids=torch.tensor([[0, 1]]))
+
+
+def test_sparse_tensors_are_refused_with_what_to_do():
+    assert refusal(input_ids=ids(1, 3).to_sparse()).hint == "call .to_dense() on it"

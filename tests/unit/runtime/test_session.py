@@ -41,8 +41,9 @@ def test_a_file_that_is_no_package_is_told(built, loaded, tmp_path, data):
     folder = release / bucket.folder.relative_to(built.releases["fill-mask"])
     (folder / "model.pt2").unlink()
     (folder / "model.pt2").write_bytes(data)
-    with pytest.raises(ReleaseError, match="torch can't load it"):
+    with pytest.raises(ReleaseError, match="torch can't load it") as caught:
         AotiSession(replace(bucket, folder=folder), constants)
+    assert "TMPDIR must name a folder with space" in caught.value.hint
 
 
 def test_weights_live_as_long_as_the_session(loaded):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import read_config, refuse_remote_code
+from neuronbuild.source.base import lost_shards, read_config, refuse_remote_code
 
 
 def config_file(tmp_path, text):
@@ -22,6 +24,18 @@ def test_what_names_no_model_type_is_refused(tmp_path, text):
         read_config("m", config_file(tmp_path, text))
 
 
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+def test_a_config_nested_too_deep_is_refused(tmp_path, depth):
+    with pytest.raises(SourceError, match=r"config\.json can't be read"):
+        read_config("m", config_file(tmp_path, '{"model_type": "bert", "a": ' + "[" * depth + "]" * depth + "}"))
+
+
+def test_a_pipe_is_not_waited_on(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(SourceError, match="no regular file"):
+        read_config("m", tmp_path / "config.json")
+
+
 def test_a_missing_config_says_what_to_give(tmp_path):
     with pytest.raises(SourceError, match=r"it has no config\.json") as caught:
         read_config("m", tmp_path / "config.json")
@@ -35,3 +49,20 @@ def test_code_that_a_model_brings_is_refused_unless_it_is_trusted():
     assert "trust_remote_code" in (caught.value.hint or "")
     refuse_remote_code("m", config, trusted=True)
     refuse_remote_code("m", {"model_type": "bert"}, trusted=False)
+
+
+INDEX = "model.safetensors.index.json"
+
+
+def test_shards_that_an_index_names_and_nobody_has_are_told(tmp_path):
+    (tmp_path / INDEX).write_text('{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}')
+    assert lost_shards(tmp_path, [INDEX, "one.safetensors"]) == ["two.safetensors"]
+    assert lost_shards(tmp_path, [INDEX, "one.safetensors", "two.safetensors"]) == []
+    assert lost_shards(tmp_path, [INDEX, "model.safetensors"]) == []
+    assert lost_shards(tmp_path, []) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"weight_map": []}', '{"weight_map": {"a": []}}', "[" * 100_000])
+def test_an_index_that_cant_be_read_is_told_itself(tmp_path, text):
+    (tmp_path / INDEX).write_text(text)
+    assert lost_shards(tmp_path, [INDEX]) == [INDEX]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -115,7 +116,7 @@ def test_a_package_is_found_without_importing_it():
     assert "tiny_model_package" not in sys.modules
 
 
-@pytest.mark.usefixtures("package")
+@pytest.mark.usefixtures("package", "folder")
 def test_neither_folders_nor_packages_keep_their_files_from_change(source):
     assert not PackageSource(DigestMemory(None)).resolve("package:tiny_model_package/weights", None).immutable
     assert not source.resolve("./tiny", None).immutable
@@ -144,3 +145,18 @@ def test_a_folder_that_the_package_does_not_ship_is_refused():
 def test_a_package_has_no_revisions():
     with pytest.raises(SourceError, match="only models on the Hub have revisions"):
         PackageSource(DigestMemory(None)).resolve("package:tiny_model_package/weights", "v1")
+
+
+@pytest.mark.parametrize("name", ["./" + "a" * 5000, "./a\0b"])
+def test_a_name_that_no_folder_can_have_is_refused(source, name):
+    with pytest.raises(SourceError, match=r"that can't be a folder|there is no folder"):
+        source.resolve(name, None)
+
+
+def test_a_lost_shard_is_named(folder, source):
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"1")
+    with pytest.raises(SourceError, match=r"model-00002-of-00002\.safetensors can't be read, or is missing"):
+        source.resolve("./tiny", None)

@@ -214,9 +214,8 @@ def test_a_full_disk_near_is_told_and_leaves_no_half_artifact(far, tmp_path):
     put(far, 1, 600_000)
     with small_disk(tmp_path / "near") as disk:
         near = open_store(str(disk))
-        with pytest.raises(StoreError, match="No space left") as caught:
+        with pytest.raises(StoreError, match="No space left"):
             layered(near, far).lookup(key_of(1))
-        assert caught.value.location.startswith(str(disk))
         assert near.lookup(key_of(1)) is None
         assert list((disk / "tmp").iterdir()) == []
     assert far.lookup(key_of(1)) is not None

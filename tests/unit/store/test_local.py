@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 import pytest
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import DestinationError, StoreError
 from neuronbuild.store.local import LocalObjects, sync
 from tests.unit.store.disks import small_disk
 
@@ -118,3 +119,25 @@ def test_files_and_folders_can_be_synced(tmp_path):
     sync(tmp_path)
     with pytest.raises(FileNotFoundError):
         sync(tmp_path / "absent")
+
+
+def test_a_pipe_in_an_objects_place_is_told_and_not_waited_on(objects):
+    objects.path(NAME).parent.mkdir(parents=True)
+    os.mkfifo(objects.path(NAME))
+    with pytest.raises(StoreError, match="no regular file"):
+        objects.read(NAME)
+
+
+def test_a_destination_that_cant_be_written_is_no_fault_of_the_store(objects, tmp_path):
+    objects.write(NAME, b"bytes")
+    with pytest.raises(DestinationError, match="nowhere/file can't be written: No such file") as caught:
+        objects.fetch(NAME, tmp_path / "nowhere/file", "copy")
+    assert caught.value.cause.errno == errno.ENOENT
+
+
+def test_a_folder_in_an_objects_place_is_put_aside(objects, tmp_path):
+    (objects.path(NAME) / "deep").mkdir(parents=True)
+    objects.write(NAME, b"bytes")
+    assert objects.read(NAME) == b"bytes"
+    [aside] = (tmp_path / "store/quarantine").iterdir()
+    assert (aside / "deep").is_dir()

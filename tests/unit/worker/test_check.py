@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from neuronbuild.worker import check
 from neuronbuild.worker.serve import UserError
@@ -25,6 +26,7 @@ def job(built, models):
         "package": str(bucket / "model.pt2"),
         "bindings": bindings,
         "omitted": [],
+        "tied": [],
         "model": str(models[RECIPE]),
         "identity": "one",
     }
@@ -62,3 +64,20 @@ def test_the_model_is_loaded_once_for_all_buckets_of_a_release(job):
     check.check_release({**job, "identity": "two"})
     assert len(check._LOADED) == 1
     assert list(check._LOADED) != list(loaded)
+
+
+def test_names_that_the_config_ties_and_the_checkpoint_doesnt_are_told(models, tmp_path):
+    word = "bert.embeddings.word_embeddings.weight"
+    decoder = "cls.predictions.decoder.weight"
+    torn = copy_model(models["fill-mask"], tmp_path / "torn", lambda tensors: {**tensors, decoder: tensors[word] + 1})
+    whole = copy_model(models["fill-mask"], tmp_path / "whole", lambda tensors: {**tensors, decoder: tensors[word].clone()})
+    tied = [[word, decoder]]
+    assert "ties" in check._cause({"model": str(torn), "tied": tied}, {})
+    assert word in check._cause({"model": str(torn), "tied": tied}, {})
+    assert check._cause({"model": str(whole), "tied": tied}, {}) == ""
+    assert check._cause({"model": str(models["fill-mask"]), "tied": tied}, {}) == ""
+
+
+def test_weights_that_are_no_numbers_are_told():
+    constants = {"a": torch.ones(2), "b": torch.tensor([1.0, torch.nan]), "c": torch.tensor([torch.inf])}
+    assert check._cause({"model": "", "tied": []}, constants) == "; the weights hold NaN or infinite numbers: b, c"

@@ -144,3 +144,21 @@ def test_pooling_takes_only_tokens_that_the_mask_keeps(mode, expected):
 def test_a_row_that_is_masked_away_gives_numbers(mode):
     pooled = graph.pool(TOKENS, torch.zeros_like(MASK), {"mode": mode, "normalize": True})
     assert torch.isfinite(pooled).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hidden_size": "32"}, "hidden_size"),
+        ({"hidden_size": [32]}, "hidden_size"),
+        ({"num_attention_heads": 0}, "num_attention_heads: 0"),
+        ({"hidden_act": "nosuch"}, "hidden_act: 'nosuch'"),
+    ],
+)
+def test_a_config_that_makes_no_model_is_the_users_and_says_which_value(change, words):
+    action = make_action()
+    action["model"]["config"].update(change)
+    with pytest.raises(UserError) as caught:
+        graph.make_model(action, torch.float32)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

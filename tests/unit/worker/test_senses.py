@@ -99,7 +99,7 @@ def test_the_end_of_a_text_is_among_the_example_inputs():
     ids, pixels, mask = module.example(seed=0)
     assert (ids == CONFIGS["clip"]["text_config"]["eos_token_id"]).any(1).all()
     assert pixels.dtype is torch.float32
-    assert mask[-1].tolist() == [1] * 9 + [0] * 3
+    assert mask[-1].tolist() == [1] * 21 + [0] * 3
 
 
 def test_buffers_that_a_checkpoint_holds_are_shaken_and_others_are_not():

@@ -22,8 +22,15 @@ def test_what_a_person_can_mend_is_told_in_full(serve):
 
 
 def test_a_fault_of_the_compilers_is_told_in_a_line_with_its_type(serve):
-    assert serve.describe(ValueError("first\nsecond")) == {"class": "internal", "message": "ValueError: first"}
+    assert serve.describe(ValueError("first\nsecond")) == {"class": "internal", "message": "ValueError: first second"}
     assert serve.describe(KeyError()) == {"class": "internal", "message": "KeyError: KeyError"}
+
+
+def test_a_message_is_one_line_with_its_type_where_it_would_be_a_riddle(serve):
+    assert serve.one_line(ValueError("first\n  second")) == "first second"
+    assert serve.one_line(KeyError("gelu")) == "KeyError: 'gelu'"
+    assert serve.one_line(ValueError()) == "ValueError"
+    assert len(serve.one_line(ValueError("long " * 1000))) == serve.MOST
 
 
 @pytest.mark.parametrize(
