@@ -1,10 +1,16 @@
-"""What this machine's CPU can do."""
+"""What this machine is: its CPU, and its Neuron devices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+DEVICES = Path("/proc/devices")
+PRODUCT = Path("/sys/devices/virtual/dmi/id/product_name")
+"""Where Linux tells of drivers, and the firmware of the machine: on EC2 the type of the instance, `inf2.xlarge`."""
+
+GENERATIONS = {"inf1": 1, "inf2": 2, "trn1": 2, "trn1n": 2, "trn2": 3, "trn3": 4}
+"""The generation of each Neuron platform's cores. Platforms of one generation run each other's code."""
 
 
 def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
@@ -17,3 +23,17 @@ def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
     except OSError:
         pass
     return frozenset()
+
+
+def neuron_platform() -> str | None:
+    """The platform that this host's Neuron devices are, `unknown` where the host doesn't say it; `None` without devices."""
+    if not any(line.split()[-1:] == ["neuron"] for line in _text(DEVICES).splitlines()):
+        return None
+    return _text(PRODUCT).strip().partition(".")[0].lower().removesuffix("u") or "unknown"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

@@ -55,7 +55,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     plan = make_full_plan(prepared, context.store)
     refuse_misses(plan, settings)
     observer.planned(plan)
-    requests = [release_request(each, settings) for each in prepared]
+    requests = [release_request(each, settings, checked=context.runs_here(each)) for each in prepared]
     if not plan.misses and all(request.is_up_to_date(context.verified) for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
         note_use(context.store, reused=[step.action.key for step in plan.steps], built=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from neuronbuild.build.model_files import link_model
 from neuronbuild.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ class ReleaseJobs:
         """
         with self._bench.folder() as folder:
             place = folder / "model"
-            for name in model.snapshot.files:
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
-                (place / name).symlink_to(model.open_file(name).resolve())
+            link_model(model, place)
             identity = model.snapshot.digest.sha256
             answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
             if answer.error is None:

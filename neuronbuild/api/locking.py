@@ -85,7 +85,7 @@ def make_lock(prepared: Iterable[Prepared], root: Path) -> LockFile:
             license=snapshot.license,
             gated=snapshot.gated,
         )
-        toolchains[each.platform] = locked_toolchain(each.fingerprint)
+        toolchains[each.options.toolchain, each.platform] = locked_toolchain(each.fingerprint)
     return LockFile(tuple(models.values()), tuple(toolchains.values()))
 
 

@@ -11,7 +11,7 @@ from neuronbuild.api.locking import LockedFiles, drift_of, lock_name, locked_mod
 from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
-from neuronbuild.plan.action import ActionMaker
+from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
@@ -19,6 +19,7 @@ from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_layers
 from neuronbuild.tasks.table import SEQUENCE
+from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Context:
     memory: DigestMemory
     verified: VerifiedReleases
     lock: LockFile | None = None
-    toolchains: dict[str, Toolchain] = field(default_factory=dict)
-    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
+    fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
     models: dict[tuple[str, str | None, Path, bool], Model | SourceError] = field(default_factory=dict)
     drift: set[str] = field(default_factory=set)
 
@@ -71,19 +72,21 @@ class Context:
             raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
         return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / VERIFIED), lock)
 
-    def fingerprint(self, platform: str) -> Fingerprint:
-        """The fingerprint of the toolchain for a platform, asked for once; the locked one where there is no such toolchain."""
-        if platform not in self.fingerprints:
-            locked = self.lock.fingerprint(platform) if self.lock else None
-            if locked is not None and self.settings.no_build:
-                self.fingerprints[platform] = locked
-            else:
-                self.fingerprints[platform] = self._ask(platform, locked)
-        return self.fingerprints[platform]
+    def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
+        """A toolchain for a platform and its fingerprint, asked for once; the locked one where it isn't there."""
+        key = (name, platform)
+        if key not in self.toolchains:
+            self.toolchains[key] = toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
+            locked = self.lock.fingerprint(name, platform) if self.lock else None
+            pinned = locked if self.settings.no_build else None
+            self.fingerprints[key] = pinned or self._ask(toolchain, platform, locked)
+        return self.toolchains[key], self.fingerprints[key]
 
-    def _ask(self, platform: str, locked: Fingerprint | None) -> Fingerprint:
-        toolchain = open_toolchain(platform, scratch=self.settings.scratch / "toolchains", isa=self.settings.isa)
-        self.toolchains[platform] = toolchain
+    def runs_here(self, each: Prepared) -> bool:
+        """Whether this host can run what a recipe is compiled to."""
+        return self.toolchain(each.options.toolchain, each.platform)[0].runs_here(each.platform)
+
+    def _ask(self, toolchain: Toolchain, platform: str, locked: Fingerprint | None) -> Fingerprint:
         try:
             present = toolchain.fingerprint(platform)
         except ToolchainError:
@@ -237,12 +240,21 @@ def _prepare(located: Located, context: Context) -> list[Prepared]:
     prepared = []
     for options, group in by_options.items():
         if wanted is None or options.platform in wanted:
-            fingerprint = context.fingerprint(options.platform)
-            weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
-            maker = ActionMaker(subject, options, fingerprint, weights)
+            way = _way(located, options, model, subject, context)
+            maker = ActionMaker(subject, way)
             steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
-            prepared.append(Prepared(located, options.platform, model, subject, fingerprint, steps))
+            prepared.append(Prepared(located, options, model, subject, way.fingerprint, steps))
     return prepared
+
+
+def _way(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> Way:
+    toolchain, fingerprint = context.toolchain(options.toolchain, options.platform)
+    weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
+    try:
+        compiler = toolchain.options(options, subject.document)
+    except OptionError as error:
+        raise RecipeError([located.issue(error.keys, str(error))]) from None
+    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention)
 
 
 def _subject(located: Located, model: Model) -> Subject:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from neuronbuild.plan.action import Action
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.load import Located
-    from neuronbuild.recipe.target import Target
+    from neuronbuild.recipe.target import Options, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,13 @@ class Prepared:
     """A recipe for one platform, with everything known that its release needs."""
 
     located: Located
-    platform: str
+    options: Options
     model: Model
     subject: Subject
     fingerprint: Fingerprint
     steps: tuple[tuple[Target, Action], ...]
+
+    @property
+    def platform(self) -> str:
+        """What it is compiled for."""
+        return self.options.platform

@@ -39,8 +39,8 @@ class Failure:
         return {"recipe": self.recipe, "platform": self.platform, "message": str(error), "hint": error.hint}
 
 
-def release_request(each: Prepared, settings: Settings) -> ReleaseRequest:
-    """What the release of a prepared recipe is made from."""
+def release_request(each: Prepared, settings: Settings, *, checked: bool) -> ReleaseRequest:
+    """What the release of a prepared recipe is made from. `checked` says whether this host can run it."""
     recipe = each.located.recipe
     name = recipe.release.name or recipe.name
     return ReleaseRequest(
@@ -56,4 +56,5 @@ def release_request(each: Prepared, settings: Settings) -> ReleaseRequest:
         padding_matters=each.subject.family.padding_matters,
         repo=recipe.release.repo,
         link_mode=settings.link_mode,
+        checked=checked,
     )

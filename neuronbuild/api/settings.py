@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.recipe.load import load_workspace
+from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.source.resolve import user_cache
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote
+from neuronbuild.toolchain.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,8 @@ class Settings:
     jobs: int = field(default_factory=lambda: min(MOST_JOBS, os.cpu_count() or 1))
     timeout: float = 7200.0
     isa: str | None = None
+    sdk: str | None = None
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
     platforms: tuple[str, ...] | None = None
     keep_going: bool = False
     link_mode: LinkMode = "auto"
@@ -57,6 +61,11 @@ class Settings:
     lock: Path | None = None
     locked: bool = False
     no_build: bool = False
+
+    def toolchain(self, name: str) -> Setup:
+        """What is said of one toolchain."""
+        said = self.interpreters.get(name) or Interpreter()
+        return Setup(self.scratch / "toolchains", self.isa, said.sdk or self.sdk, said.python, said.versions)
 
 
 def workspace_settings(folder: Path) -> Settings:
@@ -81,6 +90,8 @@ def workspace_settings(folder: Path) -> Settings:
         jobs=workspace.limits.jobs or settings.jobs,
         timeout=float(workspace.limits.timeout),
         isa=workspace.isa,
+        sdk=workspace.sdk,
+        interpreters={name: _placed(said, base) for name, said in workspace.toolchains.items()},
         defaults=workspace.defaults,
     )
 
@@ -88,3 +99,10 @@ def workspace_settings(folder: Path) -> Settings:
 def _place(location: str, base: Path) -> str:
     """A store's location; folders count from a workspace's own."""
     return location if ":" in location else str(base / Path(location).expanduser())
+
+
+def _placed(said: Interpreter, base: Path) -> Interpreter:
+    """An interpreter's path from the workspace's folder; a bare name is looked up on PATH."""
+    if said.python is None or os.sep not in said.python:
+        return said
+    return said.model_copy(update={"python": str(base / Path(said.python).expanduser())})

@@ -9,6 +9,7 @@ from neuronbuild.api.prepare import make_full_plan, refuse_misses
 from neuronbuild.api.requests import Failure, Release, release_request
 from neuronbuild.api.usage import note_use
 from neuronbuild.artifact.snapshot import holds_tokenizer
+from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError
@@ -61,7 +62,9 @@ class Work:
         needed = {
             action.key
             for each in self._prepared
-            if not release_request(each, self._context.settings).is_up_to_date(self._context.verified)
+            if not release_request(each, self._context.settings, checked=self._context.runs_here(each)).is_up_to_date(
+                self._context.verified
+            )
             for _, action in each.steps
         }
         lost = self._context.store.bring(
@@ -118,10 +121,10 @@ class Work:
     def _build(self, plan: Plan) -> tuple[Outcome, ...]:
         context, settings = self._context, self._context.settings
         refuse_misses(plan, settings)
-        logs = settings.scratch / "logs"
-        executor = Executor(
-            context.toolchains, context.store, self._bench, self._observer, logs=logs, keep_going=settings.keep_going
-        )
+        inline = [each for each in self._prepared if each.options.weights == "inline"]
+        models = {action.key: each.model for each in inline for _, action in each.steps}
+        place = Place(context.store, self._bench, settings.scratch / "logs", models)
+        executor = Executor(context.toolchains, place, self._observer, keep_going=settings.keep_going)
         return executor.run(plan, settings.jobs)
 
     def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[Failure, ...]]:
@@ -138,10 +141,11 @@ class Work:
 
     def _release(self, each: Prepared) -> Release:
         context, settings = self._context, self._context.settings
-        request = release_request(each, settings)
+        request = release_request(each, settings, checked=context.runs_here(each))
         jobs: RunJob = NoJobs(request.folder.name)
         if not settings.no_build:
-            jobs = ReleaseJobs(request.folder.name, context.toolchains[each.platform], self._bench, settings.scratch / "logs")
+            toolchain = context.toolchains[each.options.toolchain, each.platform]
+            jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
         written = not request.is_up_to_date(context.verified)
         if written:
             write_release(request, context.store, jobs)

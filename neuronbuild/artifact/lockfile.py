@@ -68,14 +68,15 @@ class LockFile:
         """What a name was locked to."""
         return next((model for model in self.models if model.name == name), None)
 
-    def fingerprint(self, platform: str) -> Fingerprint | None:
+    def fingerprint(self, toolchain: str, platform: str) -> Fingerprint | None:
         """What a platform's toolchain was locked to."""
-        return next((each.fingerprint for each in self.toolchains if each.platform == platform), None)
+        named = (each for each in self.toolchains if (each.toolchain, each.platform) == (toolchain, platform))
+        return next((each.fingerprint for each in named), None)
 
     def as_json(self) -> dict[str, object]:
         """As it is written: sorted, so that equal locks are equal files."""
         models = sorted(self.models, key=lambda model: (model.model, model.revision or "", model.folder))
-        toolchains = sorted(self.toolchains, key=lambda toolchain: toolchain.platform)
+        toolchains = sorted(self.toolchains, key=lambda toolchain: (toolchain.platform, toolchain.toolchain))
         return {"format": self.format, "models": [asdict(m) for m in models], "toolchains": [asdict(t) for t in toolchains]}
 
 

@@ -75,6 +75,12 @@ class Manifest:
         """Digest of the file at that path, or `None`."""
         return next((entry.digest for entry in self.files if entry.path == path), None)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the compiler had to say of the graph, in sentences."""
+        said = self.facts.get("notes")
+        return tuple(str(note) for note in said) if isinstance(said, list | tuple) else ()
+
     def blobs(self) -> Iterable[Digest]:
         """Every blob that must exist for this artifact to be whole. The log is not one of them."""
         return (entry.digest for entry in self.files)

@@ -37,22 +37,30 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One compiled shape: its folder in the release, the action it came from, and the checks with the real weights."""
+    """One compiled shape: its folder in the release, the action it came from, and the checks with the real weights.
+
+    `file` is the path of the compiled file, which other tools want elsewhere than in that folder.
+    """
 
     graph: str
     shape: dict[str, int]
     folder: str
     key: str
     checks: tuple[Check, ...] = ()
+    file: str = ""
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.folder):
-            raise ValueError(f"unsafe path in a release: {self.folder!r}")
+        for path in (self.folder, self.file or self.folder):
+            if not is_safe_path(path):
+                raise ValueError(f"unsafe path in a release: {path!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseIndex:
-    """A release, whole. `stamp` is the digest of everything that decided it: equal stamps mean an up-to-date folder."""
+    """A release, whole. `stamp` is the digest of everything that decided it: equal stamps mean an up-to-date folder.
+
+    `notes` are sentences for whoever uses it.
+    """
 
     name: str
     task: str
@@ -69,4 +77,5 @@ class ReleaseIndex:
     omitted_outputs: tuple[str, ...] = ()
     padding_matters: bool = False
     toolchain: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     format: int = FORMAT

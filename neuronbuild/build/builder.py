@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.manifest import Check, Manifest
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
+from neuronbuild.build.model_files import link_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.errors import NewerRecordError
@@ -15,16 +17,21 @@ from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.snapshot import Model
     from neuronbuild.build.process import Answer
     from neuronbuild.build.workbench import Workbench
+    from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.base import Store
     from neuronbuild.store.lease import Lease
     from neuronbuild.tasks import Axes
     from neuronbuild.toolchain.base import Toolchain
+
+WORK = "work"
+"""A folder that a worker may have its compiler work in. It is kept when the compile fails."""
 
 
 PLACES = "free some space, or have XDG_CACHE_HOME name a folder that can be written"
@@ -32,11 +39,15 @@ PLACES = "free some space, or have XDG_CACHE_HOME name a folder that can be writ
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where steps are built: the store that gets artifacts, the workbench, and a folder for the logs of failures, by key."""
+    """Where steps are built: the store that gets artifacts, the workbench, and a folder for the logs of failures, by key.
+
+    `models` are those whose weights are compiled in, by action.
+    """
 
     store: Store
     bench: Workbench
     logs: Path
+    models: Mapping[ActionKey, Model] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +91,13 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, co
     compiling()
     try:
         with place.bench.folder() as folder:
-            answer = place.bench.run(toolchain, {"kind": "compile", "action": step.action.document}, folder)
+            answer = place.bench.run(toolchain, _job(step, place, folder), folder)
             if answer.error == STOPPED:
                 return Outcome(step, "skipped")
             result = _judge(step, toolchain, answer, folder)
             if isinstance(result, StepError):
-                return Outcome(step, "failed", answer.seconds, replace(result, log=_keep_log(place.logs, step, answer)))
+                log = _keep_log(place.logs, step, answer, folder)
+                return Outcome(step, "failed", answer.seconds, replace(result, log=log))
             if not lease.renew():
                 return None
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
@@ -104,11 +116,30 @@ def _look(step: Step, store: Store) -> Outcome | None:
     return Outcome(step, "reused", manifest=manifest)
 
 
-def _keep_log(logs: Path, step: Step, answer: Answer) -> str | None:
+def _job(step: Step, place: Place, folder: Path) -> dict[str, object]:
+    """The action, and the folder of the model whose weights are compiled in, if they are.
+
+    Raises:
+        SourceError: the model has changed since it was planned.
+    """
+    job: dict[str, object] = {"kind": "compile", "action": step.action.document}
+    model = place.models.get(step.action.key)
+    if model is not None:
+        link_model(model, folder / "model")
+        job["model"] = str(folder / "model")
+    return job
+
+
+def _keep_log(logs: Path, step: Step, answer: Answer, folder: Path) -> str | None:
+    """The log of a failure, and beside it what the compiler left in its work folder, if it has one."""
     path = logs / f"{step.action.key}.log"
+    kept = path.with_suffix(".work")
     try:
         logs.mkdir(parents=True, exist_ok=True)
         path.write_bytes(answer.log)
+        shutil.rmtree(kept, ignore_errors=True)
+        if (folder / WORK).is_dir():
+            shutil.copytree(folder / WORK, kept)
     except OSError:
         return None  # a full disk must not hide the failure itself
     return str(path)
@@ -122,7 +153,7 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
         result = _read(step, answer.result)
     except (ValueError, KeyError, TypeError) as error:
         return StepError("internal", f"the compiled graph can't be used: {type(error).__name__}: {error}")
-    fault = toolchain.fault(folder, result.files)
+    fault = toolchain.fault(folder, result.files, step.action.document)
     return StepError("output", fault) if fault else result
 
 

@@ -9,18 +9,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.build.builder import Place, build_step
+from neuronbuild.build.builder import build_step
 from neuronbuild.build.report import InterruptedBuildError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
+    from neuronbuild.build.builder import Place
     from neuronbuild.build.progress import Progress
-    from neuronbuild.build.workbench import Workbench
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Plan, Step
-    from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
 
 RETRIED = {"internal", "crash", "output"}
@@ -36,16 +34,14 @@ class Executor:
 
     def __init__(
         self,
-        toolchains: Mapping[str, Toolchain],
-        store: Store,
-        bench: Workbench,
+        toolchains: Mapping[tuple[str, str], Toolchain],
+        place: Place,
         progress: Progress,
         *,
-        logs: Path,
         keep_going: bool,
     ) -> None:
         self._toolchains = toolchains
-        self._place = Place(store, bench, logs)
+        self._place = place
         self._progress = progress
         self._keep_going = keep_going
         self._lock = threading.Lock()
@@ -80,7 +76,8 @@ class Executor:
         return self._outcomes(plan)
 
     def _toolchain(self, step: Step) -> Toolchain:
-        return self._toolchains[step.target.options.platform]
+        options = step.target.options
+        return self._toolchains[options.toolchain, options.platform]
 
     def _drain(self, steps: Iterable[Step], jobs: int) -> None:
         todo: queue.SimpleQueue[Step] = queue.SimpleQueue()
@@ -137,6 +134,8 @@ class Executor:
             return
         self._done[outcome.step.action.key] = outcome
         self._tell(lambda: self._progress.finished(outcome))
+        for note in outcome.manifest.notes if outcome.kind == "built" and outcome.manifest else ():
+            self._note(f"{outcome.step.target.recipe} {outcome.step.target.shape}: {note}")
         if outcome.kind == "failed" and not self._keep_going:
             self._stop.set()
 

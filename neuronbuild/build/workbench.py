@@ -63,7 +63,7 @@ class Workbench:
     def run(self, toolchain: Toolchain, job: dict[str, object], folder: Path) -> Answer:
         """Have one job done by an idle worker of that toolchain, or by a new one."""
         path = folder / "job.json"
-        path.write_text(json.dumps({**job, "folder": str(folder)}), encoding="utf-8")
+        path.write_text(json.dumps({**job, "folder": str(folder), "timeout": self._timeout}), encoding="utf-8")
         worker = self._take(toolchain.worker())
         try:
             return worker.run(path, self._timeout)

@@ -26,6 +26,7 @@ COMMANDS = {
     "axes": "neuronbuild.cli.axes:axes_command",
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
+    "neff": "neuronbuild.cli.neff:neff_group",
     "doctor": "neuronbuild.cli.doctor:doctor_command",
 }
 """Commands by name, in the order of a build. A module is imported when its command is asked for: `plan` runs in a third of a

@@ -16,6 +16,7 @@ from neuronbuild.cli.options import (
     platform_option,
     recipe_arguments,
     recipe_paths,
+    sdk_option,
     settings_for,
 )
 from neuronbuild.cli.output import put, put_json
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @recipe_arguments
 @cache_option
 @platform_option
+@sdk_option
 @json_option
 @lock_options
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of releases. Default: releases/.")

@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.selftest import selftest
 from neuronbuild.api.settings import Settings
-from neuronbuild.cli.options import json_option, settings_for
+from neuronbuild.cli.options import json_option, platform_option, settings_for
 from neuronbuild.cli.output import put, put_json
-from neuronbuild.errors import NeuronBuildError, RecipeError
-from neuronbuild.host import cpu_flags
+from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
+from neuronbuild.host import cpu_flags, neuron_platform
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
+from neuronbuild.toolchain.sdk import SdkToolchain
+from neuronbuild.toolchain.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from neuronbuild.api.selftest import Assumption
 
 EXTRAS = {
     "torch": "pip install 'neuronbuild[cpu]'",
@@ -33,6 +38,14 @@ EXTRAS = {
 }
 SPACE = 5 << 30
 """Bytes that should be free where artifacts are kept."""
+
+NEURON = {"neuronx": "inf2", "neuron": "inf1", "optimum": "trn1"}
+"""The SDK's toolchains, each with a platform to ask it about."""
+
+IGNORED = ("NEURON_CC_FLAGS", "NEURON_LOGICAL_NC_CONFIG", "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_COMPILE_CACHE_URL")
+"""Variables that people set for the SDK, and that no compile of ours sees."""
+
+SELFTEST = ("inf2", "trn1", "trn2", "trn3", "inf1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +60,19 @@ class Finding:
 
 
 @click.command("doctor")
+@click.option(
+    "--selftest", "testing", is_flag=True, help="Compile a tiny graph for each Neuron platform, and try what is assumed."
+)
+@platform_option
 @json_option
-def doctor_command(*, as_json: bool) -> int:
+def doctor_command(*, as_json: bool, testing: bool, platforms: tuple[str, ...]) -> int:
     """Say what toolchains, compilers and versions are here, what is missing, and how to get it.
 
-    Exits with 5 if this machine can't compile for the cpu platform.
+    Exits with 5 if this machine can't compile for the cpu platform. With --selftest: if the Neuron SDK is not as its
+    documents say; --platform chooses what is tried.
     """
+    if testing:
+        return _selftest(platforms, as_json=as_json)
     findings = list(_look())
     if as_json:
         put_json({"version": 1, "findings": [asdict(finding) for finding in findings]})
@@ -60,7 +80,7 @@ def doctor_command(*, as_json: bool) -> int:
         for finding in findings:
             mark = "ok" if finding.ok else ("MISSING" if finding.needed else "-")
             advice = f"   -> {finding.advice}" if finding.advice and not finding.ok else ""
-            put(f"{mark:8}{finding.name:16}{finding.found}{advice}")
+            put(f"{mark:8}{finding.name:18}{finding.found}{advice}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
@@ -83,15 +103,8 @@ def _look() -> Iterator[Finding]:
         yield Finding(package, ok=version is not None, found=version or "not installed", advice=advice, needed=needed)
     settings, finding = _workspace()
     yield finding
-    yield _toolchain(settings)
-    for package in ("torch-neuronx", "neuronx-cc", "torch-neuron"):
-        version = _version(package)
-        yield Finding(
-            package,
-            ok=version is not None,
-            found=version or "not installed",
-            advice="AWS's own package index has it, PyPI has a placeholder",
-        )
+    yield _cpu(settings)
+    yield from _neuron(settings)
     free = shutil.disk_usage(_existing(settings.cache)).free
     yield Finding("store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space")
 
@@ -105,9 +118,9 @@ def _workspace() -> tuple[Settings, Finding]:
     return settings, Finding("workspace", ok=True, found="no faults")
 
 
-def _toolchain(settings: Settings) -> Finding:
+def _cpu(settings: Settings) -> Finding:
     try:
-        toolchain = open_toolchain("cpu", scratch=settings.scratch / "toolchains", isa=settings.isa)
+        toolchain = open_toolchain("inductor", "cpu", settings.toolchain("inductor"))
         toolchain.preflight()
         versions = toolchain.fingerprint("cpu").versions
     except NeuronBuildError as error:
@@ -115,6 +128,61 @@ def _toolchain(settings: Settings) -> Finding:
     return Finding(
         "platform cpu", ok=True, found=", ".join(f"{name} {version}" for name, version in versions.items()), needed=True
     )
+
+
+def _neuron(settings: Settings) -> Iterator[Finding]:
+    """Devices of this host, the SDK's environments, and what would mislead either."""
+    here = neuron_platform()
+    yield Finding("Neuron device", ok=here is not None, found=here or "none", advice="needed to run, not to compile")
+    if settings.sdk is not None:
+        yield Finding("sdk", ok=settings.sdk in SDKS, found=f"{settings.sdk} is pinned", advice=f"known: {', '.join(SDKS)}")
+    for package, version in PLACEHOLDERS.items():
+        if _version(package) == version:
+            found = f"{version}, the empty package from PyPI"
+            yield Finding(package, ok=False, found=found, advice=f"pip install --extra-index-url {INDEX} --upgrade {package}")
+    for name, kind in NEURON.items():
+        yield _environment(settings, name, kind)
+    for name in IGNORED:
+        if name in os.environ:
+            yield Finding(name, ok=False, found="is set", advice="it has no effect here: flags are the recipe's")
+
+
+def _environment(settings: Settings, name: str, kind: str) -> Finding:
+    toolchain = open_toolchain(name, kind, settings.toolchain(name))
+    if not isinstance(toolchain, SdkToolchain):
+        raise TypeError(f"{name} is no toolchain of the SDK")
+    try:
+        installed = toolchain.installed
+        faults = toolchain.faults(installed)
+        versions = toolchain.found(installed)
+        lineage = f", lineage {installed.lineage}" if installed.lineage else ""
+        found = f"Python {installed.python}{lineage}: " + ", ".join(f"{name} {version}" for name, version in versions.items())
+        if not faults:
+            toolchain.preflight()
+    except NeuronBuildError as error:
+        return Finding(f"toolchain {name}", ok=False, found=str(error), advice=error.hint or "")
+    problems = "; ".join(fault.problem for fault in faults)
+    return Finding(f"toolchain {name}", ok=not faults, found=problems or found, advice=faults[0].advice if faults else "")
+
+
+def _selftest(platforms: tuple[str, ...], *, as_json: bool) -> int:
+    settings = settings_for()
+    able = [each for each in SELFTEST if settings.interpreters.get("neuron" if each == "inf1" else "neuronx")]
+    chosen = [each for each in platforms if each != "cpu"] or able
+    if not chosen:
+        hint = "name one in neuronbuild.yaml (toolchains.neuronx.python), or a platform: `--platform inf2`"
+        raise UsageError("there is no environment of the Neuron SDK to test", hint=hint)
+    assumptions = selftest(settings, chosen)
+    if as_json:
+        put_json({"version": 1, "assumptions": [asdict(each) for each in assumptions]})
+    else:
+        put("\n".join(_line(each) for each in assumptions))
+    return 5 if any(each.state == "refuted" for each in assumptions) else 0
+
+
+def _line(each: Assumption) -> str:
+    detail = f" ({each.detail})" if each.detail else ""
+    return f"{each.state:11}{each.platform:6}{each.contract:5}{each.assumed}{detail}"
 
 
 def _version(package: str) -> str | None:

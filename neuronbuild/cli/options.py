@@ -57,6 +57,13 @@ def platform_option(function: Function) -> Function:
     )(function)
 
 
+def sdk_option(function: Function) -> Function:
+    """The release of the Neuron SDK to plan for."""
+    return click.option(
+        "--sdk", metavar="RELEASE", help="Plan for this release of the Neuron SDK, such as 2.31.0, whatever is installed."
+    )(function)
+
+
 def json_option(function: Function) -> Function:
     """Output for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")(function)

@@ -15,16 +15,21 @@ from neuronbuild.cli.options import (
     platform_option,
     recipe_arguments,
     recipe_paths,
+    sdk_option,
     settings_for,
 )
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.errors import ToolchainError
+from neuronbuild.plan.planner import explain_move
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from neuronbuild.api.settings import Settings
     from neuronbuild.plan.planner import Plan, Step
+    from neuronbuild.recipe.load import Located
 
 PENDING = 10
 """Exit status of `plan --detailed-exitcode` when something must be compiled."""
@@ -37,6 +42,7 @@ SHOWN = 20
 @recipe_arguments
 @cache_option
 @platform_option
+@sdk_option
 @json_option
 @lock_options
 @click.option("--detailed-exitcode", is_flag=True, help=f"Exit with {PENDING} when something must be compiled.")
@@ -52,11 +58,22 @@ def plan_command(
     settings = settings_for(**changes)
     located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
     made = plan(located, settings)
+    current = settings_for(**{**changes, "sdk": None})
+    if settings.sdk != current.sdk:
+        made = _against(located, current, made)
     if as_json:
         put_json(made.as_json())
     else:
         put("\n".join(_lines(made)))
     return PENDING if detailed_exitcode and made.misses else 0
+
+
+def _against(located: list[Located], current: Settings, made: Plan) -> Plan:
+    """A plan for another SDK, with what it says about what was built for the present one."""
+    try:
+        return explain_move(plan(located, current), made)
+    except ToolchainError:  # there is no present one
+        return made
 
 
 def _lines(plan: Plan) -> Iterator[str]:

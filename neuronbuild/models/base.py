@@ -46,6 +46,7 @@ class NeuronModel(Likeness, ABC):
         export: bool = False,
         warm: bool = False,
         revision: str | None = None,
+        core: int | None = None,
         **arguments: object,
     ) -> Self:
         """Load a release folder, or one from the Hub; with `export=True` compile a model first, where the cache hasn't got it.
@@ -55,6 +56,7 @@ class NeuronModel(Likeness, ABC):
             export: compile `model` for the shapes given.
             warm: run each compiled shape once before returning: the first call is slower otherwise.
             revision: branch, tag or commit on the Hub.
+            core: the NeuronCore to load onto, for releases for Neuron devices; the runtime takes turns otherwise.
             arguments: with `export=True`: sizes of the axes (`batch_size=1, sequence_length=[64, 128]`; a list compiles a
                 grid), compiler options (`auto_cast`, `auto_cast_type`, `optlevel`), `dynamic_batch_size`, `task`,
                 `platform`, and `cache`, `output`, `jobs`.
@@ -72,7 +74,7 @@ class NeuronModel(Likeness, ABC):
             raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")
         else:
             folder = find_release(str(model), revision)
-        release = read_release(folder)
+        release = read_release(folder, core)
         if release.index.task != cls.task:
             fitting = TASKS[release.index.task].model_class if release.index.task in TASKS else "no class of this version"
             raise ReleaseError(str(folder), f"it was compiled for {release.index.task}", hint=f"load it with {fitting}")

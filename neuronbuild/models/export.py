@@ -31,8 +31,18 @@ ALIASES = {
 GENERATIVE = tuple(name for name, task in TASKS.items() if len(task.graphs) > 1)
 
 COMPILER_KEYS = tuple(Compiler.model_fields)
-RECIPE_KEYS = ("task", "revision", "platform", "dynamic_batch_size", "weights", "num_cores", "dtype", "trust_remote_code")
-SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa")
+RECIPE_KEYS = (
+    "task",
+    "revision",
+    "platform",
+    "dynamic_batch_size",
+    "weights",
+    "num_cores",
+    "dtype",
+    "toolchain",
+    "trust_remote_code",
+)
+SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa", "sdk")
 ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, "inline_weights_to_neff")
 """All that a call may say."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.shape import Shape
     from neuronbuild.plan.subject import Subject
-    from neuronbuild.recipe.target import Options
 
 FORMAT = 1
 """Rises when the same document starts to mean other bytes. Every key changes with it."""
@@ -35,28 +34,44 @@ class Action:
     key: ActionKey
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a model is compiled: all of an action but model, graph and shape.
+
+    `compiler` is the toolchain's word on its options, `weights` are digests by path where they are compiled in, and
+    `attention` is the implementation where it isn't the family's own.
+    """
+
+    dtype: str
+    compiler: Mapping[str, object]
+    fingerprint: Fingerprint
+    weights: Mapping[str, str] | None = None
+    attention: str | None = None
+
+
 class ActionMaker:
-    """Makes the actions of one model, options and toolchain: only graph and shape differ between them.
+    """Makes the actions of one model and one way to compile it: only graph and shape differ between them.
 
     A grid has thousands of points, and their common part is thousands of bytes, so the canonical text is put together from
     pieces that are made once. It is the same as that of the whole document: a property test holds the two together.
     """
 
-    def __init__(self, subject: Subject, options: Options, fingerprint: Fingerprint, weights: Mapping[str, str] | None) -> None:
+    def __init__(self, subject: Subject, way: Way) -> None:
+        own = {"attention": way.attention} if way.attention else {}
         self._common: dict[str, object] = {
             "format": FORMAT,
             "kind": "compile",
             "task": subject.task.name,
-            "model": subject.document,
-            "weights": dict(weights) if weights is not None else "separate",
-            "dtype": options.dtype,
-            "compiler": _compiler(options),
-            "toolchain": fingerprint.as_json(),
+            "model": {**subject.document, **own},
+            "weights": dict(way.weights) if way.weights is not None else "separate",
+            "dtype": way.dtype,
+            "compiler": dict(way.compiler),
+            "toolchain": way.fingerprint.as_json(),
         }
         fields = {name: f"{_text(name)}:{_text(value)}" for name, value in self._common.items()}
         fields |= {"graph": f'"graph":{GAP}', "inputs": f'"inputs":{GAP}', "shape": f'"shape":{GAP}'}
         self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
-        self._inputs = {graph.name: graph_inputs(graph, subject.family) for graph in subject.task.graphs}
+        self._inputs = {graph.name: graph_inputs(graph, subject.family) for graph in subject.task.every}
         self._sizes = subject.sizes
 
     def make(self, graph: str, shape: Shape) -> Action:
@@ -80,17 +95,3 @@ def _input_text(entry: Mapping[str, object]) -> str:
     """Twenty times as fast as `_text`: names and dtypes need no escapes, and sizes are whole numbers."""
     sizes = str(entry["shape"]).replace(" ", "")
     return f'{{"dtype":"{entry["dtype"]}","name":"{entry["name"]}","shape":{sizes}}}'
-
-
-def _compiler(options: Options) -> dict[str, object]:
-    """Options with what they don't decide left out: the type of a cast that isn't asked for, and Neuron's own on cpu."""
-    document: dict[str, object] = {"auto_cast": options.auto_cast, "optlevel": options.optlevel}
-    if options.auto_cast != "none":
-        document["auto_cast_type"] = options.auto_cast_type
-    if options.platform != "cpu":
-        document |= {
-            "extra_args": list(options.extra_args),
-            "num_cores": options.num_cores,
-            "dynamic_batch_size": options.dynamic_batch_size,
-        }
-    return document

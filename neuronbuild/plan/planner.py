@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -73,3 +73,29 @@ def _step(target: Target, action: Action, known: Mapping[ActionKey, str | None])
     if lack is None:
         return Step(target, action, "hit", "in the store")
     return Step(target, action, "miss", lack)
+
+
+def explain_move(before: Plan, after: Plan) -> Plan:
+    """The second plan, which says of what the store has by the first one's keys why that won't do any more."""
+    had = {_place(step): step for step in before.steps if step.state == "hit"}
+    return Plan(tuple(_moved(step, had.get(_place(step))) for step in after.steps))
+
+
+def _moved(step: Step, old: Step | None) -> Step:
+    if step.state == "hit" or old is None:
+        return step
+    was, now = _versions(old), _versions(step)
+    names = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+    changes = [f"{name} {was.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
+    return replace(step, reason=f"must be compiled again: {', '.join(changes) or 'other compiler options'}")
+
+
+def _versions(step: Step) -> dict[str, object]:
+    toolchain = step.action.document.get("toolchain")
+    versions = toolchain.get("versions") if isinstance(toolchain, dict) else None
+    return dict(versions) if isinstance(versions, dict) else {}
+
+
+def _place(step: Step) -> tuple[object, ...]:
+    target = step.target
+    return target.recipe, target.model, target.task, target.graph, target.shape, target.options.platform

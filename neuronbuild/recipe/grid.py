@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.schema import unknown_word
-from neuronbuild.recipe.target import Options, Target
+from neuronbuild.recipe.target import DELEGATED, Options, Target
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.schema import Recipe
     from neuronbuild.recipe.yaml_tree import Keys
-    from neuronbuild.tasks import Task
+    from neuronbuild.tasks import Graph, Task
 
 LIMIT = 20_000
 """Points of one grid. A compile takes seconds to hours, so more is a slip of the pen."""
@@ -47,9 +47,24 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> l
     return [
         Target(recipe.name, recipe.model, task, graph.name, shape, options)
         for options in (_options(recipe, platform) for platform in recipe.platforms)
-        for graph in TASKS[task].graphs
+        for graph in _graphs(located, task, options, points)
         for shape in dict.fromkeys(Shape.of(point.as_dict(), graph.axes) for point in points)
     ]
+
+
+def _graphs(located: Located, task: str, options: Options, points: list[Shape]) -> tuple[Graph, ...]:
+    """What is compiled apart from one another: a task's graphs, or the whole model where that is another tool's business."""
+    if options.toolchain != DELEGATED:
+        return TASKS[task].graphs
+    whole = TASKS[task].delegated
+    key = ("num_cores",) if options.num_cores > 1 else ("toolchain",)
+    if whole is None:
+        able = ", ".join(name for name, each in TASKS.items() if each.delegated)
+        raise RecipeError([located.issue(key, f"optimum-neuron isn't used for {task}, only for {able}; leave this out")])
+    if len({Shape.of(point.as_dict(), whole.axes) for point in points}) > 1:
+        message = "optimum-neuron's folders hold one shape each; give every shape a recipe of its own"
+        raise RecipeError([located.issue(("shapes",), message)])
+    return (whole,)
 
 
 def grid(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> list[Shape]:
@@ -174,4 +189,6 @@ def _options(recipe: Recipe, platform: str) -> Options:
         dtype=recipe.dtype,
         num_cores=recipe.num_cores,
         dynamic_batch_size=recipe.dynamic_batch_size,
+        delegated=recipe.toolchain == DELEGATED,
+        loading=tuple(name for name in ("lazy_load", "async_load") if getattr(compiler, name)),
     )

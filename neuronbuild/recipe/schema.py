@@ -49,6 +49,8 @@ class Compiler(Strict):
         2, description="1 compiles fastest, 3 tries hardest"
     )
     extra_args: tuple[str, ...] = Field((), strict=False, description="flags handed to the compiler as they are")
+    lazy_load: bool = Field(default=False, description="load weights when they are first used, on inf2 and Trainium")
+    async_load: bool = Field(default=False, description="load in the background, on inf2 and Trainium")
 
 
 def _as_list(value: object) -> object:
@@ -100,6 +102,9 @@ class Recipe(Strict):
     dynamic_batch_size: bool = Field(default=False, description="split larger batches over the compiled one at run time")
     weights: Literal["separate", "inline"] | None = Field(None, description="default: separate on cpu, inline on Neuron")
     num_cores: Annotated[int, Field(ge=1, le=64)] = 1
+    toolchain: Literal["optimum"] | None = Field(
+        None, description="optimum: on inf2 and Trainium, optimum-neuron exports the whole model. Default with num_cores > 1"
+    )
     dtype: Dtype = Field("float32", description="of the weights in the graph")
     trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
@@ -147,10 +152,17 @@ class Recipe(Strict):
                 "auto_cast_type",
                 f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}",
             )
-        if self.compiler.extra_args or self.num_cores != 1:
-            keys = ("compiler", "extra_args") if self.compiler.extra_args else ("num_cores",)
-            raise KeyedError(*keys, "compiler.extra_args and num_cores are for Neuron platforms; give cpu a recipe of its own")
+        self._refuse_neurons()
         return self
+
+    def _refuse_neurons(self) -> None:
+        """Stop at what means nothing on cpu."""
+        for name in ("extra_args", "lazy_load", "async_load"):
+            if getattr(self.compiler, name):
+                message = f"compiler.{name} is for Neuron platforms; give cpu a recipe of its own"
+                raise KeyedError("compiler", name, message)
+        if self.num_cores != 1:
+            raise KeyedError("num_cores", "num_cores is for Neuron platforms; give cpu a recipe of its own")
 
 
 class Limits(Strict):
@@ -178,6 +190,19 @@ def _as_remotes(value: object) -> object:
     return [{"location": one} if isinstance(one, str) else one for one in several]
 
 
+ToolchainName = Literal["neuronx", "neuron", "optimum"]
+
+
+class Interpreter(Strict):
+    """The environment of one toolchain of the Neuron SDK."""
+
+    python: str | None = Field(None, description="its interpreter; default: the one that runs neuronbuild")
+    sdk: str | None = Field(None, description="the release in this environment, where it isn't the workspace's")
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="versions of packages, where `sdk` doesn't say or differs"
+    )
+
+
 class Workspace(Strict):
     """`neuronbuild.yaml`, in the folder that commands are run from or one above it."""
 
@@ -194,6 +219,8 @@ class Workspace(Strict):
     defaults: dict[str, object] = Field(default_factory=dict, description="keys of every recipe that doesn't set them")
     limits: Limits = Field(default_factory=Limits)
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
+    sdk: str | None = Field(None, description="release of the Neuron SDK that is planned for, there or not: 2.31.0")
+    toolchains: dict[ToolchainName, Interpreter] = Field(default_factory=dict, description="environments of the Neuron SDK")
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

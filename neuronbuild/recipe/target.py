@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.shape import Shape
 
 
+TOOLCHAINS = {"cpu": "inductor", "inf1": "neuron"}
+"""By platform; on the others one core is neuronx's."""
+
+DELEGATED = "optimum"
+"""The toolchain that is handed a whole model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a recipe asks of the compiler, for one platform, every default written out."""
@@ -22,6 +29,15 @@ class Options:
     dtype: str
     num_cores: int
     dynamic_batch_size: bool
+    delegated: bool = False
+    loading: tuple[str, ...] = ()
+
+    @property
+    def toolchain(self) -> str:
+        """What compiles it. A model over several cores is sharded by the library that has the sharding."""
+        if self.platform in TOOLCHAINS:
+            return TOOLCHAINS[self.platform]
+        return DELEGATED if self.delegated or self.num_cores > 1 else "neuronx"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.release_index import Bucket, ReleaseIndex
     from neuronbuild.artifact.snapshot import Snapshot
 
+THEIRS = {"NeuronModelForSpeechSeq2Seq": "NeuronWhisperForConditionalGeneration"}
+"""Classes that optimum-neuron has under another name."""
+
 
 def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
     """README.md of a release: the same index and snapshot give the same text."""
-    model_class = TASKS[index.task].model_class
+    package, model_class = _loader(index)
     lines = [
         "---",
         *_metadata(index, snapshot),
@@ -25,7 +28,7 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
         f"`{snapshot.model}`{_revision(snapshot)}, compiled ahead of time for `{index.platform}`, task `{index.task}`.",
         "",
         "```python",
-        f"from neuronbuild import {model_class}",
+        f"from {package} import {model_class}",
         "",
         f'model = {model_class}.from_pretrained("path/to/this/folder")',
         "```",
@@ -42,6 +45,7 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
     ]
     if index.padding_matters:
         lines += ["Padding changes this model's results: give it inputs of just a compiled shape where that matters.", ""]
+    lines += [line for note in index.notes for line in (note, "")]
     if index.omitted_outputs:
         names = ", ".join(index.omitted_outputs)
         lines += [f"Left out, since the checkpoint has no weights for it: {names}.", ""]
@@ -52,6 +56,14 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _loader(index: ReleaseIndex) -> tuple[str, str]:
+    """What loads it: the package, and its class."""
+    model_class = TASKS[index.task].model_class
+    if index.toolchain.get("name") == "optimum":
+        return "optimum.neuron", THEIRS.get(model_class, model_class)
+    return "neuronbuild", model_class
 
 
 def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from neuronbuild.artifact.release_index import Binding
+    from neuronbuild.artifact.release_index import Binding, Bucket
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
     from neuronbuild.store.base import Store
 
 
 def check_bucket(
-    request: ReleaseRequest, manifest: Manifest, weights: Weights, folders: tuple[Path, Path], store: Store, run: RunJob
+    request: ReleaseRequest, manifest: Manifest, weights: Weights, places: tuple[Path, Bucket], store: Store, run: RunJob
 ) -> tuple[Check, ...]:
-    """Compare one bucket with eager PyTorch. `folders` are the release's, as far as it is written, and the bucket's.
+    """Compare one bucket with eager PyTorch. `places` are the release's folder, as far as it is written, and the bucket.
 
     Raises:
         ReleaseError: the difference is out of tolerance.
@@ -44,12 +44,13 @@ def check_bucket(
         record = Manifest(key, document, (), provenance(seconds), checks=checks)
         return store.record(record)
 
-    release, bucket = folders
+    release, bucket = places
+    bindings = _places(manifest, weights, release, release / bucket.folder)
     job: dict[str, object] = {
         "kind": "check",
         "action": manifest.action,
-        "package": str(bucket / "model.pt2"),
-        "bindings": {name: [str(file), tensor] for name, (file, tensor) in _places(manifest, weights, release, bucket).items()},
+        "package": str(release / bucket.file),
+        "bindings": {name: [str(file), tensor] for name, (file, tensor) in bindings.items()},
         "omitted": list(weights.omitted),
         "tied": [list(each.tied) for each in manifest.signature.constants if len(each.tied) > 1] if manifest.signature else [],
     }

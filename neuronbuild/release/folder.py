@@ -20,6 +20,8 @@ from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
 from neuronbuild.files import read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
+from neuronbuild.release.layout import lay_out
+from neuronbuild.release.neuron_config import CONFIG, with_block
 from neuronbuild.release.swap import put_in_place
 from neuronbuild.release.weights import settle_weights
 from neuronbuild.store.link import copy_file, link_file
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.digest import ActionKey
+    from neuronbuild.release.layout import Layout
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
     from neuronbuild.store.base import Store
@@ -81,12 +84,13 @@ class _Files:
 def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
-    _put_model_files(request, weights, store, files)
+    layout = lay_out(manifests)
+    _put_model_files(request, weights, layout, store, files)
     buckets = []
     for manifest in manifests:
-        bucket = _put_bucket(request, manifest, store, files)
-        checks = check_bucket(request, manifest, weights, (files.root, files.root / bucket.folder), store, run)
-        buckets.append(Bucket(bucket.graph, bucket.shape, bucket.folder, bucket.key, checks))
+        bucket = _put_bucket(request, manifest, layout, store, files)
+        checks = check_bucket(request, manifest, weights, (files.root, bucket), store, run) if request.checked else ()
+        buckets.append(replace(bucket, checks=checks))
     snapshot = request.model.snapshot
     return ReleaseIndex(
         name=request.name,
@@ -104,6 +108,7 @@ def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> 
         files=(),
         omitted_outputs=weights.omitted,
         toolchain=dict(request.toolchain),
+        notes=layout.notes,
     )
 
 
@@ -114,8 +119,8 @@ def _manifest(store: Store, key: ActionKey) -> Manifest:
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, store: Store, files: _Files) -> None:
-    """Config and tokenizer as they are; the weight files that are bound; the derived one if there is one."""
+def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: _Files) -> None:
+    """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
     for name in small:
@@ -125,19 +130,23 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, store: Store, fi
         link_file(model.open_file(name).resolve(), files.place(name, model.snapshot.files[name]), mode)
     for entry in weights.derived:
         store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
+    if layout.root is not None:
+        (files.root / CONFIG).unlink(missing_ok=True)  # it may be a link into the store
+        files.put(CONFIG, with_block(model.config, request.task, layout.root))
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, store: Store, files: _Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: _Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
     graph = str(manifest.action["graph"])
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
-    for entry in manifest.files:
-        path = f"{folder}/{entry.path}"
+    places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
+    for entry, path in places.items():
+        (files.root / path).unlink(missing_ok=True)  # a config of the exporter's own, over the model's
         store.fetch(entry.digest, files.place(path, entry.digest), request.link_mode)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
-    return Bucket(graph, sizes, folder, manifest.key)
+    return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -36,7 +36,10 @@ class RunJob(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """One release folder to be: recipe and platform, a pinned model, and the actions whose artifacts are its buckets."""
+    """One release folder to be: recipe and platform, a pinned model, and the actions whose artifacts are its buckets.
+
+    `checked` says that this host can run them, and that they are compared with eager PyTorch.
+    """
 
     recipe: str
     name: str
@@ -50,6 +53,7 @@ class ReleaseRequest:
     padding_matters: bool = False
     repo: str | None = None
     link_mode: LinkMode = "auto"
+    checked: bool = True
 
     @property
     def stamp(self) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
 
 DERIVED = "weights.safetensors"
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,17 @@ class Weights:
 def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: Store, run: RunJob) -> Weights:
     """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
+    Where weights are compiled in there is nothing to bind.
+
     Raises:
         ReleaseError: the checkpoint isn't this model's, or can't be read.
     """
     first = manifests[0]
     constants = {each.name: each for manifest in manifests if manifest.signature for each in manifest.signature.constants}
+    if first.action["weights"] != "separate":
+        return Weights(
+            {}, (), _unpacked(request, first, store, run), decode_part(tuple[str, ...], first.facts.get("omitted", ()))
+        )
     match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:
@@ -54,6 +61,14 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
     omitted = decode_part(tuple[str, ...], converted.facts["omitted"])
     return Weights(bindings, files, converted.files, omitted)
+
+
+def _unpacked(request: ReleaseRequest, first: Manifest, store: Store, run: RunJob) -> tuple[FileEntry, ...]:
+    """Config and tokenizer of a checkpoint that holds them itself."""
+    if CONFIG in request.model.snapshot.files:
+        return ()
+    converted = _convert(request, first.action, [], store, run)
+    return tuple(entry for entry in converted.files if entry.path != DERIVED)
 
 
 def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[int, ...]]]]:

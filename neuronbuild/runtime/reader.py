@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.files import read_plain
-from neuronbuild.host import cpu_flags
+from neuronbuild.runtime.hosts import AGAIN, check_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.signature import Signature
 
 MANIFEST = "manifest.json"
-AGAIN = "write the release again with `neuronbuild apply`"
+PACKAGE = "model.pt2"
+"""The compiled file where an index doesn't name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
-    """One bucket of a release, as the runtime sees it.
+    """One bucket of a release, as the runtime sees it: its folder, and its compiled file.
 
-    `config` is the model's, as it was compiled; `files` are the compiled files, by path.
+    `config` is the model's, as it was compiled; `files` are all files that were compiled, by path from the folder.
     """
 
     graph: str
     shape: Shape
     folder: Path
+    file: Path
     signature: Signature
     config: Mapping[str, object]
     files: Mapping[str, Digest]
@@ -67,12 +69,16 @@ class CompiledShape:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFolder:
-    """A release that this host can run. `state` is that of its index's file when it was read."""
+    """A release that this host can run. `state` is that of its index's file when it was read.
+
+    `core` is the first NeuronCore that it is put on; `None` leaves that to the runtime.
+    """
 
     folder: Path
     index: ReleaseIndex
     buckets: tuple[CompiledShape, ...]
     state: tuple[int, ...]
+    core: int | None = None
 
     def refuse_replaced(self) -> None:
         """Stop at a folder that holds another release by now: code and weights of two would be mixed.
@@ -85,11 +91,11 @@ class ReleaseFolder:
             raise ReleaseError(str(self.folder), problem, hint="load it again; `warm=True` opens everything at once")
 
 
-def read_release(folder: Path) -> ReleaseFolder:
+def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     """Read a release folder.
 
     Raises:
-        ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch or CPU.
+        ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch, CPU or device.
     """
     state = _state(folder)
     index = read_index(folder)
@@ -101,9 +107,10 @@ def read_release(folder: Path) -> ReleaseFolder:
             raise ReleaseError(str(folder), problem, hint=AGAIN)
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
-    _check_host(folder, index)
+    check_host(folder, index)
     listed = {file.path: Digest(file.sha256, file.size) for file in index.files}
-    return ReleaseFolder(folder, index, tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets), state)
+    buckets = tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets)
+    return ReleaseFolder(folder, index, buckets, state, core)
 
 
 def _state(folder: Path) -> tuple[int, ...]:
@@ -140,31 +147,13 @@ def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> 
         raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None
     if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
-    files = {entry.path: entry.digest for entry in manifest.files}
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, manifest.signature, _config(manifest), files)
+    file = folder / bucket.file if bucket.file else place / PACKAGE
+    paths = [os.path.relpath(file, place), *(entry.path for entry in manifest.files[1:])]
+    files = dict(zip(paths, (entry.digest for entry in manifest.files), strict=True))
+    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _config(manifest), files)
 
 
 def _config(manifest: Manifest) -> dict[str, object]:
     model = manifest.action.get("model")
     config = model.get("config") if isinstance(model, dict) else None
     return config if isinstance(config, dict) else {}
-
-
-def _check_host(folder: Path, index: ReleaseIndex) -> None:
-    """Compiled code is native code: on another torch or a lesser CPU it would crash, or worse."""
-    if index.platform != "cpu":
-        raise ReleaseError(str(folder), f"it was compiled for {index.platform}, which this version can't run")
-    flags, versions = index.toolchain.get("flags"), index.toolchain.get("versions")
-    needed = set(flags.get("cpu_flags", ())) if isinstance(flags, dict) else set()
-    lacking = sorted(needed - cpu_flags())
-    if lacking:
-        problem = f"it was compiled for a CPU with {', '.join(lacking)}, which this one lacks"
-        raise ReleaseError(str(folder), problem, hint="compile on this machine, or set a lower `isa` in neuronbuild.yaml")
-    wanted = versions.get("torch") if isinstance(versions, dict) else None
-    try:
-        here = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        raise ReleaseError(str(folder), "torch is not installed", hint="pip install 'neuronbuild[cpu]'") from None
-    if wanted != here:
-        problem = f"it was compiled with torch {wanted}, here is torch {here}"
-        raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {AGAIN}")

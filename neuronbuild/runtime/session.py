@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.runtime.reader import CompiledShape
 
-PACKAGE = "model.pt2"
 NAME = "model"
 
 
@@ -38,7 +37,7 @@ class AotiSession(Session):
     def __init__(self, bucket: CompiledShape, constants: Mapping[str, torch.Tensor]) -> None:
         from torch._C._aoti import AOTIModelPackageLoader
 
-        path = bucket.folder / PACKAGE
+        path = bucket.file
         try:
             self._loader = AOTIModelPackageLoader(str(path), NAME, False, 1, -1)  # noqa: FBT003 (False: it locks for us)
             asked = set(self._loader.get_constant_fqns())

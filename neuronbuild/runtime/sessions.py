@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.runtime.neuron import NeuronSession
 from neuronbuild.runtime.padding import MASK
 from neuronbuild.runtime.session import AotiSession
 from neuronbuild.runtime.tensors import Tensors
@@ -52,7 +53,11 @@ class Sessions:
         bucket = self._release.buckets[index]
         self._release.refuse_replaced()
         bucket.refuse_altered()
-        session = AotiSession(bucket, self._tensors.constants(bucket))
+        constants = self._tensors.constants(bucket)
+        if self._release.index.platform == "cpu":
+            session: Session = AotiSession(bucket, constants)
+        else:
+            session = NeuronSession(bucket, constants, self._release.index.platform, self._release.core)
         self._release.refuse_replaced()
         return session
 

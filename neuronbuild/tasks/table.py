@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 BATCH, SEQUENCE, CHOICES = "batch_size", "sequence_length", "num_choices"
 PREFILL, BEAMS = "prefill_length", "num_beams"
 
+WHOLE = "model"
+"""The one graph of a model that another tool exports."""
+
 ROWS = "rows"
 """A dimension that holds `batch_size` times `num_beams` sequences."""
 
@@ -62,7 +65,8 @@ class Task:
     `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`. `optional` holds the
     axes that a recipe may leave out, with the size that they have then; `None` is what the model's config says: its image
     size, or the longest sequence that it can read. `suffixes` are the endings of transformers' class names from which the
-    task is inferred. `labels` says that the number of labels shapes the graph.
+    task is inferred. `labels` says that the number of labels shapes the graph. `whole` are the axes that shape a model which
+    another tool exports all at once.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Task:
     labels: bool = False
     optional: dict[str, int | None] = field(default_factory=dict)
     tag: str = ""
+    whole: tuple[str, ...] = ()
 
     @property
     def pipeline_tag(self) -> str:
@@ -96,7 +101,17 @@ class Task:
         Raises:
             KeyError: the task has none.
         """
-        return {graph.name: graph for graph in self.graphs}[name]
+        return {graph.name: graph for graph in self.every}[name]
+
+    @property
+    def delegated(self) -> Graph | None:
+        """The whole model as one, whose tensors are another tool's business; `None` where no other tool is used."""
+        return Graph(WHOLE, self.whole, (), {}) if self.whole else None
+
+    @property
+    def every(self) -> tuple[Graph, ...]:
+        """The graphs of the task, and the whole."""
+        return (*self.graphs, self.delegated) if self.delegated else self.graphs
 
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -219,6 +234,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         graphs=(_PREFILL, _DECODE),
         suffixes=("ForCausalLM", "LMHeadModel"),
         optional={BATCH: 1, PREFILL: 128, SEQUENCE: None, BEAMS: 1},
+        whole=(BATCH, SEQUENCE),
     ),
     Task(
         name="text2text-generation",
@@ -229,6 +245,7 @@ TEXT_TASKS: tuple[Task, ...] = (
             (Input("input_ids", (BATCH, SEQUENCE)), Input("attention_mask", (BATCH, SEQUENCE))), (BATCH, SEQUENCE), SEQUENCE
         ),
         suffixes=("ForConditionalGeneration", "MTModel"),
+        whole=(BATCH, SEQUENCE, BEAMS),
     ),
     Task(
         name="speech-seq2seq",
@@ -238,6 +255,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         graphs=_seq2seq((Input("input_features", (BATCH, MEL_BINS, INPUT_FRAMES), "float32"),), (BATCH,), None),
         suffixes=("WhisperForConditionalGeneration",),
         optional={BEAMS: 1},
+        whole=(BATCH, SEQUENCE),
         tag="automatic-speech-recognition",
     ),
 )

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.artifact.fingerprint import Fingerprint
+    from neuronbuild.recipe.target import Options
+
+
+class OptionError(ValueError):
+    """An option that this compiler can't serve; `keys` lead to it in a recipe."""
+
+    def __init__(self, keys: tuple[str, ...], message: str) -> None:
+        self.keys = keys
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +37,25 @@ class Toolchain(ABC):
 
     name: ClassVar[str]
 
+    attention: ClassVar[str | None] = None
+    """The implementation of attention that graphs are traced with, where it isn't the model family's own."""
+
     @abstractmethod
     def fingerprint(self, platform: str) -> Fingerprint:
         """What identifies this compiler for a platform. Imports no torch and compiles nothing.
 
         Raises:
             ToolchainError: it isn't installed, or can't serve this platform here.
+        """
+
+    @abstractmethod
+    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
+        """What an action says of the compiler's options: all that decides the bytes, with defaults written out.
+
+        `model` is the model's part of the action.
+
+        Raises:
+            OptionError: this compiler can't do what is asked.
         """
 
     @abstractmethod
@@ -49,5 +71,9 @@ class Toolchain(ABC):
         """How to start a worker."""
 
     @abstractmethod
-    def fault(self, folder: Path, files: list[str]) -> str | None:
-        """What is wrong with the files that a compile left, or `None`: an empty file is not a result."""
+    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:
+        """What is wrong with the files that a compile of an action left, or `None`: an empty file is not a result."""
+
+    @abstractmethod
+    def runs_here(self, platform: str) -> bool:
+        """Whether this host can run what is compiled for a platform, so that results can be checked."""

@@ -18,7 +18,10 @@ from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 from neuronbuild.toolchain.isa import LEVELS, Level, highest_level, level_named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from neuronbuild.recipe.target import Options
 
 PACKAGES = ("torch", "transformers")
 FILES = ("model.pt2", "constants.safetensors")
@@ -78,6 +81,17 @@ class Inductor(Toolchain):
         }
         return Fingerprint(self.name, platform, versions, flags)
 
+    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
+        """Casts and optlevel; the type of a cast that isn't asked for is left out."""
+        document: dict[str, object] = {"auto_cast": options.auto_cast, "optlevel": options.optlevel}
+        if options.auto_cast != "none":
+            document["auto_cast_type"] = options.auto_cast_type
+        return document
+
+    def runs_here(self, platform: str) -> bool:
+        """Preflight has seen to it."""
+        return platform == "cpu"
+
     def preflight(self) -> None:
         """Check for g++, and for a host that can run what is made: results are checked here."""
         _compiler_version()
@@ -102,7 +116,7 @@ class Inductor(Toolchain):
         }
         return WorkerCommand(sys.executable, environment, self.name)
 
-    def fault(self, folder: Path, files: list[str]) -> str | None:
+    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:  # noqa: ARG002
         """Both files must be there and hold something; the numeric check has run them already."""
         for name in FILES:
             if name not in files or not (folder / name).is_file() or (folder / name).stat().st_size == 0:

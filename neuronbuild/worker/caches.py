@@ -22,6 +22,10 @@ class SlotLayer(StaticLayer):
         self.dtype, self.device = keys.dtype, keys.device
         self.is_initialized = True
 
+    def get_seq_length(self, *_: object) -> torch.Tensor:
+        """How many slots come before the new tokens."""
+        return self.cumulative_length
+
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object) -> tuple:
         """Write what is new, and give all slots: the mask leaves out those that hold nothing yet."""
         slots = torch.arange(key_states.shape[2]) + self.cumulative_length

@@ -7,7 +7,7 @@ import os
 import safetensors
 import torch
 
-from . import graphs, inductor, numeric, package, weights
+from . import graphs, numeric, serve, weights
 from .serve import UserError
 
 _LOADED = {}
@@ -19,12 +19,13 @@ def check_release(job: dict) -> dict:
     action = job["action"]
     module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
-    loader = package.open_package(job["package"], constants)
-    got, expected = inductor.run_both(loader, module, module.example(seed=3))
+    toolchain = serve.toolchain_of(action)
+    compiled = toolchain.open_compiled(job["package"], constants)
+    got, expected = numeric.run_both(compiled, module, module.example(seed=3))
     for name in job["omitted"]:
         del got[name], expected[name]
     try:
-        record = numeric.compare(got, expected, inductor.precision(action), "real-weights")
+        record = numeric.compare(got, expected, toolchain.precision(action), "real-weights")
     except UserError as error:
         raise UserError(f"{error}{_cause(job, constants)}") from error
     return {"checks": [record]}

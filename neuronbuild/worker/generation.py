@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from . import caches, graph, rows
+from . import caches, graph, masks, rows
 
 CHUNK = 3
 """Slots of the example inputs that hold something already, so that a graph that ignored the cache would show in the check."""
@@ -26,10 +26,16 @@ class CausalGraph(graph.Graph):
 
     def run(self, given: dict) -> dict:
         """Scores, and the cache updated."""
+        mask, start, length = given["attention_mask"], given["cache_start"], given["input_ids"].shape[1]
+        more = {}
+        if masks.written_out(self.action):
+            mask = masks.causal(self.model.config, mask, start, length, self.dtype)
+            more = masks.positions(self.model, start, length)
         out = self.model(
             input_ids=given["input_ids"],
-            attention_mask=given["attention_mask"],
+            attention_mask=mask,
             position_ids=given["position_ids"],
+            **more,
             past_key_values=caches.open_cache(given, caches.SELF, given["cache_start"]),
             use_cache=True,
             logits_to_keep=given.get("last_token", 1),

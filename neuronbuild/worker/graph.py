@@ -31,7 +31,7 @@ class Graph(torch.nn.Module):
         self.input_names = [entry["name"] for entry in action["inputs"]]
         self.wanted = action["model"]["outputs"]
         self.cast = cast_of(action)
-        self.widen = action["compiler"]["auto_cast"] != "none"
+        self.widen = action["compiler"].get("auto_cast", "none") != "none"
         self.output_names = []
         self.states = {}
 
@@ -90,15 +90,15 @@ def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tenso
 
 
 def cast_of(action: dict):
-    """The lower precision that matrix products run in, or `None`."""
+    """The lower precision that matrix products run in, or `None`: also where casting is the compiler's own business."""
     compiler = action["compiler"]
-    return DTYPES[compiler["auto_cast_type"]] if compiler["auto_cast"] == "matmul" else None
+    return DTYPES[compiler["auto_cast_type"]] if compiler.get("auto_cast") == "matmul" else None
 
 
 def weight_dtype(action: dict) -> torch.dtype:
     """The dtype of the weights in the graph: `auto_cast: all` lowers them all."""
     compiler = action["compiler"]
-    if compiler["auto_cast"] == "all":
+    if compiler.get("auto_cast") == "all":
         return DTYPES[compiler["auto_cast_type"]]
     return getattr(torch, action["dtype"])
 

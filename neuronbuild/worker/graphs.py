@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from . import generation, graph, seq2seq
+import importlib
+
+from . import graph
 
 BY_NAME = {
-    "prefill": generation.CausalGraph,
-    "decode": generation.CausalGraph,
-    "encoder": seq2seq.EncoderGraph,
-    "decoder": seq2seq.DecoderGraph,
+    "prefill": ("generation", "CausalGraph"),
+    "decode": ("generation", "CausalGraph"),
+    "encoder": ("seq2seq", "EncoderGraph"),
+    "decoder": ("seq2seq", "DecoderGraph"),
 }
+"""Graphs with a cache: their modules need a transformers that has one, and are imported only for them."""
 
 
 def open_graph(model: object, action: dict) -> graph.Graph:
     """The module that is traced, over a model with weights of any kind."""
     if "pooling" in action["model"]:
         return graph.SentenceGraph(model, action)
-    return BY_NAME.get(action["graph"], graph.Graph)(model, action)
+    if action["graph"] in BY_NAME:
+        module, name = BY_NAME[action["graph"]]
+        return getattr(importlib.import_module("." + module, __package__), name)(model, action)
+    return graph.Graph(model, action)

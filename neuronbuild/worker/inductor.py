@@ -184,8 +184,8 @@ def _identity(tensor: torch.Tensor) -> tuple:
 
 def _check(module: graph.Graph, literals: dict, inputs: tuple, action: dict, path: str) -> tuple:
     constants = {**literals, **all_constants(module)}
-    loader = package.open_package(path, {name: tensor.detach() for name, tensor in constants.items()})
-    got, expected = run_both(loader, module, inputs)
+    compiled = open_compiled(path, {name: tensor.detach() for name, tensor in constants.items()})
+    got, expected = numeric.run_both(compiled, module, inputs)
     record = numeric.compare(got, expected, precision(action), "random-weights")
     return [_spec(name, got[name]) for name in module.output_names], record
 
@@ -194,24 +194,10 @@ def _spec(name: str, tensor: torch.Tensor) -> dict:
     return {"name": name, "dtype": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}
 
 
-def run_both(loader: object, module: graph.Graph, inputs: tuple) -> tuple:
-    """Outputs and updated states by name: of the compiled graph, and of eager PyTorch with the same weights.
-
-    The latter computes in float32, without casts.
-    """
-    mine, theirs = ([tensor.clone() for tensor in inputs] for _ in range(2))
-    theirs = [tensor.float() if tensor.is_floating_point() else tensor for tensor in theirs]
-    got = package.run(loader, mine)
-    cast, module.cast = module.cast, None
-    try:
-        with torch.no_grad():
-            torch.nn.Module.float(module.model)  # transformers' own refuses a model that came from a quantized file
-            expected = module(*theirs)
-    finally:
-        module.cast = cast
-    names = [*module.output_names, *module.states]
-    first = len(module.input_names)
-    return dict(zip(names, [*got, *mine[first:]])), dict(zip(names, [*expected, *theirs[first:]]))
+def open_compiled(path: str, constants: dict):
+    """A package as a function of a list of tensors, with all its constants bound."""
+    loader = package.open_package(path, constants)
+    return lambda inputs: package.run(loader, inputs)
 
 
 def precision(action: dict) -> torch.dtype:

@@ -37,3 +37,23 @@ def compare(got: dict, expected: dict, precision: torch.dtype, kind: str) -> dic
         record["max_abs_error"][name] = difference
         record["scale"][name] = scale
     return record
+
+
+def run_both(compiled: object, module: torch.nn.Module, inputs: tuple) -> tuple:
+    """Outputs and updated states by name: of the compiled graph, and of eager PyTorch with the same weights.
+
+    The latter computes in float32, without casts.
+    """
+    mine, theirs = ([tensor.clone() for tensor in inputs] for _ in range(2))
+    theirs = [tensor.float() if tensor.is_floating_point() else tensor for tensor in theirs]
+    got = compiled(mine)
+    cast, module.cast = module.cast, None
+    try:
+        with torch.no_grad():
+            torch.nn.Module.float(module.model)  # transformers' own refuses a model that came from a quantized file
+            expected = module(*theirs)
+    finally:
+        module.cast = cast
+    names = [*module.output_names, *module.states]
+    first = len(module.input_names)
+    return dict(zip(names, [*got, *mine[first:]])), dict(zip(names, [*expected, *theirs[first:]]))

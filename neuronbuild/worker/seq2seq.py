@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from . import caches, graph, rows
+from . import caches, graph, masks, rows
 
 CROSS = "cross"
 HIDDEN = "last_hidden_state"
@@ -57,10 +57,16 @@ class DecoderGraph(graph.Graph):
         cache = EncoderDecoderCache(caches.open_cache(given, caches.SELF, given["cache_start"]), read)
         cache.is_updated = dict.fromkeys(range(len(read.layers)), True)
         source = read.layers[0].keys.shape[2]
+        more = {}
+        if masks.written_out(self.action):
+            slots = torch.ones((self.rows, cache.self_attention_cache.layers[0].keys.shape[2]), dtype=torch.int64)
+            more = masks.positions(self.model, given["cache_start"], 1)
+            more["decoder_attention_mask"] = masks.causal(None, slots, given["cache_start"], 1, self.dtype)
         out = self.model(
             encoder_outputs=(torch.zeros((self.rows, source, self.model.config.hidden_size), dtype=self.dtype),),
             attention_mask=given.get("attention_mask"),
             decoder_input_ids=given["decoder_input_ids"],
+            **more,
             past_key_values=cache,
             use_cache=True,
             return_dict=True,

@@ -14,11 +14,15 @@ import traceback
 from . import supervise
 
 KINDS = {
-    "compile": ("inductor", "compile_action"),
+    "compile": (None, "compile_action"),
     "convert": ("weights", "convert"),
     "check": ("check", "check_release"),
+    "selftest": ("selftest", "run"),
 }
-"""Kind of job: the module that does it, imported when first asked for, and its function."""
+"""Kind of job: the module that does it, imported when first asked for, and its function. No module: the toolchain's own."""
+
+TOOLCHAINS = ("inductor", "neuronx", "neuron", "optimum")
+"""Toolchains that have a module here, of their name."""
 
 WANT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "killed signal terminated program")
 """In what allocators, the kernel (ENOMEM) and g++ (whose own child was killed) say when there is no memory left."""
@@ -26,6 +30,14 @@ WANT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "kille
 
 MOST = 400
 """Characters of a library's message that are passed on; the log has it all."""
+
+
+class JobError(Exception):
+    """A failure whose class, in the builder's words, is known: `user`, `memory`, `timeout`, `crash`, `output`..."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        super().__init__(message)
 
 
 class UserError(Exception):
@@ -53,18 +65,30 @@ def _run(path: str) -> dict:
     try:
         with open(path, encoding="utf-8") as file:
             job = json.load(file)
-        result = _function(job["kind"])(job)
+        result = _function(job)(job)
     except Exception as error:  # noqa: BLE001 (whatever went wrong is the answer)
         traceback.print_exc()
         return {"ok": False, "error": describe(error), "seconds": time.monotonic() - started}
     return {"ok": True, "result": result, "seconds": time.monotonic() - started}
 
 
-def _function(kind: str):
+def _function(job: dict):
+    module, name = KINDS[job["kind"]]
+    return getattr(toolchain_of(job["action"]) if module is None else _module(module), name)
+
+
+def toolchain_of(action: dict):
+    """The module of the toolchain that an action names."""
+    name = action["toolchain"]["name"]
+    if name not in TOOLCHAINS:
+        raise UserError(f"this worker knows no toolchain {name!r}")
+    return _module(name)
+
+
+def _module(name: str):
     import importlib
 
-    module, name = KINDS[kind]
-    return getattr(importlib.import_module("." + module, __package__), name)
+    return importlib.import_module("." + name, __package__)
 
 
 def one_line(error: BaseException) -> str:
@@ -77,6 +101,8 @@ def one_line(error: BaseException) -> str:
 def describe(error: BaseException) -> dict:
     """An error's class in the builder's words, and its message: the first line, or what a person can mend."""
     text = str(error).strip() or type(error).__name__
+    if isinstance(error, JobError):
+        return {"class": error.kind, "message": text}
     if isinstance(error, MemoryError) or any(words in text.lower() for words in WANT_OF_MEMORY):
         return {"class": "memory", "message": text.splitlines()[0]}
     if isinstance(error, UserError):

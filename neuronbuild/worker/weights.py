@@ -26,6 +26,10 @@ OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
 """
 
 
+DTYPE = "dtype" if tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56) else "torch_dtype"
+"""transformers' word for the dtype to load in."""
+
+
 def convert(job: dict) -> dict:
     """Write the constants named in the job, in the graph's dtype, as `weights.safetensors` into the job's folder."""
     action = job["action"]
@@ -36,8 +40,10 @@ def convert(job: dict) -> dict:
         if name in tensors:
             tensors[name].zero_()
     safetensors.torch.save_file(tensors, os.path.join(job["folder"], FILE))
-    omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
-    return {"files": [FILE, *unpack(job["model"], action, job["folder"])], "omitted": sorted(omitted - {None})}
+    return {
+        "files": [FILE, *unpack(job["model"], action, job["folder"])],
+        "omitted": omitted_outputs(missing),
+    }
 
 
 def unpack(model: str, action: dict, folder: str) -> list:
@@ -61,21 +67,27 @@ def gguf_file(model: str):
     return next((name for name in os.listdir(model) if name.endswith(".gguf")), None)
 
 
+def omitted_outputs(missing: list) -> list:
+    """The outputs that can't be had without what a checkpoint lacks."""
+    omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
+    return sorted(omitted - {None})
+
+
 def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     """The model with its real weights, and the names that the checkpoint lacks, all of them optional.
 
     Raises:
         UserError: the checkpoint can't be read, or doesn't hold this model.
     """
-    auto = getattr(transformers, action["model"]["auto_class"])
+    auto, file = getattr(transformers, action["model"]["auto_class"]), gguf_file(model)
     try:
         module, said = auto.from_pretrained(
             model,
             config=graph.make_config(action),
-            dtype=dtype,
+            **{DTYPE: dtype},
             attn_implementation=action["model"]["attention"],
             output_loading_info=True,
-            gguf_file=gguf_file(model),
+            **({"gguf_file": file} if file else {}),
             local_files_only=True,
             ignore_mismatched_sizes=True,  # reported below, in one sentence for all
         )

@@ -16,6 +16,7 @@ from typing import ClassVar, final
 
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
+from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor, InterruptedBuildError
 from neuronbuild.build.progress import Progress
 from neuronbuild.build.report import Outcome
@@ -55,6 +56,12 @@ class FakeToolchain(Toolchain):
     def fingerprint(self, platform: str) -> Fingerprint:
         return Fingerprint(self.name, platform, {"fake": "1.0"}, {"level": 1})
 
+    def options(self, options, model) -> dict[str, object]:
+        return {"optlevel": options.optlevel}
+
+    def runs_here(self, platform: str) -> bool:
+        return True
+
     def preflight(self) -> None:
         """Nothing can be missing."""
 
@@ -63,7 +70,7 @@ class FakeToolchain(Toolchain):
         environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
         return WorkerCommand(str(self.interpreter), environment, self.name)
 
-    def fault(self, folder: Path, files: list[str]) -> str | None:
+    def fault(self, folder: Path, files: list[str], action) -> str | None:
         bad = [
             name for name in FILES if name not in files or not (folder / name).is_file() or not (folder / name).stat().st_size
         ]
@@ -168,11 +175,9 @@ class Site:
         """Carry out a plan of fake steps."""
         with Workbench(self.work, self.timeout) as bench:
             executor = Executor(
-                {"cpu": self.toolchain},
-                self.store,
-                bench,
+                {("inductor", "cpu"): self.toolchain},
+                Place(self.store, bench, self.folder / "logs"),
                 self.progress,
-                logs=self.folder / "logs",
                 keep_going=keep_going,
             )
             try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from neuronbuild import host
 from tests.conftest import TEXT, write_recipe
+from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.flows import checkpoints
+from tests.flows.neuron import Host, NeuronBuilt, build_all
 from tests.flows.stores import applied, copy_store, folder_of, records
 
 
@@ -59,3 +63,27 @@ def variants(models, built, tmp_path_factory) -> Variants:
     store = copy_store(built.cache, root / "store")
     known = records(store)
     return Variants(root, kinds, known, applied("recipes", "--cache", store, cwd=root))
+
+
+@pytest.fixture(scope="session")
+def neuron_built(models, tmp_path_factory) -> NeuronBuilt:
+    """What doubles of the Neuron SDK compiled, once a run."""
+    root = tmp_path_factory.mktemp("neuron")
+    environments = install_sdk(root / "sdk"), install_inf1(root / "inf1"), install_optimum(root / "optimum")
+    return build_all(*environments, root / "work", models)
+
+
+@pytest.fixture
+def device(neuron_built, tmp_path, monkeypatch) -> Host:
+    """This process on a host with a device: an inf2, until it becomes another. The doubles run what they compiled."""
+    made = Host(neuron_built.sdk, tmp_path / "host")
+    made.folder.mkdir()
+    monkeypatch.setattr(host, "DEVICES", made.folder / "devices")
+    monkeypatch.setattr(host, "PRODUCT", made.folder / "product")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(made.sdk.site), str(neuron_built.old.site)])
+    made.become("inf2.xlarge")
+    for sdk in (neuron_built.sdk, neuron_built.old):
+        sdk.set(device=True)
+    yield made
+    for sdk in (neuron_built.sdk, neuron_built.old):
+        sdk.set(device=False, runtime="new")

@@ -28,6 +28,7 @@ LAZY_IMPORTS = {
     "worker/serve.py": "the module of a job, when the first such job comes",
     "worker/package.py": "torch's loader",
     "worker/inductor.py": "torch's loader",
+    "worker/selftest.py": "the framework of one generation, where the other isn't installed",
 }
 """Files that may import inside functions, and why."""
 

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,54 @@ from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 from neuronbuild.toolchain.inductor import Inductor
+from neuronbuild.toolchain.neuron import Neuron
+from neuronbuild.toolchain.neuronx import Neuronx
+from neuronbuild.toolchain.optimum import Optimum
+from neuronbuild.toolchain.setup import Setup
 from tests.conftest import ROOT
+from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.doubles.toolchain import FakeToolchain, fake_action
-
-KINDS = {"inductor": Inductor, "fake": FakeToolchain}
-FILES = ("model.pt2", "constants.safetensors")
+from tests.unit.neffs import neff
 
 
-@pytest.fixture(params=KINDS)
-def make(request, tmp_path):
-    return lambda folder="scratch": KINDS[request.param](tmp_path / folder)
+@dataclass(frozen=True)
+class Kind:
+    """One toolchain: how it is opened over a scratch folder, its platform, and files that it would be content with."""
+
+    open: Callable[[Path], Toolchain]
+    platform: str
+    files: dict[str, bytes]
+
+
+CPU_FILES = {"model.pt2": b"something", "constants.safetensors": b"something"}
+NEURON_FILES = {"model.neuron": neff()}
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory) -> dict[str, Kind]:
+    """Those of the Neuron SDK are in environments of doubles."""
+    root = tmp_path_factory.mktemp("environments")
+    sdk, old, optimum = install_sdk(root / "sdk"), install_inf1(root / "old"), install_optimum(root / "optimum")
+    config = b'{"batch_size": 1, "tp_degree": 1, "target": "trn1", "torch_dtype": "float32"}'
+    rank = "exported/checkpoint/weights/tp0_sharded_checkpoint.safetensors"
+    exported = {"exported/neuron_config.json": config, "exported/model.pt": b"graphs", rank: b"weights"}
+    return {
+        "inductor": Kind(Inductor, "cpu", CPU_FILES),
+        "fake": Kind(FakeToolchain, "cpu", CPU_FILES),
+        "neuronx": Kind(lambda folder: Neuronx(Setup(folder, python=str(sdk.python)), "inf2"), "inf2", NEURON_FILES),
+        "neuron": Kind(lambda folder: Neuron(Setup(folder, python=str(old.python))), "inf1", NEURON_FILES),
+        "optimum": Kind(lambda folder: Optimum(Setup(folder, python=str(optimum.python)), "trn1"), "trn1", exported),
+    }
+
+
+@pytest.fixture(params=["inductor", "fake", "neuronx", "neuron", "optimum"])
+def kind(request, kinds) -> Kind:
+    return kinds[request.param]
+
+
+@pytest.fixture
+def make(kind, tmp_path):
+    return lambda folder="scratch": kind.open(tmp_path / folder)
 
 
 @pytest.fixture
@@ -33,39 +73,39 @@ def toolchain(make) -> Toolchain:
     return make()
 
 
-def test_it_is_one_and_has_a_name(toolchain):
+def test_it_is_one_and_has_a_name(toolchain, kind):
     assert isinstance(toolchain, Toolchain)
-    assert toolchain.fingerprint("cpu").toolchain == toolchain.name
+    assert toolchain.fingerprint(kind.platform).toolchain == toolchain.name
 
 
-def test_a_fingerprint_is_the_same_every_time_and_wherever_it_keeps_its_scratch(make):
-    one = make().fingerprint("cpu")
+def test_a_fingerprint_is_the_same_every_time_and_wherever_it_keeps_its_scratch(make, kind):
+    one = make().fingerprint(kind.platform)
     assert isinstance(one, Fingerprint)
-    assert one == make().fingerprint("cpu") == make("elsewhere").fingerprint("cpu")
+    assert one == make().fingerprint(kind.platform) == make("elsewhere").fingerprint(kind.platform)
 
 
-def test_a_fingerprint_names_its_platform(toolchain):
-    assert toolchain.fingerprint("cpu").platform == "cpu"
+def test_a_fingerprint_names_its_platform(toolchain, kind):
+    assert toolchain.fingerprint(kind.platform).platform == kind.platform
 
 
-def test_a_fingerprint_is_json(toolchain):
-    said = toolchain.fingerprint("cpu").as_json()
+def test_a_fingerprint_is_json(toolchain, kind):
+    said = toolchain.fingerprint(kind.platform).as_json()
     assert json.loads(json.dumps(said)) == said
     assert said["versions"]
 
 
-def test_a_fingerprint_names_no_place_of_this_machine(toolchain):
-    text = json.dumps(toolchain.fingerprint("cpu").as_json())
+def test_a_fingerprint_names_no_place_of_this_machine(toolchain, kind):
+    text = json.dumps(toolchain.fingerprint(kind.platform).as_json())
     for place in (tempfile.gettempdir(), str(Path.home()), str(ROOT), os.uname().nodename):
         assert place not in text
     assert not re.search(r'"/', text)
 
 
-def test_the_number_of_threads_asked_for_is_not_in_it(toolchain, monkeypatch):
-    before = toolchain.fingerprint("cpu")
+def test_the_number_of_threads_asked_for_is_not_in_it(toolchain, kind, monkeypatch):
+    before = toolchain.fingerprint(kind.platform)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_MAX_AUTOTUNE", "CXXFLAGS"):
         monkeypatch.setenv(name, "1")
-    assert toolchain.fingerprint("cpu") == before
+    assert toolchain.fingerprint(kind.platform) == before
 
 
 def test_what_would_change_a_compile_doesnt_reach_the_worker(toolchain, monkeypatch):
@@ -95,27 +135,39 @@ def test_a_job_gets_an_answer_from_a_worker_that_is_started_so(toolchain, tmp_pa
     job = {"kind": "compile", "action": {**fake_action(1)[1].document, "dtype": "no such dtype"}}
     with Workbench(tmp_path / "work", 120) as bench, bench.folder() as folder:
         answer = bench.run(toolchain, job, folder)
-    assert answer.error is not None or answer.result["files"] == list(FILES)
+    assert answer.error is not None or answer.result["files"] == list(CPU_FILES)
     assert answer.seconds > 0
 
 
-def test_files_that_are_there_and_hold_something_have_no_fault(toolchain, tmp_path):
-    for name in FILES:
-        (tmp_path / name).write_bytes(b"something")
-    assert toolchain.fault(tmp_path, list(FILES)) is None
+def put(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """What a compile left."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return list(files)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_missing_empty_or_not_listed_is_a_fault(toolchain, tmp_path, name):
-    for each in FILES:
-        (tmp_path / each).write_bytes(b"something")
-    assert name in toolchain.fault(tmp_path, [each for each in FILES if each != name])
-    (tmp_path / name).write_bytes(b"")
-    assert name in toolchain.fault(tmp_path, list(FILES))
-    (tmp_path / name).unlink()
-    assert name in toolchain.fault(tmp_path, list(FILES))
-    (tmp_path / name).mkdir()
-    assert name in toolchain.fault(tmp_path, list(FILES))
+ACTION = {
+    "shape": {"batch_size": 1}, "dtype": "float32", "compiler": {"num_cores": 1, "arguments": []},
+    "toolchain": {"flags": {"target_override": "trn1"}},
+}  # fmt: skip
+
+
+def test_files_that_are_there_and_are_sound_have_no_fault(toolchain, kind, tmp_path):
+    assert toolchain.fault(tmp_path, put(tmp_path, kind.files), ACTION) is None
+
+
+def test_a_file_that_is_empty_or_not_listed_is_a_fault(toolchain, kind, tmp_path):
+    for name in kind.files:
+        listed = put(tmp_path, kind.files)
+        if name != "exported/neuron_config.json":
+            assert toolchain.fault(tmp_path, [each for each in listed if each != name], ACTION)
+        (tmp_path / name).write_bytes(b"")
+        assert toolchain.fault(tmp_path, listed, ACTION)
+
+
+def test_files_that_are_missing_are_a_fault(toolchain, kind, tmp_path):
+    assert toolchain.fault(tmp_path, [], ACTION)
 
 
 def test_it_needs_no_torch_in_this_process():

@@ -61,7 +61,7 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
         }
         shape = Shape.of(sizes, graph.axes)
         signature = _signature(said, graph, shape.as_dict())
-        buckets.append(CompiledShape(name, shape, Path(), signature, {}, {}))
+        buckets.append(CompiledShape(name, shape, Path(), Path(), signature, {}, {}))
         sessions.append(Exported(module, example))
     return ExportedSessions(sessions), buckets
 

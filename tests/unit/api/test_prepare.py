@@ -64,7 +64,7 @@ def test_a_model_type_that_isnt_supported_is_told_at_the_recipes_key(settings, r
 def test_only_the_platforms_that_are_wanted_are_looked_at(settings, recipe):
     both = recipe(platforms=["inf2", "cpu"])
     assert len(plan(both, replace(settings, platforms=("cpu",))).steps) == 1
-    with pytest.raises(ToolchainError, match="can't compile for inf2"):
+    with pytest.raises(ToolchainError, match="there is no Neuron SDK here"):
         plan(both, settings)
 
 

@@ -7,4 +7,4 @@ from neuronbuild.api.prepared import Prepared
 
 def test_it_holds_what_a_release_needs():
     names = [field.name for field in fields(Prepared)]
-    assert names == ["located", "platform", "model", "subject", "fingerprint", "steps"]
+    assert names == ["located", "options", "model", "subject", "fingerprint", "steps"]

@@ -6,7 +6,7 @@ from neuronbuild.api.requests import Release, release_request
 
 def request(recipes, settings):
     [prepared] = prepare(recipes, Context.open(settings))
-    return release_request(prepared, settings)
+    return release_request(prepared, settings, checked=True)
 
 
 def test_a_request_says_all_that_a_release_is_made_from(settings, recipe):

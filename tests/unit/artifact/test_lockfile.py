@@ -24,8 +24,8 @@ def test_a_lock_comes_back_from_json():
 def test_it_names_models_and_toolchains():
     assert LOCK.model(("org/model", "main", "")) == MODEL
     assert LOCK.model(("org/model", None, "")) is None
-    assert LOCK.fingerprint("cpu") == FINGERPRINT
-    assert LOCK.fingerprint("inf2") is None
+    assert LOCK.fingerprint("fake", "cpu") == FINGERPRINT
+    assert LOCK.fingerprint("fake", "inf2") is None
     assert MODEL.snapshot == Snapshot("org/model", "c0ffee", FILES, "mit", gated=True)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor, InterruptedBuildError
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import StoreError, ToolchainError
@@ -258,6 +259,8 @@ def test_steps_that_were_recorded_since_the_plan_was_made_are_reused(site, tmp_p
     plan = fake_plan(3, site.store)
     site.build([2])
     with Workbench(site.work, 20) as bench:
-        executor = Executor({"cpu": site.toolchain}, site.store, bench, Recorder(), logs=tmp_path / "logs", keep_going=False)
+        executor = Executor(
+            {("inductor", "cpu"): site.toolchain}, Place(site.store, bench, tmp_path / "logs"), Recorder(), keep_going=False
+        )
         assert kinds(executor.run(plan, 1)) == ["built", "reused", "built"]
     assert sorted(site.toolchain.compiles()) == [1, 2, 3]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.plan.action import Action, ActionMaker
+from neuronbuild.plan.action import Action, ActionMaker, Way
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.target import Options
 from neuronbuild.tasks import TASKS
+from neuronbuild.toolchain import flags, neuron
+from neuronbuild.toolchain.inductor import Inductor
 
 BERT: dict[str, object] = {
     "_name_or_path": "org/name",
@@ -30,14 +33,14 @@ BERT: dict[str, object] = {
     "vocab_size": 30522,
 }
 FINGERPRINT = Fingerprint(
-    "neuronx", "inf2", {"neuronx-cc": "2.21.1", "torch": "2.9.0"}, {"target": "inf2", "model-type": "transformer"}
+    "neuronx", "inf2", {"neuronx-cc": "2.26.6360.0", "torch": "2.9.0"}, {"target": "inf2", "model-type": "transformer"}
 )
 OPTIONS = Options(
     platform="inf2",
     auto_cast="matmul",
     auto_cast_type="bf16",
     optlevel=2,
-    extra_args=("--x",),
+    extra_args=("--enable-saturate-infinity",),
     weights="separate",
     dtype="float32",
     num_cores=1,
@@ -56,12 +59,28 @@ def make_action(
     modules=None,
     pooling=None,
     graph="forward",
+    compiler=None,
     **options,
 ) -> Action:
-    """The action for a model and shape; `options` replace some of `OPTIONS`."""
+    """The action for a model and shape; `options` replace some of `OPTIONS`, `compiler` what a toolchain makes of them."""
     subject = make_subject(config, task=task, modules=modules, pooling=pooling)
-    maker = ActionMaker(subject, replace(OPTIONS, **options), fingerprint, weights)
+    if compiler is not None:
+        maker = ActionMaker(subject, Way(OPTIONS.dtype, compiler, fingerprint, weights))
+        return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
+    maker = ActionMaker(subject, way(replace(OPTIONS, **options), fingerprint, weights))
     return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
+
+
+def way(options=OPTIONS, fingerprint=FINGERPRINT, weights=None) -> Way:
+    """The way to compile that a toolchain's own word on options makes."""
+    if fingerprint.toolchain == "inductor":
+        compiler = Inductor(Path()).options(options, {})
+    elif fingerprint.toolchain == "neuron":
+        compiler = {"arguments": neuron.arguments(options)}
+    else:
+        arguments = flags.arguments(options, fingerprint.versions["neuronx-cc"], "bert")
+        compiler = {"arguments": arguments, "dynamic_batch_size": options.dynamic_batch_size}
+    return Way(options.dtype, compiler, fingerprint, weights)
 
 
 def key(**changes) -> str:

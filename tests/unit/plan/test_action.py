@@ -22,7 +22,7 @@ from neuronbuild.tasks import TASKS
 from neuronbuild.tasks.families import TEXT
 from tests.tools.action_keys import compute_keys, read_golden
 from tests.tools.fuzz import few, json_values, many
-from tests.unit.plan.cases import BERT, FINGERPRINT, OPTIONS, SIZES, key, make_action, without
+from tests.unit.plan.cases import BERT, FINGERPRINT, SIZES, key, make_action, way, without
 
 KEY = key()
 NONE = {"auto_cast": "none"}
@@ -85,8 +85,7 @@ def test_what_decides_nothing_is_not_in_the_key(change):
         {"auto_cast_type": "fp16"},
         {"optlevel": 3},
         {"extra_args": ()},
-        {"extra_args": ("--x", "--y")},
-        {"num_cores": 2},
+        {"extra_args": ("--enable-saturate-infinity", "--model-type=generic")},
         {"dynamic_batch_size": True},
         {"fingerprint": replace(FINGERPRINT, toolchain="other")},
         {"fingerprint": replace(FINGERPRINT, platform="trn1")},
@@ -109,7 +108,9 @@ def test_the_type_of_a_cast_that_is_not_asked_for_is_not_in_the_key():
     assert key(**NONE, auto_cast_type="fp16") == key(**NONE, auto_cast_type="bf16")
 
 
-@pytest.mark.parametrize("change", [{"extra_args": ("--y",)}, {"num_cores": 8}, {"dynamic_batch_size": True}])
+@pytest.mark.parametrize(
+    "change", [{"extra_args": ("--enable-fast-context-switch",)}, {"num_cores": 8}, {"dynamic_batch_size": True}]
+)
 def test_options_of_neuron_are_not_in_a_key_for_cpu(change):
     assert key(**{**CPU, **change}, fingerprint=CPU_FINGERPRINT) == key(**CPU, fingerprint=CPU_FINGERPRINT)
 
@@ -127,10 +128,12 @@ def test_the_order_of_weight_files_makes_no_difference():
 @pytest.mark.parametrize("words", [{"name": "other"}, {"release": {"name": "out", "repo": "org/out"}}, {"revision": "v2"}])
 def test_a_recipes_own_words_are_not_in_the_key(words):
     def keys(**said):
-        recipe = Recipe.model_validate({"model": "x", "name": "n", "shapes": {"batch_size": 1, "sequence_length": 64}, **said})
+        recipe = Recipe.model_validate(
+            {"model": "x", "name": "n", "platforms": ["inf2"], "shapes": {"batch_size": 1, "sequence_length": 64}, **said}
+        )
         targets = expand(Located(recipe, Path("a.yaml"), Document({})), "fill-mask")
         subject = make_subject(BERT, task="fill-mask")
-        return [ActionMaker(subject, t.options, FINGERPRINT, None).make(t.graph, t.shape).key for t in targets]
+        return [ActionMaker(subject, way(t.options)).make(t.graph, t.shape).key for t in targets]
 
     assert keys(**words) == keys()
 
@@ -170,7 +173,7 @@ def test_the_document_holds_json_and_nothing_else():
 
 
 def test_two_actions_of_one_maker_share_nothing_that_changes():
-    maker = ActionMaker(make_subject(BERT, task="fill-mask"), OPTIONS, FINGERPRINT, None)
+    maker = ActionMaker(make_subject(BERT, task="fill-mask"), way())
     shape = Shape.of({"batch_size": 1, "sequence_length": 64})
     first = maker.make("forward", shape)
     first.document["inputs"].clear()
@@ -194,10 +197,7 @@ def actions(draw):
         fingerprint=fingerprint,
         weights=draw(st.none() | st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=2)),
         sizes={axis: draw(st.integers(1, 1 << 24)) for axis in SIZES},
-        platform=draw(st.sampled_from(["cpu", "inf2"])),
-        auto_cast=draw(st.sampled_from(["none", "all"])),
-        extra_args=tuple(draw(st.lists(st.text(max_size=6), max_size=2))),
-        dynamic_batch_size=draw(st.booleans()),
+        compiler=draw(st.dictionaries(st.text(max_size=6), json_values, max_size=3)),
     )
 
 

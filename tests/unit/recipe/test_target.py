@@ -10,9 +10,9 @@ from neuronbuild.recipe.load import load_recipes
 SHAPES = "shapes: {batch_size: 1, sequence_length: 8}"
 
 
-def options(write, text):
+def options(write, text, task="fill-mask"):
     [located] = load_recipes([write(f"model: x\n{SHAPES}\n{text}")])
-    return {target.options.platform: target.options for target in expand(located, "fill-mask")}
+    return {target.options.platform: target.options for target in expand(located, task)}
 
 
 def test_every_default_is_written_out(write):
@@ -33,9 +33,8 @@ def test_weights_that_a_recipe_names_hold_for_every_platform(write):
 
 def test_options_say_what_the_recipe_says(write):
     text = "platforms: [trn2]\nnum_cores: 2\ndtype: bfloat16\ndynamic_batch_size: true\n"
-    made = options(write, text + "compiler: {auto_cast: all, auto_cast_type: fp16, optlevel: 3, extra_args: [--x, '1']}")[
-        "trn2"
-    ]
+    text += "compiler: {auto_cast: all, auto_cast_type: fp16, optlevel: 3, extra_args: [--x, '1']}"
+    made = options(write, text, "text-generation")["trn2"]
     assert (made.auto_cast, made.auto_cast_type, made.optlevel, made.extra_args) == ("all", "fp16", 3, ("--x", "1"))
     assert (made.dtype, made.num_cores, made.dynamic_batch_size) == ("bfloat16", 2, True)
 
@@ -46,3 +45,19 @@ def test_a_target_is_never_changed_and_can_be_a_key(write):
     assert {target: 1}[target] == 1
     with pytest.raises(FrozenInstanceError):
         target.model = "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "toolchain"),
+    [
+        ("platforms: [cpu]", "inductor"),
+        ("platforms: [inf2]", "neuronx"),
+        ("platforms: [inf1]\nnum_cores: 2", "neuron"),
+        ("platforms: [trn2]\nnum_cores: 2", "optimum"),
+        ("platforms: [trn1]\ntoolchain: optimum", "optimum"),
+        ("platforms: [cpu]\ntoolchain: optimum", "inductor"),
+    ],
+)
+def test_a_toolchain_follows_from_platform_and_cores(write, text, toolchain):
+    [made] = options(write, text, "text-generation").values()
+    assert made.toolchain == toolchain

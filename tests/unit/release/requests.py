@@ -19,7 +19,7 @@ def request_for(built, recipe: str, output: Path, store: Path | None = None, **c
     settings = replace(Settings(), cache=str(store or built.cache), output=output)
     context = Context.open(settings)
     [prepared] = prepare(load_recipes([built.recipes / f"{recipe}.yaml"]), context)
-    return replace(release_request(prepared, settings), **changes), context.store
+    return replace(release_request(prepared, settings, checked=True), **changes), context.store
 
 
 def no_job(job, model, keep):

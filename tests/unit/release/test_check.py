@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.artifact.codec import DecodeError
+from neuronbuild.artifact.release_index import Bucket
 from neuronbuild.errors import ReleaseError
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.weights import settle_weights
@@ -18,6 +19,9 @@ RECORD = {
 }
 
 
+BUCKET = Bucket("forward", {}, "bucket", "0" * 64, file="bucket/model.pt2")
+
+
 @pytest.fixture
 def case(built, tmp_path):
     """What `check_bucket` is handed for `fill-mask`, with a store that remembers no check."""
@@ -28,7 +32,7 @@ def case(built, tmp_path):
     request, store = request_for(built, "fill-mask", tmp_path, folder)
     artifact = store.lookup(request.keys[0])
     weights = settle_weights(request, [artifact], store, no_job)
-    return request, artifact, weights, (tmp_path / "release", tmp_path / "release/bucket"), store
+    return request, artifact, weights, (tmp_path / "release", BUCKET), store
 
 
 def test_a_check_is_done_once_and_then_remembered(case, tmp_path):
@@ -49,15 +53,16 @@ def test_the_job_names_the_file_and_tensor_of_every_constant(case, tmp_path):
     job = RecordingJob(tmp_path, {"checks": [RECORD]})
     check_bucket(*case, job)
     _, artifact, weights, (release, bucket), _ = case
+    folder = release / bucket.folder
     places = job.jobs[0]["bindings"]
     assert set(places) == {constant.name for constant in artifact.signature.constants}
     for constant in artifact.signature.constants:
         if constant.in_artifact:
-            assert places[constant.name] == [str(bucket / "constants.safetensors"), constant.name]
+            assert places[constant.name] == [str(folder / "constants.safetensors"), constant.name]
         else:
             binding = weights.bindings[constant.name]
             assert places[constant.name] == [str(release / binding.file), binding.tensor]
-    assert job.jobs[0]["package"] == str(bucket / "model.pt2")
+    assert job.jobs[0]["package"] == str(folder / "model.pt2")
 
 
 @pytest.mark.parametrize("said", [{"checks": [{}]}, {"checks": 3}, {"checks": [{**RECORD, "tolerance": "much"}]}])

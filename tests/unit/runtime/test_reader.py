@@ -105,7 +105,7 @@ def test_code_for_no_known_torch_is_not_opened(release, toolchain):
 @pytest.mark.parametrize("platform", ["inf2", "trn1"])
 def test_a_release_for_neuron_devices_is_told(release, platform):
     alter_index(release, platform=platform)
-    assert f"it was compiled for {platform}, which this version can't run" in str(refusal(release))
+    assert f"it was compiled for {platform}, and this host has no Neuron device" in str(refusal(release))
 
 
 def test_a_bucket_without_its_manifest_is_refused(release):

@@ -42,7 +42,7 @@ def test_a_file_that_is_no_package_is_told(built, loaded, tmp_path, data):
     (folder / "model.pt2").unlink()
     (folder / "model.pt2").write_bytes(data)
     with pytest.raises(ReleaseError, match="torch can't load it") as caught:
-        AotiSession(replace(bucket, folder=folder), constants)
+        AotiSession(replace(bucket, folder=folder, file=folder / "model.pt2"), constants)
     assert "TMPDIR must name a folder with space" in caught.value.hint
 
 

@@ -29,4 +29,4 @@ def test_the_double_is_a_toolchain_like_any_other(tmp_path):
     toolchain.preflight()
     assert toolchain.fingerprint("cpu").as_json()["name"] == "fake"
     assert toolchain.worker() == toolchain.worker()
-    assert "model.pt2" in toolchain.fault(tmp_path, [])
+    assert "model.pt2" in toolchain.fault(tmp_path, [], {})

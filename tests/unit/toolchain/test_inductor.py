@@ -200,25 +200,25 @@ class TestFault:
         return tmp_path
 
     def test_files_that_are_there_and_hold_something_are_usable(self, inductor, folder):
-        assert inductor.fault(folder, list(FILES)) is None
-        assert inductor.fault(folder, [*FILES, "more"]) is None
+        assert inductor.fault(folder, list(FILES), {}) is None
+        assert inductor.fault(folder, [*FILES, "more"], {}) is None
 
     @pytest.mark.parametrize("name", FILES)
     def test_a_missing_file_is_named(self, inductor, folder, name):
         (folder / name).unlink()
-        assert name in inductor.fault(folder, list(FILES))
+        assert name in inductor.fault(folder, list(FILES), {})
 
     @pytest.mark.parametrize("name", FILES)
     def test_an_empty_file_is_named(self, inductor, folder, name):
         (folder / name).write_bytes(b"")
-        assert name in inductor.fault(folder, list(FILES))
+        assert name in inductor.fault(folder, list(FILES), {})
 
     @pytest.mark.parametrize("name", FILES)
     def test_a_folder_in_its_place_is_no_file(self, inductor, folder, name):
         (folder / name).unlink()
         (folder / name).mkdir()
-        assert name in inductor.fault(folder, list(FILES))
+        assert name in inductor.fault(folder, list(FILES), {})
 
     def test_a_file_that_the_compiler_doesnt_speak_of_doesnt_count(self, inductor, folder):
-        assert FILES[1] in inductor.fault(folder, [FILES[0]])
-        assert FILES[0] in inductor.fault(folder, [])
+        assert FILES[1] in inductor.fault(folder, [FILES[0]], {})
+        assert FILES[0] in inductor.fault(folder, [], {})

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from neuronbuild.worker import graph, inductor
+from neuronbuild.worker import graph, inductor, numeric
 from neuronbuild.worker.serve import UserError
 from tests.unit.worker.actions import blob, make_action, manifests
 
@@ -60,7 +58,7 @@ def test_the_reference_is_computed_in_full_precision_and_without_casts():
     action = make_action(auto_cast="matmul", auto_cast_type="bf16")
     module = graph.Graph(graph.make_model(action, torch.float32), action)
     inputs = module.example(seed=0)
-    cast, exact = inductor.run_both(SimpleNamespace(run=lambda tensors: module(*tensors)), module, inputs)
+    cast, exact = numeric.run_both(lambda tensors: module(*tensors), module, inputs)
     [cast], [exact] = cast.values(), exact.values()
     assert module.cast is torch.bfloat16
     assert not torch.equal(cast, exact)

@@ -1,0 +1,73 @@
+"""Whether this host can run what a release holds: looked at before anything of it is opened, or any runtime started."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING
+
+from neuronbuild.errors import ReleaseError
+from neuronbuild.host import GENERATIONS, cpu_flags, neuron_platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuronbuild.artifact.release_index import ReleaseIndex
+
+AGAIN = "write the release again with `neuronbuild apply`"
+
+FRAMEWORKS = {1: "torch-neuron"}
+"""By generation of cores, the package that runs traced models; all others have the second one."""
+
+INDEX = "https://pip.repos.neuron.amazonaws.com"
+
+
+def check_host(folder: Path, index: ReleaseIndex) -> None:
+    """Compiled code is native code: on another torch, a lesser CPU or another device it would crash, or worse.
+
+    Raises:
+        ReleaseError: it was compiled for something else.
+    """
+    if index.toolchain.get("name") == "optimum":
+        hint = "load it with optimum-neuron; the folder's README.md says how"
+        raise ReleaseError(str(folder), "optimum-neuron exported it, and its loader runs it", hint=hint)
+    if index.platform == "cpu":
+        _check_cpu(folder, index)
+    else:
+        _check_device(folder, index.platform)
+
+
+def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
+    flags, versions = index.toolchain.get("flags"), index.toolchain.get("versions")
+    needed = set(flags.get("cpu_flags", ())) if isinstance(flags, dict) else set()
+    lacking = sorted(needed - cpu_flags())
+    if lacking:
+        problem = f"it was compiled for a CPU with {', '.join(lacking)}, which this one lacks"
+        raise ReleaseError(str(folder), problem, hint="compile on this machine, or set a lower `isa` in neuronbuild.yaml")
+    wanted = versions.get("torch") if isinstance(versions, dict) else None
+    here = _version("torch")
+    if here is None:
+        raise ReleaseError(str(folder), "torch is not installed", hint="pip install 'neuronbuild[cpu]'")
+    if wanted != here:
+        problem = f"it was compiled with torch {wanted}, here is torch {here}"
+        raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {AGAIN}")
+
+
+def _check_device(folder: Path, platform: str) -> None:
+    here, generation = neuron_platform(), GENERATIONS[platform]
+    if here is None:
+        hint = f"run it on {platform}; for this host compile it with `--platform cpu`"
+        raise ReleaseError(str(folder), f"it was compiled for {platform}, and this host has no Neuron device", hint=hint)
+    if GENERATIONS.get(here, generation) != generation:
+        problem = f"it was compiled for {platform}, and this host is {here}, whose cores are others"
+        raise ReleaseError(str(folder), problem, hint=f"compile it with platform {here}")
+    package = FRAMEWORKS.get(generation, "torch-neuronx")
+    if _version(package) is None:
+        hint = f"pip install --extra-index-url {INDEX} {package}"
+        raise ReleaseError(str(folder), f"{package} is not installed, which runs what was compiled for {platform}", hint=hint)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

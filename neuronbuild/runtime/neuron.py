@@ -1,0 +1,106 @@
+"""A traced Neuron model as a session: a TorchScript file with a NEFF in it, on a NeuronCore of this host."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from neuronbuild.errors import ReleaseError
+from neuronbuild.neff import NeffError, find_neff
+from neuronbuild.runtime.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from neuronbuild.runtime.reader import CompiledShape
+
+NEWER = ("NEFF version", "UNSUPPORTED_NEFF", "status=10")
+NOT_STARTED = "could not be initialized"
+"""In what the runtime says of a file that is too new for it, and of itself."""
+
+
+@final
+class NeuronSession(Session):
+    """Loading puts it on a core. One call at a time: nothing says that a core can be shared by threads."""
+
+    def __init__(self, bucket: CompiledShape, constants: Mapping[str, torch.Tensor], platform: str, core: int | None) -> None:
+        self._lock = threading.Lock()
+        path = str(bucket.file)
+        if platform != "inf1":
+            _refuse_unusable(bucket)
+        framework = _framework("torch_neuron" if platform == "inf1" else "torch_neuronx", path)
+        try:
+            self._loaded: Any = torch.jit.load(path)
+        except (RuntimeError, ValueError) as error:
+            raise _explained(path, str(error)) from None
+        self._inputs = len(bucket.signature.inputs)
+        self._states = list(self._loaded.parameters()) if bucket.signature.states else []
+        self._held: list[tuple[weakref.ref[torch.Tensor], int]] = []
+        if constants:
+            framework.replace_weights(self._loaded, dict(constants))
+            framework.move_trace_to_device(self._loaded, core or 0)  # else they are moved again in every call
+        elif core is not None:
+            _place(framework, self._loaded, path, core)
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Call the graph. Its cache is on the device: the caller's goes in where it isn't what came out last, and comes out."""
+        given, states = inputs[: self._inputs], inputs[self._inputs :]
+        with self._lock, torch.no_grad():
+            if not self._holds(states):
+                for own, state in zip(self._states, states, strict=True):
+                    own.copy_(state)
+            outputs = self._loaded(*given)
+            for own, state in zip(self._states, states, strict=True):
+                state.copy_(own)
+            self._held = [(weakref.ref(state), state._version) for state in states]  # noqa: SLF001 (torch's only count)
+        return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+
+    def _holds(self, states: Sequence[torch.Tensor]) -> bool:
+        """Whether these very tensors came out last, and nobody has written to them since.
+
+        By reference: another conversation's tensors may lie where those of one that is over lay.
+        """
+        now = [(tensor() is state, state._version) for (tensor, _), state in zip(self._held, states, strict=False)]  # noqa: SLF001
+        return len(now) == len(states) and now == [(True, version) for _, version in self._held]
+
+
+def _refuse_unusable(bucket: CompiledShape) -> None:
+    try:
+        find_neff(bucket.file)
+    except (NeffError, OSError) as error:
+        problem = f"{bucket.file.name} {error}"
+        raise ReleaseError(str(bucket.file), problem, hint="write the release again with `neuronbuild apply`") from None
+
+
+def _framework(name: str, path: str) -> Any:  # noqa: ANN401 (a library without types)
+    """Imported before the file is loaded: it registers the operator that the file calls."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ReleaseError(path, f"{name} can't be imported: {error}", hint="see `neuronbuild doctor`") from None
+
+
+def _place(framework: Any, loaded: object, path: str, core: int) -> None:  # noqa: ANN401
+    place = getattr(framework, "set_neuron_cores", None)
+    if place is None:
+        hint = "leave `core` out, or set NEURON_RT_VISIBLE_CORES before the process starts"
+        raise ReleaseError(path, f"this {framework.__name__} can't choose a core", hint=hint)
+    try:
+        place(loaded, start_nc=core, nc_count=1)
+    except (RuntimeError, ValueError) as error:
+        raise ReleaseError(path, f"core {core} can't be had: {str(error).splitlines()[0]}") from None
+
+
+def _explained(path: str, text: str) -> ReleaseError:
+    first = text.strip().splitlines()[0] if text.strip() else "no reason is given"
+    if any(words in text for words in NEWER):
+        hint = "install the Neuron runtime of the SDK that compiled it, or compile with this host's SDK (`sdk:`)"
+        return ReleaseError(path, f"it is newer than this host's Neuron runtime: {first}", hint=hint)
+    if NOT_STARTED in text:
+        hint = "look for the driver (aws-neuronx-dkms) and for another process on the cores: `neuron-ls`"
+        return ReleaseError(path, f"the Neuron runtime doesn't start: {first}", hint=hint)
+    return ReleaseError(path, f"it can't be loaded: {first}", hint="write the release again with `neuronbuild apply`")

@@ -1,0 +1,114 @@
+"""Compile an action for inf2 and all Trainium: torch_neuronx.trace, which runs neuronx-cc, then a TorchScript file.
+
+Nothing that was made is loaded here unless the builder said that this host has a device: loading starts the runtime.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+import torch_neuronx
+
+from . import graph, neuron_log, numeric, traced
+from .serve import JobError, UserError
+
+FILE = "model.neuron"
+WORK = "work"
+PACKAGES = ("neuronx-cc", "torch-neuronx", "libneuronxla", "torch-xla", "torch", "transformers")
+
+FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
+MISSING = ("compiler binary does not exist", "neuronx-cc is not installed")
+UNTRACEABLE = ("not implemented", "unsupported", "lowering", "no lowering", "could not run 'aten::")
+"""In what torch-xla says of an operator that it has not."""
+
+CASTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": torch.bfloat16, "fp8_e4m3": torch.bfloat16}
+"""Dtypes whose tolerance holds for a cast; the last two are no dtypes of a CPU's."""
+
+
+def compile_action(job: dict) -> dict:
+    """Trace and compile, and write `model.neuron` into the job's folder; compare with eager PyTorch if there is a device."""
+    action, folder = job["action"], job["folder"]
+    apart = action["weights"] == "separate"
+    module, omitted = traced.open_module(job, apart=apart)
+    inputs = module.example(seed=0)
+    with torch.no_grad():
+        outputs = module(*(tensor.clone() for tensor in inputs))
+    made = _trace(traced.Stateful.around(module, inputs), inputs[: len(module.input_names)], job)
+    if action["compiler"]["dynamic_batch_size"]:
+        torch_neuronx.dynamic_batch(made)
+    if action["compiler"].get("lazy_load"):
+        torch_neuronx.lazy_load(made)
+    if action["compiler"].get("async_load"):
+        torch_neuronx.async_load(made)
+    traced.save(made, folder, FILE)
+    return {
+        "files": [FILE],
+        "signature": traced.signature(action, module, inputs, outputs, apart=apart),
+        "checks": _checks(action, folder, module, inputs) if os.environ.get("NEURONBUILD_DEVICE") else [],
+        "facts": {"prefix": module.model.base_model_prefix, "omitted": omitted, "versions": traced.versions(PACKAGES)},
+    }
+
+
+def _trace(module: traced.Stateful, inputs: tuple, job: dict):
+    """The traced module. The compiler is run in a folder of its own, since it leaves files where it stands."""
+    work = os.path.join(job["folder"], WORK)
+    os.makedirs(work)
+    try:
+        with traced.standing_in(work), torch.no_grad():
+            return torch_neuronx.trace(
+                module.eval(),
+                inputs,
+                input_output_aliases=traced.aliases(module),
+                compiler_workdir=work,
+                compiler_args=list(job["action"]["compiler"]["arguments"]),
+                inline_weights_to_neff=job["action"]["weights"] != "separate",
+                cpu_backend=True,
+            )
+    except (RuntimeError, NotImplementedError, AttributeError) as error:
+        raise explain(error, neuron_log.read(work)) from error
+
+
+def explain(error: Exception, log: str) -> Exception:
+    """What a failed trace was, in the builder's classes."""
+    text = str(error).strip()
+    failed = FAILED.search(text)
+    if failed:
+        return neuron_log.classify("neuronx-cc", int(failed.group(1)), log)
+    if any(words in text for words in MISSING):
+        return UserError(f"{text.splitlines()[0]}: install neuronx-cc where torch-neuronx is, and see `neuronbuild doctor`")
+    if isinstance(error, AttributeError):
+        if hasattr(torch_neuronx, "trace"):
+            return error
+        return UserError("this torch-neuronx has no `trace`: it is TorchNeuron; install torch-neuronx 2.9.0.2.15.32035")
+    if isinstance(error, NotImplementedError) or any(words in text.lower() for words in UNTRACEABLE):
+        return UserError(f"torch_neuronx can't trace this model: {text.splitlines()[0]}")
+    return JobError("internal", f"torch_neuronx.trace failed: {text.splitlines()[0]}")
+
+
+def _checks(action: dict, folder: str, module: graph.Graph, inputs: tuple) -> list:
+    state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    compiled = open_compiled(os.path.join(folder, FILE), state if action["weights"] == "separate" else {})
+    got, expected = numeric.run_both(compiled, module, inputs)
+    return [
+        numeric.compare(
+            got, expected, precision(action), "random-weights" if action["weights"] == "separate" else "real-weights"
+        )
+    ]
+
+
+def open_compiled(path: str, constants: dict):
+    """The compiled graph on a device, as a function of a list of tensors; weights that lie apart are bound."""
+    loaded = torch.jit.load(path)
+    if constants:
+        torch_neuronx.replace_weights(loaded, constants)
+        torch_neuronx.move_trace_to_device(loaded, 0)
+    return lambda inputs: traced.call(loaded, inputs)
+
+
+def precision(action: dict) -> torch.dtype:
+    """The lowest precision that the graph computes in, casts of the compiler's included."""
+    said = dict(word.partition("=")[::2] for word in action["compiler"]["arguments"])
+    cast = said.get("--auto-cast-type") if said.get("--auto-cast") != "none" else None
+    return CASTS[cast] if cast else graph.weight_dtype(action)

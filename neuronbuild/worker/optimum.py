@@ -1,0 +1,59 @@
+"""Have optimum-neuron export a whole model, in a process of its own, and take the folder that it leaves.
+
+Its own module is run rather than its command, which hands a joined line to a shell. All paths are relative and plain: it
+chooses compiler flags by words in a model's path. Its caches are private to the job, or it would serve an older model's
+weights, and failures of the past.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from . import neuron_log, traced
+from .serve import JobError
+
+MODULE = "optimum.exporters.neuron"
+MODEL, EXPORTED, WORK = "model", "exported", "work"
+PACKAGES = ("optimum-neuron", "neuronx-cc", "torch-neuronx", "neuronx-distributed", "torch", "transformers")
+
+
+def compile_action(job: dict) -> dict:
+    """Export, and list what isn't the model's own."""
+    folder, action = job["folder"], job["action"]
+    work = os.path.join(folder, WORK)
+    os.makedirs(work)
+    command = [sys.executable, "-m", MODULE, "--model", MODEL, *action["compiler"]["arguments"]]
+    for axis, size in action["shape"].items():
+        command += ["--" + axis, str(size)]
+    command += ["--disable_neuron_cache", "--disable-validation", EXPORTED]
+    private = {
+        "NEURON_COMPILE_CACHE_URL": os.path.join(folder, "neuron-cache"),
+        "BASE_COMPILE_WORK_DIR": os.path.join(work, "graphs") + os.sep,
+    }
+    with open(os.path.join(work, neuron_log.LOGS[0]), "ab") as log:
+        done = subprocess.run(command, cwd=folder, env={**os.environ, **private}, stdout=log, stderr=log, check=False)
+    said = neuron_log.read(work)
+    if done.returncode != 0:
+        raise neuron_log.classify("optimum-neuron", done.returncode, said)
+    if not os.path.isdir(os.path.join(folder, EXPORTED)):
+        raise JobError("output", "optimum-neuron reported success, but left no folder")
+    return {
+        "files": sorted(_made(folder)),
+        "signature": {"inputs": [], "outputs": [], "constants": []},
+        "checks": [],
+        "facts": {"versions": traced.versions(PACKAGES), "notes": []},
+    }
+
+
+def _made(folder: str) -> list:
+    """Files of the folder that the exporter made: those that it copied are the model's, and a release has them from there."""
+    own = set(os.listdir(os.path.join(folder, MODEL))) - {"config.json"}
+    found = []
+    for place, _, names in os.walk(os.path.join(folder, EXPORTED)):
+        for name in names:
+            path = os.path.relpath(os.path.join(place, name), folder)
+            if os.path.relpath(path, EXPORTED) not in own and not name.startswith("."):
+                found.append(path.replace(os.sep, "/"))
+    return found

@@ -1,0 +1,58 @@
+"""`<interpreter> probe.py`: what an interpreter has of the Neuron SDK, as one line of JSON. Imports nothing of the SDK's.
+
+Imports of the frameworks themselves would take seconds, and look for a device.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+PACKAGES = (
+    "neuronx-cc", "torch-neuronx", "libneuronxla", "torch-xla", "neuronx-distributed", "neuronx-distributed-inference",
+    "torch-neuron", "neuron-cc", "optimum-neuron", "torch", "transformers", "safetensors",
+)  # fmt: skip
+COMPILERS = ("neuronx-cc", "neuron-cc")
+PATIENCE = 120
+
+
+def probe() -> dict:
+    """Versions of packages and compilers, where the compilers are, and the folders that packages were found in."""
+    packages, places = {}, set()
+    for name in PACKAGES:
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        packages[name] = found.version
+        places.add(str(found.locate_file("")))
+    places.update(entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages")))
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "compilers": {name: said for name, said in ((name, _ask(name)) for name in COMPILERS) if said},
+        "places": sorted(place for place in places if os.path.isdir(place)),
+    }
+
+
+def _ask(name: str) -> str:
+    """A compiler's first line about its version; empty where it isn't on PATH."""
+    path = shutil.which(name)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "failed: " + str(error)
+    text = (done.stdout + done.stderr).strip()
+    return text.splitlines()[0] if text else "failed: it said nothing"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(probe()) + "\n")

@@ -1,0 +1,131 @@
+"""A Neuron SDK that is none: a virtual environment with doubles in it, so that interpreters, PATH and processes are real.
+
+Everything that is tested on it is tested against the SDK's documentation, and on no Neuron hardware.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+RELEASES = {
+    "2.33.0": ("2.28.7631.0", "2.9.0.2.15.32035", "3.0.10135.0"),
+    "2.32.0": ("2.27.5334.0", "2.9.0.2.15.32035", "3.0.5356.0"),
+    "2.31.0": ("2.26.6360.0", "2.9.0.2.15.32035", "2.2.17544.0"),
+    "2.28.0": ("2.23.6484.0", "2.9.0.2.12.22436", "2.2.15515.0"),
+    "2.26.1": ("2.21.33363.0", "2.8.0.2.10.16998", "2.2.12677.0"),
+}
+"""neuronx-cc, torch-neuronx, libneuronxla."""
+
+BUILD = "+82129205"
+PLACEHOLDERS = {"torch-neuronx": "1.0", "neuronx-cc": "1.0.post1", "libneuronxla": "1.0"}
+
+
+@dataclass
+class FakeSdk:
+    """An environment that was made here."""
+
+    root: Path
+
+    @property
+    def python(self) -> Path:
+        return self.root / "bin/python"
+
+    @property
+    def site(self) -> Path:
+        return next(self.root.glob("lib/python*/site-packages"))
+
+    def set(self, **changes) -> None:
+        """Change what the doubles do from now on: `acts`, `device`, `sdk`, `lineage`, `runtime`, `lenient`."""
+        file = self.root / "double.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+    def diary(self, call: str | None = None) -> list[dict]:
+        """What was called, in order."""
+        file = self.root / "diary.jsonl"
+        entries = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+        return [entry for entry in entries if call is None or entry.get("call") == call]
+
+    def forget(self) -> None:
+        """A blank diary."""
+        (self.root / "diary.jsonl").unlink(missing_ok=True)
+
+    def package(self, name: str, version: str | None) -> None:
+        """Have a package be there in a version, or not at all. Modules stay: only what pip would say changes."""
+        for old in self.site.glob(f"{name.replace('-', '_')}-*.dist-info"):
+            shutil.rmtree(old)
+        if version is not None:
+            folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+    def workspace(self, folder: Path, **others: FakeSdk) -> Path:
+        """A `neuronbuild.yaml` whose toolchain neuronx is in this environment, and others in theirs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        places, keys = {"neuronx": self, **others}, {}
+        said = {"toolchains": {name: {"python": str(place.python)} for name, place in places.items()}, **keys}
+        (folder / "neuronbuild.yaml").write_text(json.dumps(said))
+        return folder
+
+
+OLD = {"torch-neuron": "1.13.1.2.11.13.0", "neuron-cc": "1.24.0.0", "torch": "1.13.1", "transformers": "4.36.2"}
+OLD_PYTHON = """import importlib.metadata, platform
+platform.python_version = lambda: "3.10.12"
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "2.13.0" if name == "torch" else version(name)
+"""
+"""inf1's packages exist for old Pythons only: the double says that it is one. transformers must see the torch that is there."""
+
+
+def install_sdk(root: Path, release: str = "2.31.0", *, device: bool = False) -> FakeSdk:
+    """A virtual environment with the doubles of one release, over the torch and transformers that are really here."""
+    compiler, framework, xla = RELEASES[release]
+    versions = {"neuronx-cc": compiler + BUILD, "torch-neuronx": framework, "libneuronxla": xla}
+    versions |= {"torch": ".".join(framework.split(".")[:3]), "torch-xla": "2.9.0", "transformers": "4.57.1"}
+    said = {"sdk": release, "compiler": compiler, "build": BUILD, "device": device, "acts": {}, "lineage": "xla"}
+    return _install(root, versions, said, ("torch_neuronx", "neuronxcc", "libneuronxla", "torch_xla", "neuronx-cc"))
+
+
+def install_optimum(root: Path) -> FakeSdk:
+    """The environment that optimum-neuron is made for."""
+    sdk = install_sdk(root, "2.26.1")
+    for name, version in {"optimum-neuron": "0.4.5", "neuronx-distributed": "0.15.22404"}.items():
+        sdk.package(name, version)
+    shutil.copytree(HERE / "packages/optimum", sdk.site / "optimum")
+    return sdk
+
+
+def install_inf1(root: Path, *, device: bool = False) -> FakeSdk:
+    """The same for the first generation, whose packages go with no others."""
+    said = {"sdk": "2.31.0", "compiler": OLD["neuron-cc"], "build": "", "device": device, "acts": {}}
+    sdk = _install(root, OLD, said, ("torch_neuron", "neuron-cc"))
+    (sdk.site / "sitecustomize.py").write_text(OLD_PYTHON)
+    return sdk
+
+
+def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str, ...]) -> FakeSdk:
+    venv.create(root, with_pip=False, symlinks=True)
+    sdk = FakeSdk(root)
+    shutil.copy(HERE / "packages/neuron_double.py", sdk.site)
+    (sdk.site / "real.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (root / "double.json").write_text(json.dumps(said))
+    for name, version in versions.items():
+        sdk.package(name, version)
+    for part in parts:
+        if (HERE / "packages" / part).is_dir():
+            shutil.copytree(HERE / "packages" / part, sdk.site / part)
+        else:
+            target = root / "bin" / part
+            script = (HERE / "bin" / part).read_text()
+            target.write_text(f"#!{sdk.python} -S\nimport sys; sys.path.insert(0, {str(sdk.site)!r})\n{script}")
+            target.chmod(0o755)
+    return sdk
+
+
+__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_optimum", "install_sdk"]

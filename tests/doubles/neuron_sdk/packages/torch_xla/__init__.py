@@ -1,0 +1,1 @@
+"""A double: nothing of it is called."""

@@ -1,0 +1,94 @@
+"""Building for Neuron platforms on doubles of the SDK: one environment, one `apply` for all tests that look at its results.
+
+Nothing here has run on Neuron hardware, or against AWS's own packages.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import TEXT, run_cli, write_recipe
+from tests.doubles.neuron_sdk import FakeSdk
+
+
+@dataclass
+class NeuronBuilt:
+    """An environment, a workspace, and what `apply` said there. Treat it as read-only."""
+
+    sdk: FakeSdk
+    old: FakeSdk
+    optimum: FakeSdk
+    root: Path
+    report: dict
+    log: str
+    calls: dict[str, list[dict]]
+
+    def release(self, name: str, platform: str = "inf2") -> Path:
+        return self.root / f"releases/{name}-{platform}"
+
+    def block(self, name: str, platform: str = "inf2") -> dict:
+        return json.loads((self.release(name, platform) / "config.json").read_text())["neuron"]
+
+    def index(self, name: str, platform: str = "inf2") -> dict:
+        return json.loads((self.release(name, platform) / "neuronbuild.json").read_text())
+
+
+GENERATION = {"num_beams": 2, "sequence_length": 32, "prefill_length": 8}
+LOADING = {"lazy_load": True, "async_load": True}
+SHARDED = {"batch_size": 1, "sequence_length": 32}
+BEAMS = {"num_beams": 2}
+
+
+def recipes_for(root: Path, models: dict[str, Path]) -> None:
+    """What is built: several shapes, platforms, casts, weights apart and in, and the first generation."""
+    cast = {"auto_cast": "matmul", "auto_cast_type": "bf16"}
+    kinds = {
+        "masked": {"task": "fill-mask", "platforms": ["inf2", "trn2"], "shapes": {"batch_size": 2, "sequence_length": [8, 16]}},
+        "apart": {"task": "text-classification", "platforms": ["inf2"], "shapes": TEXT, "weights": "separate"},
+        "split": {
+            "task": "feature-extraction",
+            "platforms": ["inf2"],
+            "shapes": TEXT,
+            "dynamic_batch_size": True,
+            "compiler": LOADING,
+        },
+        "sentences": {"task": "sentence-similarity", "platforms": ["inf2"], "shapes": TEXT, "compiler": cast},
+        "generator": {"task": "text-generation", "platforms": ["inf2"], "shapes": TEXT | GENERATION},
+        "translator": {"task": "text2text-generation", "platforms": ["inf2"], "shapes": TEXT | BEAMS},
+        "sharded": {"task": "text-generation", "platforms": ["trn2"], "shapes": SHARDED, "num_cores": 2, "dtype": "bfloat16"},
+        "parts": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "toolchain": "optimum"},
+        "first": {"task": "fill-mask", "platforms": ["inf1"], "shapes": TEXT},
+    }
+    for name, keys in kinds.items():
+        write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(models[keys["task"]]), **keys)
+
+
+def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: dict[str, Path]) -> NeuronBuilt:
+    """One `apply`, in a process of its own."""
+    sdk.workspace(root, neuron=old, optimum=optimum)
+    recipes_for(root, models)
+    done = run_cli("apply", "--json", "-k", "-j", 1, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return NeuronBuilt(sdk, old, optimum, root, json.loads(done.stdout), done.stderr, _calls(sdk, old, optimum))
+
+
+def _calls(*environments: FakeSdk) -> dict[str, list[dict]]:
+    """What was called while it was built, by the call."""
+    found: dict[str, list[dict]] = {}
+    for entry in (entry for each in environments for entry in each.diary()):
+        found.setdefault(entry.get("call", ""), []).append(entry)
+    return found
+
+
+@dataclass
+class Host:
+    """A host that says that it has Neuron devices."""
+
+    sdk: FakeSdk
+    folder: Path
+
+    def become(self, instance: str, driver: str = "245 neuron\n") -> None:
+        (self.folder / "product").write_text(instance + "\n")
+        (self.folder / "devices").write_text(f"Character devices:\n  1 mem\n{driver}")

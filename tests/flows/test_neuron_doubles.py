@@ -1,0 +1,155 @@
+"""The doubles themselves: they must refuse what the SDK's documents don't list, or they would prove nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.doubles.neuron_sdk import install_inf1, install_sdk
+
+COMMON = """
+import json, os, sys
+os.environ.setdefault("NEURON_PLATFORM_TARGET_OVERRIDE", "trn1")
+import torch
+said = {}
+def tried(name, call):
+    try:
+        with torch.no_grad():
+            call()
+        said[name] = "accepted"
+    except BaseException as error:
+        said[name] = f"{type(error).__name__}: {error}"
+class Tiny(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 2)
+    def forward(self, values):
+        return (self.layer(values),)
+tiny, given = Tiny().eval(), (torch.ones(2, 4),)
+"""
+
+NEURONX = """
+import torch_neuronx
+torch.set_grad_enabled(False)
+good = {"compiler_args": ["--target=inf2"], "cpu_backend": True, "compiler_workdir": "work"}
+def trace(*more, module=tiny, inputs=given, **changes):
+    return torch_neuronx.trace(module, inputs, *more, **{**good, **changes})
+tried("good", trace)
+tried("unknown keyword", lambda: trace(separate_weights=True))
+tried("positional", lambda: trace({}))
+tried("a list of inputs", lambda: trace(inputs=list(given)))
+tried("a dict of inputs", lambda: trace(inputs={"values": given[0]}))
+tried("training", lambda: trace(module=Tiny().train()))
+tried("flags of numbers", lambda: trace(compiler_args=["--target=inf2", 1]))
+tried("a mapping of flags", lambda: trace(compiler_args={"--target": "inf2"}))
+tried("no target", lambda: trace(compiler_args=[]))
+tried("no cpu_backend", lambda: trace(cpu_backend=False))
+tried("unknown flag", lambda: trace(compiler_args=["--target=inf2", "--hum"]))
+tried("wrong value", lambda: trace(compiler_args=["--target=inf2", "--auto-cast=matmul"]))
+tried("a flag of a later release", lambda: trace(compiler_args=["--target=trn2", "--native-int64=disabled"]))
+tried("joined cores on inf2", lambda: trace(compiler_args=["--target=inf2", "--lnc=2"]))
+made = trace()
+torch_neuronx.dynamic_batch(made)
+tried("dynamic_batch twice", lambda: torch_neuronx.dynamic_batch(made))
+torch.jit.save(made, "made.pt")
+tried("lazy_load after save", lambda: torch_neuronx.lazy_load(made))
+tried("dynamic_batch without trace", lambda: torch_neuronx.dynamic_batch(tiny))
+apart = trace(inline_weights_to_neff=False)
+tried("dynamic_batch with weights apart", lambda: torch_neuronx.dynamic_batch(apart))
+tried("loading without a device", lambda: torch.jit.load("made.pt"))
+tried("running without a device", lambda: made(*given))
+torch.set_grad_enabled(True)
+try:
+    torch_neuronx.trace(tiny, given, **good)
+    said["with gradients"] = "accepted"
+except AssertionError as error:
+    said["with gradients"] = f"AssertionError: {error}"
+print(json.dumps(said))
+"""
+
+REFUSED = {
+    "unknown keyword": "Unexpected keyword arguments: ['separate_weights']",
+    "positional": "keywords only",
+    "a list of inputs": "tuple of tensors",
+    "a dict of inputs": "tuple of tensors",
+    "training": "training mode",
+    "flags of numbers": "a string or a list of strings",
+    "a mapping of flags": "a string or a list of strings",
+    "no target": "please supply compiler argument target",
+    "no cpu_backend": "PJRT_Client_Create",
+    "unknown flag": "neuronx-cc failed with 1",
+    "wrong value": "neuronx-cc failed with 1",
+    "a flag of a later release": "neuronx-cc failed with 1",
+    "joined cores on inf2": "neuronx-cc failed with 1",
+    "dynamic_batch twice": "once, before torch.jit.save",
+    "lazy_load after save": "once, before torch.jit.save",
+    "dynamic_batch without trace": "takes what trace returned",
+    "dynamic_batch with weights apart": "is not supported",
+    "loading without a device": "could not be initialized",
+    "running without a device": "could not be initialized",
+    "with gradients": "no_grad",
+}
+
+
+def run(sdk, program: str, cwd, **env) -> dict:
+    place = {"PATH": f"{sdk.root}/bin:/usr/bin:/bin", **env}
+    done = subprocess.run([sdk.python, "-c", COMMON + program], cwd=cwd, env=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def neuronx(tmp_path_factory) -> dict:
+    root = tmp_path_factory.mktemp("doubles")
+    return run(install_sdk(root / "sdk"), NEURONX, root)
+
+
+def test_the_documented_call_is_accepted(neuronx):
+    assert neuronx["good"] == "accepted"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_document_lists_is_refused(neuronx, name):
+    assert REFUSED[name] in neuronx[name]
+
+
+def test_every_refusal_is_expected(neuronx):
+    assert set(neuronx) == {*REFUSED, "good"}
+
+
+LATER = """
+import torch_neuronx
+tried("int64", lambda: torch_neuronx.trace(tiny, given, cpu_backend=True, compiler_workdir="w",
+    compiler_args=["--target=trn3", "--native-int64=disabled", "--implicit-integer-downcast=all"]))
+print(json.dumps(said))
+"""
+
+
+def test_a_later_release_knows_later_flags_and_platforms(tmp_path):
+    assert run(install_sdk(tmp_path / "sdk", "2.32.0"), LATER, tmp_path) == {"int64": "accepted"}
+
+
+INF1 = """
+import torch_neuron
+good = {"compiler_args": ["--fast-math", "none"], "compiler_workdir": ".", "compiler_timeout": 60}
+def trace(**changes):
+    return torch_neuron.trace(tiny, given, **{**good, **changes})
+tried("good", trace)
+tried("strict", lambda: trace(strict=False))
+tried("a string of flags", lambda: trace(compiler_args="--fast-math none"))
+tried("neuronx's flags", lambda: trace(compiler_args=["--target=inf1"]))
+tried("unknown keyword", lambda: trace(cpu_backend=True))
+tried("unknown flag", lambda: trace(compiler_args=["--hum"]))
+tried("wrong value", lambda: trace(compiler_args=["--fast-math", "some"]))
+print(json.dumps(said))
+"""
+
+
+def test_the_first_generations_double_is_as_strict(tmp_path):
+    said = run(install_inf1(tmp_path / "sdk"), INF1, tmp_path)
+    assert (said.pop("good"), said.pop("strict")) == ("accepted", "accepted")
+    assert "compiler_args must be a list" in said["a string of flags"]
+    assert "unexpected keyword argument 'cpu_backend'" in said["unknown keyword"]
+    assert all("neuron-cc failed" in said[name] for name in ("neuronx's flags", "unknown flag", "wrong value"))

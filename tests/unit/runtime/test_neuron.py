@@ -1,0 +1,142 @@
+"""Sessions over a framework that is made up: what is called, in which order, and what becomes of its errors."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+import torch
+
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.artifact.signature import Signature, TensorSpec
+from neuronbuild.errors import ReleaseError
+from neuronbuild.runtime.neuron import NeuronSession
+from neuronbuild.runtime.reader import CompiledShape
+from tests.unit.neffs import archive, neff
+
+INPUT = TensorSpec("values", "float32", (2,), (None,))
+
+
+class Counting:
+    """A loaded model that adds its input to a state of its own."""
+
+    def __init__(self) -> None:
+        self.state = torch.zeros(2)
+        self.copies = 0
+
+    def parameters(self):
+        return iter([self.state])
+
+    def __call__(self, values):
+        self.state.add_(values)
+        return values * 2
+
+
+@pytest.fixture
+def framework(monkeypatch):
+    calls = []
+    made = types.ModuleType("torch_neuronx")
+    made.calls, made.loaded = calls, Counting()
+    made.replace_weights = lambda loaded, weights: calls.append(("replace", sorted(weights)))
+    made.move_trace_to_device = lambda loaded, device: calls.append(("move", device))
+    made.set_neuron_cores = lambda loaded, start_nc, nc_count: calls.append(("cores", start_nc, nc_count))
+    monkeypatch.setitem(sys.modules, "torch_neuronx", made)
+    monkeypatch.setattr(torch.jit, "load", lambda path: made.loaded)
+    return made
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    def make(states=()):
+        file = archive(tmp_path / "model.neuron", neff())
+        signature = Signature((INPUT,), (INPUT,), (), tuple(states))
+        return CompiledShape("forward", Shape(()), tmp_path, file, signature, {}, {})
+
+    return make
+
+
+def test_a_single_tensor_is_a_list_of_one(framework, bucket):
+    assert torch.equal(NeuronSession(bucket(), {}, "inf2", None).run([torch.ones(2)])[0], torch.full((2,), 2.0))
+    assert framework.calls == []
+
+
+def test_weights_are_bound_then_moved(framework, bucket):
+    NeuronSession(bucket(), {"model.weight": torch.ones(1)}, "inf2", None)
+    assert framework.calls == [("replace", ["model.weight"]), ("move", 0)]
+
+
+def test_a_core_is_chosen_after_loading(framework, bucket):
+    NeuronSession(bucket(), {}, "inf2", 5)
+    assert framework.calls == [("cores", 5, 1)]
+
+
+def test_a_cache_goes_in_once_and_comes_out_every_time(framework, bucket):
+    state = TensorSpec("self.0.keys", "float32", (2,), (None,))
+    session = NeuronSession(bucket([state]), {}, "inf2", None)
+    mine = torch.full((2,), 10.0)
+    session.run([torch.ones(2), mine])
+    assert mine.tolist() == [11.0, 11.0]
+    framework.loaded.state.add_(100.0)  # what is on the device counts, as long as nobody wrote to ours
+    session.run([torch.ones(2), mine])
+    assert mine.tolist() == [112.0, 112.0]
+    mine.zero_()
+    session.run([torch.ones(2), mine])
+    assert mine.tolist() == [1.0, 1.0]
+
+
+def test_another_conversation_is_never_taken_for_one_that_is_over(framework, bucket):
+    state = TensorSpec("self.0.keys", "float32", (2,), (None,))
+    session = NeuronSession(bucket([state]), {}, "inf2", None)
+    for start in range(50):
+        mine = torch.full((2,), float(start))  # often where the last one lay, with as many changes
+        session.run([torch.ones(2), mine])
+        assert mine.tolist() == [start + 1.0] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("NEFF version: 2.0, features: 0x100 are not supported", "newer than this host's Neuron runtime"),
+        ("The PyTorch Neuron Runtime could not be initialized", "doesn't start"),
+        ("Could not load the model status=2 message=Invalid", "can't be loaded"),
+        ("", "no reason is given"),
+    ],
+)
+def test_the_runtimes_errors_are_told_with_what_to_do(framework, bucket, monkeypatch, text, message):
+    def load(path):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(torch.jit, "load", load)
+    with pytest.raises(ReleaseError, match=message) as caught:
+        NeuronSession(bucket(), {}, "inf2", None)
+    assert caught.value.hint
+
+
+def test_a_core_that_cant_be_had_is_told(framework, bucket):
+    def refuse(loaded, start_nc, nc_count):
+        raise ValueError("there are 2 cores")
+
+    framework.set_neuron_cores = refuse
+    with pytest.raises(ReleaseError, match="core 7 can't be had: there are 2 cores"):
+        NeuronSession(bucket(), {}, "inf2", 7)
+
+
+def test_a_framework_that_cant_choose_is_told(framework, bucket):
+    del framework.set_neuron_cores
+    with pytest.raises(ReleaseError, match="can't choose a core"):
+        NeuronSession(bucket(), {}, "inf2", 1)
+
+
+def test_a_file_without_a_neff_never_comes_to_the_framework(framework, bucket, tmp_path, monkeypatch):
+    made = bucket()
+    archive(tmp_path / "model.neuron", b"nothing")
+    monkeypatch.setitem(sys.modules, "torch_neuronx", None)
+    with pytest.raises(ReleaseError, match="holds no NEFF"):
+        NeuronSession(made, {}, "inf2", None)
+
+
+def test_a_framework_that_cant_be_imported_is_told(framework, bucket, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_neuronx", None)
+    with pytest.raises(ReleaseError, match="torch_neuronx can't be imported"):
+        NeuronSession(bucket(), {}, "inf2", None)
