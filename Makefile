@@ -17,7 +17,9 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not soak"
 
 soak: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	rm -f .fault-notes
+	NEURONBUILD_FAULT_NOTES=$(CURDIR)/.fault-notes $(BIN)/python -m pytest -q
+	$(BIN)/python -m tests.tools.fault_matrix .fault-notes
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 ActionKey = NewType("ActionKey", str)
@@ -16,6 +17,9 @@ ActionKey = NewType("ActionKey", str)
 
 CHUNK = 1 << 20
 """Bytes read at a time. Above 1 MiB SHA-256 gets no faster, and memory stays bounded."""
+
+PIECE = 8 << 20
+"""Bytes of a large blob that have a digest of their own: what is fetched again when a range arrives damaged."""
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -37,6 +41,27 @@ class Digest:
             raise ValueError(f"negative size: {self.size}")
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """SHA-256 of each `size` bytes of a blob, in order; the last piece may be shorter."""
+
+    size: int
+    sha256: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not all(map(is_hex_digest, self.sha256)):
+            raise ValueError("pieces without a size, or whose digests are no SHA-256")
+
+    @classmethod
+    def whole(cls, digest: Digest) -> Pieces:
+        """A blob as its own only piece."""
+        return cls(digest.size, (digest.sha256,)) if digest.size else cls(1, ())
+
+    def fit(self, size: int) -> bool:
+        """Whether there are as many as that many bytes have."""
+        return len(self.sha256) == -(-size // self.size)
+
+
 def is_hex_digest(text: str) -> bool:
     """Whether `text` is 64 lower-case hex digits: what guards every name built from a digest."""
     return _HEX.fullmatch(text) is not None
@@ -53,13 +78,52 @@ def digest_file(path: Path) -> Digest:
     Raises:
         OSError: the file can't be read.
     """
-    size = 0
-    sha = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
-            sha.update(chunk)
-            size += len(chunk)
+        return digest_stream(iter(lambda: file.read(CHUNK), b""))
+
+
+def digest_stream(chunks: Iterable[bytes]) -> Digest:
+    """Digest of bytes that come in chunks."""
+    size, sha = 0, hashlib.sha256()
+    for chunk in chunks:
+        sha.update(chunk)
+        size += len(chunk)
     return Digest(sha.hexdigest(), size)
+
+
+def digest_pieces(path: Path, size: int = PIECE) -> Pieces:
+    """Digests of a file's pieces of that size.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    return _digest_both(path, size)[1]
+
+
+def digest_whole_and_pieces(path: Path) -> tuple[Digest, Pieces | None]:
+    """Digest of a file, and of its pieces if there are several, in one reading.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    if path.stat().st_size <= PIECE:
+        return digest_file(path), None
+    return _digest_both(path, PIECE)
+
+
+def _digest_both(path: Path, size: int) -> tuple[Digest, Pieces]:
+    whole, piece, parts, read = hashlib.sha256(), hashlib.sha256(), list[str](), 0
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(min(CHUNK, size - read % size)):
+            whole.update(data)
+            piece.update(data)
+            read += len(data)
+            if read % size == 0:
+                parts.append(piece.hexdigest())
+                piece = hashlib.sha256()
+    if read % size:
+        parts.append(piece.hexdigest())
+    return Digest(whole.hexdigest(), read), Pieces(size, tuple(parts))
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -29,6 +29,26 @@ class UsageError(NeuronBuildError):
     exit_code = 2
 
 
+class LockError(NeuronBuildError):
+    """A lock that can't be used, or that the present has drifted from."""
+
+    exit_code = 2
+
+    def __init__(self, path: str, problem: str, *, hint: str | None = None) -> None:
+        self.path = path
+        super().__init__(f"lock {path}: {problem}", hint=hint)
+
+
+class NotBuiltError(NeuronBuildError):
+    """Artifacts that are in no store, where nothing is to be compiled."""
+
+    def __init__(self, misses: Sequence[str]) -> None:
+        self.misses = tuple(misses)
+        listing = "\n  ".join(self.misses)
+        hint = "run `neuronbuild apply` on a machine that compiles, with the same lock and the same far store"
+        super().__init__(f"{len(self.misses)} not compiled yet:\n  {listing}", hint=hint)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Issue:
     """One fault in one recipe file; lines and columns count from 1, as editors do."""
@@ -83,7 +103,16 @@ class StoreError(NeuronBuildError):
 
     def __init__(self, location: str, problem: str, *, hint: str | None = None) -> None:
         self.location = location
+        self.problem = problem
         super().__init__(f"store {location}: {problem}", hint=hint)
+
+
+class StoreOutageError(StoreError):
+    """A store that doesn't answer, or can't for now."""
+
+    def __init__(self, location: str, cause: StoreError) -> None:
+        self.cause = cause
+        super().__init__(location, cause.problem, hint=cause.hint)
 
 
 class DestinationError(StoreError):
@@ -94,7 +123,19 @@ class DestinationError(StoreError):
         super().__init__(location, f"{destination} can't be written: {cause.strerror or cause}")
 
 
-class BlobMissingError(StoreError):
+class DamageError(StoreError):
+    """Something in a store that isn't what it should be."""
+
+
+class ManifestRefusedError(DamageError):
+    """A manifest that is gone, or can't be read or trusted."""
+
+    def __init__(self, location: str, key: str, reason: str) -> None:
+        self.key = key
+        super().__init__(location, f"artifact {key}: {reason}", hint="`neuronbuild cache verify` tells more")
+
+
+class BlobMissingError(DamageError):
     """A blob that a manifest names and the store has not."""
 
     def __init__(self, location: str, sha256: str) -> None:
@@ -104,7 +145,7 @@ class BlobMissingError(StoreError):
         )
 
 
-class BlobCorruptError(StoreError):
+class BlobCorruptError(DamageError):
     """Bytes that don't match the digest they are stored under. They have been put aside."""
 
     def __init__(self, location: str, sha256: str, actual: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests import senses
+from tests.doubles import s3
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,9 +38,31 @@ def _own_user_cache(tmp_path_factory):
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("user-cache"))
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("NEURONBUILD_CACHE", None)
+    os.environ.pop("NEURONBUILD_REMOTE", None)
+    os.environ.update(s3.CREDENTIALS, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """The endpoint of an S3 server by its kind, started when first asked for."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, str] = {}
+
+        def start(kind: str) -> str:
+            if kind not in running:
+                running[kind] = stack.enter_context(s3.SERVERS[kind](tmp_path_factory.mktemp(kind)))
+            return running[kind]
+
+        yield start
+
+
+@pytest.fixture
+def remote(servers) -> str:
+    """A place of one's own on an S3 server."""
+    return s3.location(servers("ministack"))
 
 
 def write_tokenizer(folder: Path, *, token_types: bool = True) -> None:

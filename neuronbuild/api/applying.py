@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from neuronbuild.api.prepare import Context, make_full_plan, prepare
+from neuronbuild.api.prepare import Context, make_full_plan, prepare, refuse_misses
 from neuronbuild.api.requests import Release, release_request
+from neuronbuild.api.usage import note_use
 from neuronbuild.build.progress import Silent
 from neuronbuild.build.report import Outcome, count
 from neuronbuild.errors import ReleaseError
@@ -46,15 +47,18 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     Raises:
         RecipeError, SourceError, StoreError, ToolchainError: before anything is built.
         InterruptedBuildError: Ctrl-C; what was finished is kept.
+        NotBuiltError: something would have to be compiled, and the settings say `no_build`.
     """
     context = Context.open(settings)
     observer = progress or Silent()
     prepared = prepare(recipes, context)
     plan = make_full_plan(prepared, context.store)
+    refuse_misses(plan, settings)
     observer.planned(plan)
     requests = [release_request(each, settings, checked=context.runs_here(each)) for each in prepared]
     if not plan.misses and all(request.is_up_to_date(context.verified) for request in requests):
         releases = tuple(Release(request.recipe, request.platform, request.folder, written=False) for request in requests)
+        note_use(context.store, reused=[step.action.key for step in plan.steps], built=0)
         return ApplyReport(tuple(Outcome(step, "reused") for step in plan.steps), releases)
     from neuronbuild.api.working import Work  # what builds and writes: a quarter of a no-op's time, for nothing
 

@@ -50,3 +50,25 @@ class ReleaseJobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(log)
         return path
+
+
+@final
+class NoJobs:
+    """What runs jobs where nothing is to be run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(
+        self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
+    ) -> Manifest:
+        """Refuse.
+
+        Raises:
+            ReleaseError: always; a store that has all that a release needs never comes here.
+        """
+        del keep
+        problem = f"the {job['kind']} of {model.snapshot.model} isn't in the store, and nothing is to be run here"
+        raise ReleaseError(
+            self._name, problem, hint="run `neuronbuild apply` where it can be compiled, with the same far store"
+        )

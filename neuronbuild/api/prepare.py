@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import RecipeError, SourceError, SourcesError
+from neuronbuild.api.locking import LockedFiles, drift_of, lock_name, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.prepared import Prepared
+from neuronbuild.api.trusting import open_trust
+from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
 from neuronbuild.recipe.grid import expand
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
-from neuronbuild.store.location import open_store
+from neuronbuild.store.location import open_layers
 from neuronbuild.tasks.table import SEQUENCE
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
@@ -24,76 +27,78 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.fingerprint import Fingerprint
+    from neuronbuild.artifact.lockfile import LockFile
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.errors import Issue
-    from neuronbuild.plan.action import Action
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.target import Options, Target
     from neuronbuild.source.digests import DigestMemory
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
 
 VERIFIED = "releases.json"
 """Name of the file, in the user's cache folder, that remembers which releases were found whole."""
 
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A recipe for one platform, with everything known that its release needs."""
-
-    located: Located
-    options: Options
-    model: Model
-    subject: Subject
-    fingerprint: Fingerprint
-    steps: tuple[tuple[Target, Action], ...]
-
-    @property
-    def platform(self) -> str:
-        """What it is compiled for."""
-        return self.options.platform
 
 
 @dataclass(slots=True)
 class Context:
-    """What one command opens once: toolchains, fingerprints, models, the store."""
+    """What one command opens once: toolchains, fingerprints, models, the store, the lock."""
 
     settings: Settings
-    store: CasStore
+    store: Store
     memory: DigestMemory
     verified: VerifiedReleases
+    lock: LockFile | None = None
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
     fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
     models: dict[tuple[str, str | None, Path, bool], Model | SourceError] = field(default_factory=dict)
+    drift: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
-        """Open the store that the settings name.
+        """Open the store and the lock that the settings name.
 
         Raises:
-            StoreError: it can't be one.
+            StoreError, LockError, UsageError: as their names say.
         """
-        return cls(settings, open_store(settings.cache), open_memory(), VerifiedReleases(settings.scratch / VERIFIED))
+        store = open_layers(
+            settings.cache, settings.remotes, trust=open_trust(settings), share=settings.share_weights, ttl=settings.lease
+        )
+        lock = read_lock(settings.lock)
+        if lock is None and settings.locked:
+            raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
+        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / VERIFIED), lock)
 
     def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
-        """A toolchain for a platform and its fingerprint, asked for once."""
+        """A toolchain for a platform and its fingerprint, asked for once; the locked one where it isn't there."""
         key = (name, platform)
         if key not in self.toolchains:
-            toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
-            self.fingerprints[key] = toolchain.fingerprint(platform)
-            self.toolchains[key] = toolchain
+            self.toolchains[key] = toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
+            locked = self.lock.fingerprint(name, platform) if self.lock else None
+            pinned = locked if self.settings.no_build else None
+            self.fingerprints[key] = pinned or self._ask(toolchain, platform, locked)
         return self.toolchains[key], self.fingerprints[key]
 
     def runs_here(self, each: Prepared) -> bool:
         """Whether this host can run what a recipe is compiled to."""
         return self.toolchain(each.options.toolchain, each.platform)[0].runs_here(each.platform)
 
+    def _ask(self, toolchain: Toolchain, platform: str, locked: Fingerprint | None) -> Fingerprint:
+        try:
+            present = toolchain.fingerprint(platform)
+        except ToolchainError:
+            if locked is None:
+                raise
+            return locked
+        if self.lock is not None and present != locked:
+            self.drift.add(f"toolchain for {platform}: {'not in the lock' if locked is None else 'another one'}")
+        return present
+
     def model(self, located: Located) -> Model:
-        """The pinned model of a recipe, resolved once for all recipes that name it.
+        """The pinned model of a recipe, resolved once for all recipes that name it; by the lock where it names it too.
 
         Raises:
             SourceError: it can't be found, reached or used.
@@ -103,15 +108,47 @@ class Context:
         key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
         if key not in self.models:
             try:
-                self.models[key] = resolve_model(
-                    recipe.model, recipe.revision, base=base, memory=self.memory, trust_remote_code=recipe.trust_remote_code
-                )
+                self.models[key] = self._locked_model(located) if self.lock else self._resolve(located, recipe.revision)
             except SourceError as error:
                 self.models[key] = error
         found = self.models[key]
         if isinstance(found, SourceError):
             raise found
         return found
+
+    def _resolve(self, located: Located, revision: str | None) -> Model:
+        recipe = located.recipe
+        return resolve_model(
+            recipe.model,
+            revision,
+            base=located.path.parent,
+            memory=self.memory,
+            trust_remote_code=recipe.trust_remote_code,
+        )
+
+    def _locked_model(self, located: Located) -> Model:
+        """A model on the Hub is what the lock says, without asking. One in a folder is looked at, if it is there."""
+        root = self.settings.lock.parent if self.settings.lock else Path()
+        locked = self.lock.model(lock_name(located, root)) if self.lock else None
+        if locked is None:
+            self.drift.add(f"model {located.recipe.model}: not in the lock")
+            return self._resolve(located, located.recipe.revision)
+        if locked.commit is None and not self.settings.no_build:
+            try:
+                present = self._resolve(located, None)
+            except SourceError:
+                pass  # known by the lock all the same
+            else:
+                self.drift |= {found for found in (drift_of(locked.snapshot, present.snapshot),) if found}
+                return present
+        files = LockedFiles(
+            locked,
+            lambda: self._resolve(located, locked.commit),
+            self.store,
+            self.settings.scratch / "models",
+            store_first=self.settings.no_build,
+        )
+        return locked_model(locked, files)
 
 
 def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
@@ -124,10 +161,32 @@ def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
     return make_full_plan(prepare(recipes, context), context.store)
 
 
-def make_full_plan(prepared: Iterable[Prepared], store: CasStore) -> Plan:
+def lock(recipes: Iterable[Located], settings: Settings) -> bool:
+    """Write the lock of some recipes, by what they come to now, and say whether it changed.
+
+    Raises:
+        RecipeError, SourceError, ToolchainError, LockError: as their names say.
+    """
+    if settings.lock is None:
+        raise LockError("neuronbuild.lock", "no place is named for it", hint="set Settings.lock")
+    context = Context.open(replace(settings, lock=None, locked=False))
+    return write_lock(settings.lock, make_lock(prepare(recipes, context), settings.lock.parent))
+
+
+def make_full_plan(prepared: Iterable[Prepared], store: Store) -> Plan:
     """One plan for all, against what the store has now."""
     steps = [step for each in prepared for step in each.steps]
     return make_plan(steps, store.known({action.key for _, action in steps}))
+
+
+def refuse_misses(plan: Plan, settings: Settings) -> None:
+    """Stop at a plan that would compile something, where that isn't wanted.
+
+    Raises:
+        NotBuiltError: with every miss.
+    """
+    if settings.no_build and plan.misses:
+        raise NotBuiltError([f"{step.target.recipe} {step.target.shape}: {step.reason}" for step in plan.misses])
 
 
 def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
@@ -137,6 +196,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         RecipeError: with what is wrong in any of them, their models included.
         SourcesError: nothing is wrong but with models.
         ToolchainError: as its name says.
+        LockError: something has drifted from the lock, and `locked` is set.
     """
     prepared: list[Prepared] = []
     issues: list[Issue] = []
@@ -153,7 +213,18 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         raise RecipeError([*issues, *(issue for issue, _ in faults)])
     if faults:
         raise SourcesError(faults)
+    _tell_drift(context)
     return prepared
+
+
+def _tell_drift(context: Context) -> None:
+    """Stop at a drift from the lock where it counts; elsewhere mention it."""
+    if not context.drift:
+        return
+    text = f"what is here isn't what was locked: {'; '.join(sorted(context.drift))}"
+    if context.settings.locked:
+        raise LockError(str(context.settings.lock), text, hint="go back to it, or run `neuronbuild lock` and commit the file")
+    logger.warning("%s; going by what is here (`neuronbuild lock` locks it)", text)
 
 
 def _prepare(located: Located, context: Context) -> list[Prepared]:

@@ -10,7 +10,7 @@ from neuronbuild.release.request import ReleaseRequest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from neuronbuild.api.prepare import Prepared
+    from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.errors import NeuronBuildError
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.source.resolve import user_cache
+from neuronbuild.store.lease import TTL
+from neuronbuild.store.location import Remote
 from neuronbuild.toolchain.setup import Setup
 
 if TYPE_CHECKING:
@@ -18,8 +20,21 @@ if TYPE_CHECKING:
     from neuronbuild.store.link import LinkMode
 
 CACHE_VARIABLE = "NEURONBUILD_CACHE"
+REMOTE_VARIABLE = "NEURONBUILD_REMOTE"
+SIGNING_VARIABLE = "NEURONBUILD_SIGNING_KEY"
+LOCK_FILE = "neuronbuild.lock"
 MOST_JOBS = 4
 """Compiles at a time unless told otherwise: each takes a core and gigabytes of memory."""
+
+
+def _remotes_of_environment() -> tuple[Remote, ...]:
+    location = os.environ.get(REMOTE_VARIABLE)
+    return (Remote(location),) if location else ()
+
+
+def _path_of_environment(name: str) -> Path | None:
+    text = os.environ.get(name)
+    return Path(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,7 @@ class Settings:
     """All of it, with defaults for the Python API: stores below the user's cache folder."""
 
     cache: str = field(default_factory=lambda: os.environ.get(CACHE_VARIABLE) or str(user_cache() / "store"))
+    remotes: tuple[Remote, ...] = field(default_factory=_remotes_of_environment)
     output: Path = field(default_factory=lambda: user_cache() / "releases")
     jobs: int = field(default_factory=lambda: min(MOST_JOBS, os.cpu_count() or 1))
     timeout: float = 7200.0
@@ -38,6 +54,13 @@ class Settings:
     link_mode: LinkMode = "auto"
     scratch: Path = field(default_factory=user_cache)
     defaults: Mapping[str, object] = field(default_factory=dict)
+    trusted_keys: tuple[str, ...] = ()
+    signing_key: Path | None = field(default_factory=lambda: _path_of_environment(SIGNING_VARIABLE))
+    share_weights: tuple[str, ...] = ()
+    lease: float = TTL
+    lock: Path | None = None
+    locked: bool = False
+    no_build: bool = False
 
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""
@@ -55,7 +78,14 @@ def workspace_settings(folder: Path) -> Settings:
     settings = Settings()
     return replace(
         settings,
-        cache=os.environ.get(CACHE_VARIABLE) or str(base / Path(workspace.cache or "cache").expanduser()),
+        cache=os.environ.get(CACHE_VARIABLE) or _place(workspace.cache or "cache", base),
+        remotes=settings.remotes or tuple(Remote(_place(r.location, base), r.read_only) for r in workspace.remote),
+        trusted_keys=workspace.trusted_keys,
+        signing_key=settings.signing_key
+        or (base / Path(workspace.signing_key).expanduser() if workspace.signing_key else None),
+        share_weights=workspace.share_weights,
+        lease=float(workspace.limits.lease),
+        lock=base / LOCK_FILE,
         output=base / Path(workspace.output or "releases").expanduser(),
         jobs=workspace.limits.jobs or settings.jobs,
         timeout=float(workspace.limits.timeout),
@@ -64,6 +94,11 @@ def workspace_settings(folder: Path) -> Settings:
         interpreters={name: _placed(said, base) for name, said in workspace.toolchains.items()},
         defaults=workspace.defaults,
     )
+
+
+def _place(location: str, base: Path) -> str:
+    """A store's location; folders count from a workspace's own."""
+    return location if ":" in location else str(base / Path(location).expanduser())
 
 
 def _placed(said: Interpreter, base: Path) -> Interpreter:

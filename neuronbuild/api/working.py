@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.api.jobs import ReleaseJobs
-from neuronbuild.api.prepare import make_full_plan
+from neuronbuild.api.jobs import NoJobs, ReleaseJobs
+from neuronbuild.api.prepare import make_full_plan, refuse_misses
 from neuronbuild.api.requests import Failure, Release, release_request
+from neuronbuild.api.usage import note_use
 from neuronbuild.artifact.snapshot import holds_tokenizer
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
@@ -17,11 +18,12 @@ from neuronbuild.release.folder import write_release
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from neuronbuild.api.prepare import Context, Prepared
+    from neuronbuild.api.prepare import Context
+    from neuronbuild.api.prepared import Prepared
     from neuronbuild.build.progress import Progress
     from neuronbuild.build.report import Outcome
     from neuronbuild.plan.planner import Plan
-    from neuronbuild.release.request import ReleaseRequest
+    from neuronbuild.release.request import ReleaseRequest, RunJob
 
 Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[Failure, ...]]
 """Outcomes of all steps, releases, and those that could not be written."""
@@ -45,18 +47,56 @@ class Work:
         Raises:
             InterruptedBuildError, StoreError, ToolchainError: as their names say.
         """
+        try:
+            with self._bench:
+                done = self._build_and_release(self._bring(plan))
+        finally:
+            self._close_store()
+        reused = [outcome.step.action.key for outcome in done[0] if outcome.kind == "reused"]
+        note_use(self._context.store, reused=reused, built=sum(outcome.kind == "built" for outcome in done[0]))
+        return done
+
+    def _bring(self, plan: Plan) -> Plan:
+        """Have what is to be released at hand; what turns out not to be had is a miss."""
+        self._record_snapshots()
+        needed = {
+            action.key
+            for each in self._prepared
+            if not release_request(each, self._context.settings, checked=self._context.runs_here(each)).is_up_to_date(
+                self._context.verified
+            )
+            for _, action in each.steps
+        }
+        lost = self._context.store.bring(
+            [step.action.key for step in plan.steps if step.state == "hit" and step.action.key in needed]
+        )
+        if not lost:
+            return plan
+        plan = make_full_plan(self._prepared, self._context.store)
+        self._observer.planned(plan)
+        return plan
+
+    def _close_store(self) -> None:
+        for line in self._context.store.close():
+            self._observer.note(line)
+
+    def _record_snapshots(self) -> None:
+        """Before anything is built: what a snapshot says of licences decides what may be shared."""
+        for snapshot in {each.model.snapshot.digest: each.model.snapshot for each in self._prepared}.values():
+            self._context.store.record_snapshot(snapshot)
+
+    def _build_and_release(self, plan: Plan) -> Done:
         mended: set[str] = set()
-        with self._bench:
-            outcomes = self._build(plan)
-            while True:
-                try:
-                    return outcomes, *self._release_all(outcomes)
-                except (BlobMissingError, BlobCorruptError) as error:
-                    if error.sha256 in mended:
-                        raise
-                    mended.add(error.sha256)
-                    self._observer.note(f"{error}; building it again")
-                outcomes = self._build_again(outcomes)
+        outcomes = self._build(plan)
+        while True:
+            try:
+                return outcomes, *self._release_all(outcomes)
+            except (BlobMissingError, BlobCorruptError) as error:
+                if error.sha256 in mended:
+                    raise
+                mended.add(error.sha256)
+                self._observer.note(f"{error}; building it again")
+            outcomes = self._build_again(outcomes)
 
     def release(self) -> tuple[Release, ...]:
         """Write every release, from what the store has.
@@ -64,8 +104,12 @@ class Work:
         Raises:
             ReleaseError, StoreError: as their names say.
         """
-        with self._bench:
-            return tuple(self._release(each) for each in self._prepared)
+        self._record_snapshots()
+        try:
+            with self._bench:
+                return tuple(self._release(each) for each in self._prepared)
+        finally:
+            self._close_store()
 
     def _build_again(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         """Outcomes as they were, but for steps that the store turned out to lack."""
@@ -76,6 +120,7 @@ class Work:
 
     def _build(self, plan: Plan) -> tuple[Outcome, ...]:
         context, settings = self._context, self._context.settings
+        refuse_misses(plan, settings)
         inline = [each for each in self._prepared if each.options.weights == "inline"]
         models = {action.key: each.model for each in inline for _, action in each.steps}
         place = Place(context.store, self._bench, settings.scratch / "logs", models)
@@ -97,9 +142,10 @@ class Work:
     def _release(self, each: Prepared) -> Release:
         context, settings = self._context, self._context.settings
         request = release_request(each, settings, checked=context.runs_here(each))
-        toolchain = context.toolchains[each.options.toolchain, each.platform]
-        jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
-        context.store.record_snapshot(each.model.snapshot)
+        jobs: RunJob = NoJobs(request.folder.name)
+        if not settings.no_build:
+            toolchain = context.toolchains[each.options.toolchain, each.platform]
+            jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
         written = not request.is_up_to_date(context.verified)
         if written:
             write_release(request, context.store, jobs)

@@ -1,23 +1,30 @@
 """Records to JSON bytes and back, strictly: what isn't exactly a record of a known format is refused.
 
 A record on disk carries a seal, the SHA-256 of its own canonical JSON without the seal: bit rot in a manifest is noticed as
-it is in the blobs that it names. It is no signature: whoever can write the file can seal it.
+it is in the blobs that it names. It is no signature: whoever can write the file can seal it. Signatures, where there are any,
+are over the seal and lie beside it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neuronbuild.digest import digest_json
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Record = TypeVar("Record")
 
 SEAL = "seal"
 """The key of a record's seal."""
+
+SIGNATURES = "signatures"
+"""The key of what builders say of a record: for each, the name of its key and the signature."""
 
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
@@ -30,12 +37,22 @@ class DecodeError(ValueError):
         super().__init__(f"not a {kind}: {problem}")
 
 
-def encode(record: object) -> bytes:
-    """A record as UTF-8 JSON for people and programs: keys sorted, two spaces, a newline at the end."""
+def encode(record: object, sign: Callable[[str], dict[str, str]] | None = None) -> bytes:
+    """A record as UTF-8 JSON for people and programs: keys sorted, two spaces, a newline at the end.
+
+    `sign` turns a seal into a signature.
+    """
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"not a record: {record!r}")
     plain = dataclasses.asdict(record)
-    plain[SEAL] = digest_json(plain).sha256
+    plain[SEAL] = seal = digest_json(plain).sha256
+    if sign is not None:
+        plain[SIGNATURES] = [sign(seal)]
+    return write_plain(plain)
+
+
+def write_plain(plain: dict[str, object]) -> bytes:
+    """A record that is JSON already, in the form that records have on disk."""
     return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
@@ -72,12 +89,13 @@ def _check_format(kind: type[object], loaded: object, newest: int) -> None:
 
 
 def unseal(loaded: dict[str, object]) -> bool:
-    """Take the seal off a loaded record, and say whether it fits.
+    """Take the seal and the signatures off a loaded record, and say whether the seal fits.
 
     Raises:
         ValueError: the record holds what JSON has no number for.
     """
     seal = loaded.pop(SEAL, None)
+    loaded.pop(SIGNATURES, None)
     return seal == digest_json(loaded).sha256
 
 

@@ -6,25 +6,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.signature import Signature
-from neuronbuild.digest import ActionKey, Digest, digest_json, is_hex_digest
+from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORMAT = 1
-"""The manifest format that this version writes, and the highest that it reads."""
+FORMAT = 2
+"""The manifest format that this version writes, and the highest that it reads. 2 added pieces and signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of an artifact: a relative path, and the blob that holds its bytes."""
+    """One file of an artifact: a relative path, and the blob that holds its bytes, with pieces if it is large."""
 
     path: str
     digest: Digest
+    pieces: Pieces | None = None
 
     def __post_init__(self) -> None:
         if not is_safe_path(self.path):
             raise ValueError(f"unsafe path in a manifest: {self.path!r}")
+        if self.pieces is not None and not self.pieces.fit(self.digest.size):
+            raise ValueError(f"{self.path!r} has other pieces than its size asks for")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -66,13 +66,14 @@ class Model:
 
     `open_file` gives the path of one file of the snapshot, fetching it first where it is far away.
     `immutable` says that the place never changes a file once it is there (the Hub's local cache), so that a release may share
-    its files.
+    its files. `documents` are JSON files that are known already.
     """
 
     snapshot: Snapshot
     config: Mapping[str, object]
     open_file: Callable[[str], Path]
     immutable: bool = False
+    documents: Mapping[str, object] = field(default_factory=dict)
 
     def read_json(self, path: str) -> dict[str, object] | None:
         """One JSON file of the snapshot, or `None` where the model has no such file.
@@ -82,9 +83,11 @@ class Model:
         """
         if path not in self.snapshot.files:
             return None
-        try:
-            loaded = json.loads(read_plain(self.open_file(path)).decode())
-        except (OSError, ValueError, RecursionError) as error:
-            problem = f"its {path} can't be read: {error}"
-            raise SourceError(self.snapshot.model, problem, hint="get the file again") from None
+        loaded = self.documents.get(path)
+        if loaded is None:
+            try:
+                loaded = json.loads(read_plain(self.open_file(path)).decode())
+            except (OSError, ValueError, RecursionError) as error:
+                problem = f"its {path} can't be read: {error}"
+                raise SourceError(self.snapshot.model, problem, hint="get the file again") from None
         return loaded if isinstance(loaded, dict) else {"": loaded}

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
-from neuronbuild.artifact.manifest import Check, FileEntry, Manifest
+from neuronbuild.artifact.manifest import Check, Manifest
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
 from neuronbuild.build.model_files import link_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.errors import NewerRecordError
-from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from neuronbuild.build.workbench import Workbench
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Step
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
+    from neuronbuild.store.lease import Lease
     from neuronbuild.tasks import Axes
     from neuronbuild.toolchain.base import Toolchain
 
@@ -44,7 +44,7 @@ class Place:
     `models` are those whose weights are compiled in, by action.
     """
 
-    store: CasStore
+    store: Store
     bench: Workbench
     logs: Path
     models: Mapping[ActionKey, Model] = field(default_factory=dict)
@@ -65,40 +65,47 @@ def build_step(
     toolchain: Toolchain,
     place: Place,
     *,
-    waiting: Callable[[], bool],
+    waiting: Callable[[str], bool],
     compiling: Callable[[], None],
 ) -> Outcome:
     """Build one miss, unless somebody else has built it meanwhile.
 
-    `waiting` is asked while another builder has the lease; `compiling` is told when the compile starts.
+    `waiting` is asked while another builder, whose name it gets, has the lease; `compiling` is told when the compile starts.
 
     Raises:
         StoreError: the store can't be written. A failed compile is an outcome, and never recorded.
     """
+    while True:
+        with place.store.hold(step.action.key, waiting) as lease:
+            outcome = Outcome(step, "skipped") if lease is None else _build_held(step, toolchain, place, lease, compiling)
+        if outcome is not None:
+            return outcome
+
+
+def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, compiling: Callable[[], None]) -> Outcome | None:
+    """Build under a lease; `None` if it was lost meanwhile: what its new holder makes counts, and this result doesn't."""
     store = place.store
-    with hold_lease(store, step.action.key, waiting) as held:
-        if not held:
-            return Outcome(step, "skipped")
-        known = _look(step, store)
-        if known is not None:
-            return known
-        compiling()
-        try:
-            with place.bench.folder() as folder:
-                answer = place.bench.run(toolchain, _job(step, place, folder), folder)
-                if answer.error == STOPPED:
-                    return Outcome(step, "skipped")
-                result = _judge(step, toolchain, answer, folder)
-                if isinstance(result, StepError):
-                    return Outcome(
-                        step, "failed", answer.seconds, replace(result, log=_keep_log(place.logs, step, answer, folder))
-                    )
-                return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
-        except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
-            return Outcome(step, "failed", error=StepError("system", f"{error}; {PLACES}"))
+    known = _look(step, store)
+    if known is not None:
+        return known
+    compiling()
+    try:
+        with place.bench.folder() as folder:
+            answer = place.bench.run(toolchain, _job(step, place, folder), folder)
+            if answer.error == STOPPED:
+                return Outcome(step, "skipped")
+            result = _judge(step, toolchain, answer, folder)
+            if isinstance(result, StepError):
+                log = _keep_log(place.logs, step, answer, folder)
+                return Outcome(step, "failed", answer.seconds, replace(result, log=log))
+            if not lease.renew():
+                return None
+            return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
+    except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
+        return Outcome(step, "failed", error=StepError("system", f"{error}; {PLACES}"))
 
 
-def _look(step: Step, store: CasStore) -> Outcome | None:
+def _look(step: Step, store: Store) -> Outcome | None:
     """What a step comes to without a compile: somebody has built it, or a newer version has recorded it."""
     try:
         manifest = store.lookup(step.action.key)
@@ -159,19 +166,18 @@ def _read(step: Step, said: dict[str, object]) -> _Result:
     )
 
 
-def _store(step: Step, answer: Answer, result: _Result, store: CasStore, folder: Path) -> Manifest:
+def _store(step: Step, answer: Answer, result: _Result, store: Store, folder: Path) -> Manifest:
     manifest = Manifest(
         key=step.action.key,
         action=step.action.document,
-        files=tuple(FileEntry(name, store.add(folder / name)) for name in result.files),
+        files=tuple(store.add(name, folder / name) for name in result.files),
         signature=result.signature,
         checks=result.checks,
         facts=result.facts,
         provenance=provenance(answer.seconds),
         log=store.add_bytes(answer.log),
     )
-    store.record(manifest)
-    return manifest
+    return store.record(manifest)
 
 
 def _signature(said: object, step: Step) -> Signature:

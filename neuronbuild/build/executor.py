@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 RETRIED = {"internal", "crash", "output"}
 """Failures that a second try may mend. Want of memory is tried again too, but alone, after everything else."""
+
+REMINDER = 60.0
+"""Seconds after which it is said again that a step waits."""
 
 
 @final
@@ -46,6 +50,7 @@ class Executor:
         self._done: dict[ActionKey, Outcome] = {}
         self._starved: list[Step] = []
         self._threads: list[threading.Thread] = []
+        self._told: dict[ActionKey, float] = {}
 
     def run(self, plan: Plan, jobs: int) -> tuple[Outcome, ...]:
         """An outcome for each step of the plan, in its order.
@@ -109,12 +114,10 @@ class Executor:
         return outcome
 
     def _build(self, step: Step) -> Outcome:
-        told = threading.Event()
-
-        def waiting() -> bool:
-            if not told.is_set():
-                told.set()
-                self._note(f"{step.target.recipe} {step.target.shape}: waiting for another build of it")
+        def waiting(holder: str) -> bool:
+            if time.monotonic() - self._told.get(step.action.key, -REMINDER) >= REMINDER:
+                self._told[step.action.key] = time.monotonic()
+                self._note(f"{step.target.recipe} {step.target.shape}: waiting for another build of it, by {holder}")
             return not self._stop.is_set()
 
         def compiling() -> None:

@@ -21,6 +21,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "plan": "neuronbuild.cli.plan:plan_command",
     "apply": "neuronbuild.cli.apply:apply_command",
+    "lock": "neuronbuild.cli.lock:lock_command",
     "run": "neuronbuild.cli.run:run_command",
     "axes": "neuronbuild.cli.axes:axes_command",
     "validate": "neuronbuild.cli.validate:validate_command",

@@ -12,6 +12,7 @@ from neuronbuild.build.report import InterruptedBuildError, count
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
+    lock_options,
     platform_option,
     recipe_arguments,
     recipe_paths,
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 @platform_option
 @sdk_option
 @json_option
+@lock_options
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of releases. Default: releases/.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Compiles at a time.")
 @click.option("-k", "--keep-going", is_flag=True, default=None, help="Go on after a failure with whatever doesn't need it.")
+@click.option("--no-build", is_flag=True, default=None, help="Compile nothing: what is in no store is an error that lists it.")
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds that one compile may take.")
 @click.option(
     "--link-mode",

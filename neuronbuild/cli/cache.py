@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.codec import encode
+from neuronbuild.cli.cache_care import prune_command, stats_command, verify_command
+from neuronbuild.cli.cache_keys import keygen_command, sign_command
+from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json
-from neuronbuild.errors import NEWER, StoreError, UsageError
+from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.cas import recorded_keys
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
-from neuronbuild.store.verify import verify_store
 
 if TYPE_CHECKING:
     from neuronbuild.artifact.manifest import Manifest
@@ -25,12 +27,16 @@ def cache_group() -> None:
     """Look after the store."""
 
 
+for command in (push_command, pull_command, verify_command, prune_command, stats_command, keygen_command, sign_command):
+    cache_group.add_command(command)
+
+
 @cache_group.command("ls")
 @cache_option
 @json_option
-def list_command(*, cache: str | None, as_json: bool) -> None:
+def list_command(*, as_json: bool, **changes: object) -> None:
     """List the artifacts of the store."""
-    rows = [_row(manifest) for manifest in _open(cache).manifests()]
+    rows = [_row(manifest) for manifest in _open(changes).manifests()]
     if as_json:
         put_json({"version": 1, "artifacts": rows})
         return
@@ -43,9 +49,9 @@ def list_command(*, cache: str | None, as_json: bool) -> None:
 @click.argument("key")
 @click.option("--log", "show_log", is_flag=True, help="Print the compiler's log instead.")
 @cache_option
-def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
+def show_command(*, key: str, show_log: bool, **changes: object) -> None:
     """Print the manifest of the artifact whose KEY begins so."""
-    store = _open(cache)
+    store = _open(changes)
     found = [recorded for recorded in recorded_keys(store) if recorded.startswith(key)]
     if len(found) != 1:
         problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
@@ -62,32 +68,11 @@ def show_command(*, key: str, show_log: bool, cache: str | None) -> None:
     put(log.decode(errors="replace"), newline=False)
 
 
-@cache_group.command("verify")
-@click.option("--repair", is_flag=True, help="Put what is damaged aside, so that the next apply builds it again.")
-@cache_option
-@json_option
-def verify_command(*, repair: bool, cache: str | None, as_json: bool) -> int:
-    """Read every byte of the store and check it against its digest. Exits with 1 if anything is damaged."""
-    store = _open(cache)
-    if (
-        isinstance(store.objects, LocalObjects) and not store.objects.root.is_dir()
-    ):  # else a wrong name would pass for a sound store
-        hint = "`neuronbuild apply` makes it; another one is named with --cache"
-        raise StoreError(store.location, "there is no such folder", hint=hint)
-    report = verify_store(store, repair=repair)
-    if as_json:
-        put_json(report.as_json())
-    else:
-        for damage in report.damages:
-            put(f"{damage.name}: {damage.problem}")
-        newer = f" ({report.newer} {NEWER}, not checked)" if report.newer else ""
-        counts = f"{report.artifacts} artifacts{newer}, {report.blobs} blobs, {report.size:,} bytes read"
-        put(f"{counts}, {len(report.damages)} damaged")
-    return 1 if report.damages else 0
-
-
-def _open(cache: str | None) -> CasStore:
-    return open_store(settings_for(cache=cache).cache)
+def _open(changes: dict[str, object]) -> CasStore:
+    """The near store, or the far one that is named: by itself."""
+    settings = settings_for(**changes)
+    location = settings.remotes[0].location if changes.get("remote") else settings.cache
+    return open_store(location, open_trust(settings))
 
 
 def _cell(value: object) -> str:

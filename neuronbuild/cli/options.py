@@ -10,6 +10,7 @@ import click
 
 from neuronbuild.api.settings import workspace_settings
 from neuronbuild.recipe.schema import Platform
+from neuronbuild.store.location import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +30,19 @@ def recipe_arguments(function: Function) -> Function:
 
 
 def cache_option(function: Function) -> Function:
-    """The store."""
+    """The near store, and the far one."""
+    function = click.option(
+        "--remote", metavar="LOCATION", help="A far store: s3://bucket/prefix, or a folder. Default: the workspace's."
+    )(function)
     return click.option(
         "--cache", metavar="LOCATION", help="The store: a folder. Default: cache/ of the workspace or the current folder."
+    )(function)
+
+
+def lock_options(function: Function) -> Function:
+    """How the lock counts."""
+    return click.option(
+        "--locked", is_flag=True, default=None, help="Exit with 2 if anything differs from neuronbuild.lock, or there is none."
     )(function)
 
 
@@ -61,6 +72,9 @@ def json_option(function: Function) -> Function:
 def settings_for(**changes: object) -> Settings:
     """The workspace's settings, with what the command line says; `None` and empty tuples say nothing."""
     said = {name: value for name, value in changes.items() if value is not None and value != ()}
+    remote = said.pop("remote", None)
+    if remote is not None:
+        said["remotes"] = (Remote(str(remote)),)
     return replace(workspace_settings(Path.cwd()), **said)  # type: ignore[arg-type]  # names and types as in Settings
 
 

@@ -11,6 +11,7 @@ from neuronbuild.api.prepare import plan
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
+    lock_options,
     platform_option,
     recipe_arguments,
     recipe_paths,
@@ -43,6 +44,7 @@ SHOWN = 20
 @platform_option
 @sdk_option
 @json_option
+@lock_options
 @click.option("--detailed-exitcode", is_flag=True, help=f"Exit with {PENDING} when something must be compiled.")
 def plan_command(
     *,

@@ -172,6 +172,22 @@ class Limits(Strict):
         None, description="compiles at a time; default: one a core, at most 4"
     )
     timeout: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(7200.0, description="seconds that one compile may take")
+    lease: Annotated[int, Field(ge=1, le=3600)] = Field(
+        60, description="seconds of silence after which another machine takes over what this one was building"
+    )
+
+
+class RemoteSettings(Strict):
+    """A far store."""
+
+    location: str = Field(min_length=1, description="a folder, or s3://bucket/prefix")
+    read_only: bool = Field(default=False, description="never write there")
+
+
+def _as_remotes(value: object) -> object:
+    """One location for a list of one, and text for its mapping."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return [{"location": one} if isinstance(one, str) else one for one in several]
 
 
 ToolchainName = Literal["neuronx", "neuron", "optimum"]
@@ -191,6 +207,14 @@ class Workspace(Strict):
     """`neuronbuild.yaml`, in the folder that commands are run from or one above it."""
 
     cache: str | None = Field(None, description="the near store; default: cache/ beside this file")
+    remote: Annotated[tuple[RemoteSettings, ...], Field(strict=False), BeforeValidator(_as_remotes)] = Field(
+        (), description="the far store, or several: read in their order"
+    )
+    trusted_keys: tuple[str, ...] = Field((), strict=False, description="public keys of builders; default: all are trusted")
+    signing_key: str | None = Field(None, description="file of the private key that signs what is built here")
+    share_weights: tuple[str, ...] = Field(
+        (), strict=False, description="models whose weights may go to far stores though they are gated or state no licence"
+    )
     output: str | None = Field(None, description="folder of releases; default: releases/ beside this file")
     defaults: dict[str, object] = Field(default_factory=dict, description="keys of every recipe that doesn't set them")
     limits: Limits = Field(default_factory=Limits)

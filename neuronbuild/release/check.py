@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.release_index import Binding, Bucket
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
 
 
 def check_bucket(
-    request: ReleaseRequest, manifest: Manifest, weights: Weights, places: tuple[Path, Bucket], store: CasStore, run: RunJob
+    request: ReleaseRequest, manifest: Manifest, weights: Weights, places: tuple[Path, Bucket], store: Store, run: RunJob
 ) -> tuple[Check, ...]:
     """Compare one bucket with eager PyTorch. `places` are the release's folder, as far as it is written, and the bucket.
 
@@ -42,8 +42,7 @@ def check_bucket(
     def keep(_: Path, result: Mapping[str, object], seconds: float) -> Manifest:
         checks = decode_part(tuple[Check, ...], result["checks"])
         record = Manifest(key, document, (), provenance(seconds), checks=checks)
-        store.record(record)
-        return record
+        return store.record(record)
 
     release, bucket = places
     bindings = _places(manifest, weights, release, release / bucket.folder)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from neuronbuild.release.layout import Layout
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
 
 CARD = "README.md"
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -45,7 +45,7 @@ ELSEWHERE = "choose an --output that can be written, then run again"
 MANIFEST = "manifest.json"
 
 
-def write_release(request: ReleaseRequest, store: CasStore, run: RunJob) -> None:
+def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> None:
     """Write a release, in place of one that is there.
 
     Raises:
@@ -81,7 +81,7 @@ class _Files:
         self.place(path, digest_bytes(data)).write_bytes(data)
 
 
-def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) -> ReleaseIndex:
+def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
     layout = lay_out(manifests)
@@ -112,14 +112,14 @@ def _fill(request: ReleaseRequest, store: CasStore, run: RunJob, files: _Files) 
     )
 
 
-def _manifest(store: CasStore, key: ActionKey) -> Manifest:
+def _manifest(store: Store, key: ActionKey) -> Manifest:
     manifest = store.lookup(key)
     if manifest is None:
         raise BlobMissingError(store.location, key)
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: CasStore, files: _Files) -> None:
+def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: _Files) -> None:
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
@@ -135,7 +135,7 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, 
         files.put(CONFIG, with_block(model.config, request.task, layout.root))
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: CasStore, files: _Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: _Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")

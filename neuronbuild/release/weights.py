@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.release.request import ReleaseRequest, RunJob
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import Store
 
 DERIVED = "weights.safetensors"
 CONFIG = "config.json"
@@ -38,7 +38,7 @@ class Weights:
     omitted: tuple[str, ...]
 
 
-def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: CasStore, run: RunJob) -> Weights:
+def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: Store, run: RunJob) -> Weights:
     """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
     Where weights are compiled in there is nothing to bind.
@@ -63,7 +63,7 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     return Weights(bindings, files, converted.files, omitted)
 
 
-def _unpacked(request: ReleaseRequest, first: Manifest, store: CasStore, run: RunJob) -> tuple[FileEntry, ...]:
+def _unpacked(request: ReleaseRequest, first: Manifest, store: Store, run: RunJob) -> tuple[FileEntry, ...]:
     """Config and tokenizer of a checkpoint that holds them itself."""
     if CONFIG in request.model.snapshot.files:
         return ()
@@ -83,7 +83,7 @@ def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[in
         raise ReleaseError(request.folder.name, problem, hint="get the model's files again") from None
 
 
-def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: CasStore, run: RunJob) -> Manifest:
+def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: Store, run: RunJob) -> Manifest:
     """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
     document: dict[str, object] = {
         "format": 1,
@@ -101,9 +101,8 @@ def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[
         return known
 
     def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:
-        entries = tuple(FileEntry(name, store.add(folder / name)) for name in decode_part(list[str], result["files"]))
+        entries = tuple(store.add(name, folder / name) for name in decode_part(list[str], result["files"]))
         manifest = Manifest(key, document, entries, provenance(seconds), facts={"omitted": result["omitted"]})
-        store.record(manifest)
-        return manifest
+        return store.record(manifest)
 
     return run({"kind": "convert", "action": dict(action), "names": names}, request.model, keep)

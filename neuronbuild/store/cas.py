@@ -9,159 +9,190 @@ import contextlib
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
-from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.digest import ActionKey, Digest, canonical_json, digest_bytes, digest_file, is_hex_digest
+from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest
+from neuronbuild.digest import (
+    ActionKey,
+    Digest,
+    canonical_json,
+    digest_bytes,
+    digest_file,
+    digest_whole_and_pieces,
+    is_hex_digest,
+)
 from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
+from neuronbuild.store.base import Store, Use
 from neuronbuild.store.index import ManifestIndex
-from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.lease import TTL, hold_lease
+from neuronbuild.store.names import ACTIONS, BLOBS, action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.objects import has_in_use
+from neuronbuild.store.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from neuronbuild.artifact.snapshot import Snapshot
+    from neuronbuild.store.lease import Lease
     from neuronbuild.store.link import LinkMode
     from neuronbuild.store.objects import ObjectStore
 
-ACTIONS = "v1/actions/"
-BLOBS = "v1/blobs/sha256/"
-SNAPSHOTS = "v1/snapshots/"
-QUARANTINE = "quarantine/"
+FEW = 20
+"""Up to so many keys are looked up one by one; more are known by listing, a thousand a request."""
 
-FEW = 64
-"""Up to so many keys are looked up one by one; more are known by listing."""
+TRIES = 8
+"""How often a manifest is put that others put at the same time."""
 
-
-def action_name(key: str) -> str:
-    """Where the manifest of an action lies."""
-    return f"{ACTIONS}{key[:2]}/{key}.json"
-
-
-def blob_name(sha256: str) -> str:
-    """Where a blob lies."""
-    return f"{BLOBS}{sha256[:2]}/{sha256}"
-
-
-def snapshot_name(sha256: str) -> str:
-    """Where a snapshot lies."""
-    return f"{SNAPSHOTS}{sha256[:2]}/{sha256}.json"
+UNREADABLE = "its manifest in the store can't be read"
 
 
 @final
-class CasStore:
-    """Artifacts in a place that keeps objects."""
+class CasStore(Store):
+    """Artifacts in one place that keeps objects. `ttl` is how many seconds of silence end a lease where leases are objects."""
 
-    def __init__(self, objects: ObjectStore, index: ManifestIndex | None = None) -> None:
+    def __init__(
+        self, objects: ObjectStore, index: ManifestIndex | None = None, *, trust: Trust | None = None, ttl: float = TTL
+    ) -> None:
         self.objects = objects
+        self.location = objects.location
+        self.trust = trust or Trust()
+        self.used: dict[ActionKey, Use] = {}
         self._index = index or ManifestIndex(None)
-
-    @property
-    def location(self) -> str:
-        """The text that names this store."""
-        return self.objects.location
+        self._ttl = ttl
 
     def lookup(self, key: ActionKey) -> Manifest | None:
-        """The manifest recorded for an action, or `None`. One that is damaged counts as none.
+        """Read it.
 
         Raises:
             NewerRecordError: a newer version recorded it. Whoever would compile and record again must stop at that.
         """
-        data = self.objects.read(action_name(key))
-        if data is None:
-            return None
-        try:
-            manifest = decode(Manifest, data, newest=FORMAT)
-        except DecodeError as error:
-            if error.future:
-                raise NewerRecordError(self.location, key) from None
-            manifest = None
-        if manifest is None or manifest.key != key:
+        found = self.objects.look(action_name(key))
+        manifest = None if found is None else understand(self, key, found.data)
+        if manifest == NEWER:
+            raise NewerRecordError(self.location, key)
+        if found is None or not isinstance(manifest, Manifest):
             self._index.drop(key)
             return None
+        if found.age > self.objects.fresh:
+            self.objects.touch(action_name(key))
+        if manifest.action.get("kind") == "compile":
+            self.used[key] = Use(manifest.provenance.seconds, sum(entry.digest.size for entry in manifest.files))
         return manifest
 
     def lack(self, manifest: Manifest) -> str | None:
-        """What an artifact lacks to be whole, in words, or `None`."""
+        """Ask for the size of each blob."""
         files = ((file.path, file.digest) for file in manifest.files)
         return _lack(files, lambda sha256: self.objects.size(blob_name(sha256)))
 
     def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
-        """For each key that has a record: `None` if the artifact is whole, else what it lacks."""
+        """Read few manifests, or list all."""
         if len(keys) > FEW:
             return _known_by_listing(self, self._index, frozenset(keys))
         known: dict[ActionKey, str | None] = {}
         for key in keys:
-            if self.objects.size(action_name(key)) is not None:
-                found = _look(self, key)
-                known[key] = found if isinstance(found, str) else self.lack(found)
+            data = self.objects.read(action_name(key))
+            if data is not None:
+                found = understand(self, key, data)
+                known[key] = self.lack(found) if isinstance(found, Manifest) else found
         return known
 
-    def record(self, manifest: Manifest) -> None:
-        """Publish an artifact whose blobs are all in already."""
-        self.objects.write(action_name(manifest.key), encode(manifest))
+    def record(self, manifest: Manifest) -> Manifest:
+        """Put the manifest, unless a whole one is there."""
+        data = encode(manifest, self.trust.signer)
+        return manifest if publish(self, manifest.key, data) else self.lookup(manifest.key) or manifest
 
     def record_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a pinned model's list of files beside the artifacts made from it."""
+        """Put the snapshot, once."""
         name = snapshot_name(snapshot.digest.sha256)
         if self.objects.size(name) is None:
             self.objects.write(name, canonical_json(snapshot.as_json()))
 
-    def add(self, path: Path) -> Digest:
-        """Put a file's bytes in, once, and give their digest."""
-        digest = digest_file(path)
-        if self.objects.size(blob_name(digest.sha256)) != digest.size:
-            self.objects.add_file(blob_name(digest.sha256), path)
-        return digest
+    def add(self, name: str, path: Path) -> FileEntry:
+        """Read the file once for its digests, and once more if it is new."""
+        digest, pieces = digest_whole_and_pieces(path)
+        blob = blob_name(digest.sha256)
+        if not has_in_use(self.objects, blob, digest.size):
+            self.objects.add_file(blob, path)
+        return FileEntry(name, digest, pieces)
 
     def add_bytes(self, data: bytes) -> Digest:
-        """Put bytes in, once, and give their digest."""
+        """Put them, if they are new."""
         digest = digest_bytes(data)
-        if self.objects.size(blob_name(digest.sha256)) != digest.size:
-            self.objects.write(blob_name(digest.sha256), data)
+        blob = blob_name(digest.sha256)
+        if not has_in_use(self.objects, blob, digest.size):
+            self.objects.write(blob, data)
         return digest
 
-    def has(self, digest: Digest) -> bool:
-        """Whether a blob of that name and size is there."""
-        return self.objects.size(blob_name(digest.sha256)) == digest.size
-
     def fetch(self, digest: Digest, destination: Path, mode: LinkMode = "copy") -> str:
-        """Put a blob at a path that isn't there yet, checked, and say how: `copy`, `reflink` or `hardlink`.
-
-        Raises:
-            BlobMissingError: the store hasn't got it.
-            BlobCorruptError: what it has are other bytes. They are put aside, so that the next build makes it anew.
-        """
+        """Take the blob out, and read it."""
         name = blob_name(digest.sha256)
-        if isinstance(self.objects, LocalObjects):
-            how = self.objects.link(name, destination, mode)
-        else:
-            how = "copy" if self.objects.fetch(name, destination) else None
+        how = self.objects.fetch(name, destination, mode)
         if how is None:
             raise BlobMissingError(self.location, digest.sha256)
         actual = digest_file(destination)
         if actual != digest:
             destination.unlink()
             if actual.sha256 != digest.sha256:  # a wrong size alone is the manifest's fault: the blob is sound
-                with contextlib.suppress(StoreError):  # a store that can't be written keeps it, refused all the same
-                    self.quarantine(name)
+                quarantine(self.objects, name)
             raise BlobCorruptError(self.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
         return how
 
     def read_blob(self, digest: Digest) -> bytes | None:
-        """A small blob's bytes, checked, or `None` if it is missing or damaged: for logs, which nothing depends on."""
+        """Read it."""
         data = self.objects.read(blob_name(digest.sha256))
         return data if data is not None and digest_bytes(data) == digest else None
 
     def manifests(self) -> Iterator[Manifest]:
-        """Every manifest that can be read, in order of keys."""
+        """List, sort, read."""
         for key in recorded_keys(self):
-            manifest = _look(self, key)
-            if isinstance(manifest, Manifest):
-                yield manifest
+            found = understand(self, key, self.objects.read(action_name(key)) or b"")
+            if isinstance(found, Manifest):
+                yield found
 
-    def quarantine(self, name: str) -> None:
-        """Put a damaged object aside, out of every lookup's way."""
-        self.objects.move(name, QUARANTINE + name.replace("/", "_"))
+    def hold(self, key: ActionKey, waiting: Callable[[str], bool]) -> AbstractContextManager[Lease | None]:
+        """A lease in this place."""
+        return hold_lease(self.objects, key, waiting, done=lambda: self.lookup(key) is not None, ttl=self._ttl)
+
+    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:  # noqa: ARG002
+        """Everything is at hand."""
+        return set()
+
+    def close(self) -> list[str]:
+        """Nothing goes on."""
+        return []
+
+
+def understand(store: CasStore, key: ActionKey, data: bytes) -> Manifest | str:
+    """The bytes of an action's manifest, read and checked; or why they can't be used, in words."""
+    try:
+        manifest = decode(Manifest, data, newest=FORMAT)
+    except DecodeError as error:
+        return NEWER if error.future else UNREADABLE
+    if manifest.key != key:
+        return UNREADABLE
+    return store.trust.objection(data) or manifest
+
+
+def publish(store: CasStore, key: ActionKey, data: bytes) -> bool:
+    """Put a manifest's bytes, unless a whole artifact is recorded already; says whether they were put.
+
+    A record that can't be read or trusted, or that lacks a blob, is replaced: by the version that was looked at, so that no
+    good one is lost that came meanwhile.
+    """
+    name, tag = action_name(key), None
+    for _ in range(TRIES):
+        if store.objects.write(name, data, tag) is not None:
+            return True
+        found = store.objects.look(name)
+        tag = None if found is None else found.tag
+        present = UNREADABLE if found is None else understand(store, key, found.data)
+        if present == NEWER:
+            raise NewerRecordError(store.location, key)
+        if isinstance(present, Manifest) and store.lack(present) is None:
+            return False
+    raise StoreError(
+        store.location, f"the manifest of {key} can't be put: others keep changing it", hint="run the command again"
+    )
 
 
 def recorded_keys(store: CasStore) -> list[ActionKey]:
@@ -170,12 +201,18 @@ def recorded_keys(store: CasStore) -> list[ActionKey]:
     return sorted(ActionKey(name) for name in names if is_hex_digest(name))
 
 
-def _look(store: CasStore, key: ActionKey) -> Manifest | str:
-    """The manifest of an action that has a record, or why it can't be had, in words."""
-    try:
-        return store.lookup(key) or "its manifest in the store can't be read"
-    except NewerRecordError:
-        return NEWER
+def recorded(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:
+    """Those of some keys that have a record, whole or not: no blob is asked for, which halves the requests and more."""
+    if len(keys) <= FEW:
+        return {key for key in keys if store.objects.size(action_name(key)) is not None}
+    listed = {ActionKey(entry.name[-69:-5]) for entry in store.objects.list(ACTIONS)}
+    return listed.intersection(keys)
+
+
+def quarantine(objects: ObjectStore, name: str) -> None:
+    """Put a damaged object aside. A place that can't be written keeps it: it is refused all the same."""
+    with contextlib.suppress(StoreError):
+        objects.move(name, quarantine_name(name))
 
 
 def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[ActionKey]) -> dict[ActionKey, str | None]:
@@ -185,14 +222,15 @@ def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[Act
         key = ActionKey(entry.name[-69:-5])
         if key not in keys:
             continue
-        files = index.get(key, entry.stamp)
+        stamp = entry.stamp + store.trust.name
+        files = index.get(key, stamp)
         if files is None:
-            found = _look(store, key)
+            found = understand(store, key, store.objects.read(entry.name) or b"")
             if isinstance(found, str):
                 known[key] = found
                 continue
             files = [(file.path, file.digest) for file in found.files]
-            index.put(key, entry.stamp, files)
+            index.put(key, stamp, files)
         known[key] = _lack(files, blobs.get)
     index.save()
     return known

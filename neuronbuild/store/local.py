@@ -1,25 +1,36 @@
-"""Objects in a folder: written to a temporary file, synced, renamed; so a crash leaves no half object."""
+"""Objects in a folder: written to a temporary file, synced, renamed; so a crash leaves no half object.
+
+What is no plain file, a symbolic link for one, is no object.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import tempfile
+import time
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.errors import DestinationError, StoreError
-from neuronbuild.files import read_plain
+from neuronbuild.digest import CHUNK, digest_pieces, digest_stream
+from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
 from neuronbuild.store.link import LinkMode, copy_file, link_file
-from neuronbuild.store.objects import Entry, ObjectStore
+from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from neuronbuild.digest import Digest, Pieces
+
 READ_ONLY = 0o444
 """Mode of every object: releases may be hard links to it, and an edit there must not be a slip of the hand."""
+
+TEMPORARY = "tmp"
+"""Where files are being written, on the same file system as the objects."""
 
 HINTS = {
     errno.ENOSPC: "free some space and run the same command again; what was finished is kept",
@@ -27,113 +38,210 @@ HINTS = {
     errno.EACCES: "name a folder that you may write with --cache or NEURONBUILD_CACHE",
     errno.ENOTDIR: "--cache must name a folder",
 }
+NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @final
 class LocalObjects(ObjectStore):
-    """A folder of objects. Temporary files lie in `tmp/` beside them, on the same file system."""
+    """A folder of objects. Temporary files lie in `tmp/` beside them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-
-    @property
-    def location(self) -> str:
-        """The folder."""
-        return str(self.root)
+        self.location = str(root)
+        self.fresh = 60.0
 
     def path(self, name: str) -> Path:
         """Where an object lies, or would."""
         return self.root / name
 
-    def read(self, name: str) -> bytes | None:
-        """The file's bytes, or `None`."""
-        with self._guard():
-            try:
-                return read_plain(self.path(name))
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # asked first, it could go in between
+    def look(self, name: str) -> Version | None:
+        """The file's bytes and state, or `None`."""
+        with guarded(self.location):
+            file = open_quietly(self.path(name))
+            if file is None:
                 return None
+            with file:
+                state = os.fstat(file.fileno())
+                data = file.read(min(state.st_size, LIMIT) + 1)
+                return Version(data, stamp_of(state), time.time() - state.st_mtime)
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write, sync, rename."""
-        self._place(name, lambda temporary: temporary.write_bytes(data))
+    def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
+        """Write, sync, rename; under a lock of the folder's where the present version matters."""
+        with guarded(self.location), _versions(self.root, expected) as hold_still:
+            if hold_still and _tag(self.path(name)) != expected:
+                return None
+            place(self.root, name, lambda temporary: temporary.write_bytes(data))
+            return _tag(self.path(name))
 
-    def add_file(self, name: str, source: Path) -> None:
+    def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
         """Copy (by reflink where possible), sync, rename."""
 
-        def fill(temporary: Path) -> None:
+        def copy(temporary: Path) -> None:
             temporary.unlink()
             copy_file(source, temporary)
+            if pieces is not None and digest_pieces(temporary, pieces.size) != pieces:
+                raise StoreError(self.location, f"{source} holds other bytes than its name says: it isn't taken")
 
-        self._place(name, fill)
+        with guarded(self.location):
+            place(self.root, name, copy)
 
-    def fetch(self, name: str, destination: Path) -> bool:
-        """Copy out."""
-        return self.link(name, destination, "copy") is not None
+    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
+        """Have a temporary file filled, rename. It isn't waited for the disk: what can be received can be received again.
 
-    def link(self, name: str, destination: Path, mode: LinkMode) -> str | None:
-        """Put an object at a path as `mode` says, and say how; `None` if there is no such object."""
-        with self._guard():
+        A loss of power may leave other bytes in its place. Whoever takes the object out checks it, and asks for it anew.
+        """
+
+        def refill(temporary: Path) -> None:
+            temporary.unlink()
+            fill(temporary)
+
+        with guarded(self.location):
+            place(self.root, name, refill, lasting=False)
+
+    def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
+        """Put an object at a path as `mode` says, and say how."""
+        if self.stat(name) is None:
+            return None
+        with guarded(self.location):
             path = self.path(name)
-            if not path.is_file():
-                return None
             path.open("rb").close()
             try:
-                return link_file(path, destination, mode)
+                how = link_file(path, destination, mode)
             except OSError as error:
                 if error.errno == errno.EIO:  # either disk's
                     raise
                 raise DestinationError(self.location, str(destination), error) from None
+            if pieces is not None and digest_pieces(destination, pieces.size) != pieces:
+                destination.unlink()
+                raise BlobCorruptError(self.location, name.rpartition("/")[2], "its pieces differ")
+            return how
 
-    def size(self, name: str) -> int | None:
-        """Size of the file, or `None`."""
+    def stat(self, name: str) -> Entry | None:
+        """State of the file, or `None`."""
         try:
-            found = os.stat(self.path(name))  # noqa: PTH116 (four times Path.stat's speed, called for thousands)
+            found = os.lstat(self.path(name))  # four times Path.stat's speed, called for thousands
         except OSError:
             return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+        return _entry(name, found) if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Walk the folder."""
-        with self._guard():
+        with guarded(self.location):
             yield from _walk(os.path.join(self.root, prefix), prefix)  # noqa: PTH118 (text all the way down: thousands of entries)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, expected: str = ANY) -> bool:
         """Unlink."""
-        with self._guard():
+        with guarded(self.location), _versions(self.root, expected) as hold_still:
+            if hold_still and _tag(self.path(name)) not in {None, expected}:
+                return False
             self.path(name).unlink(missing_ok=True)
+            return True
 
     def move(self, name: str, target: str) -> None:
         """Rename."""
-        with self._guard(), contextlib.suppress(FileNotFoundError):
+        with guarded(self.location), contextlib.suppress(FileNotFoundError):
             self.path(target).parent.mkdir(parents=True, exist_ok=True)
             self.path(name).rename(self.path(target))
 
-    def _place(self, name: str, fill: Callable[[Path], object]) -> None:
-        with self._guard():
-            folder = self.root / "tmp"
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, text = tempfile.mkstemp(dir=folder)
-            os.close(handle)
-            temporary = Path(text)
-            try:
-                fill(temporary)
-                temporary.chmod(READ_ONLY)
-                sync(temporary)
-                target = self.path(name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _rename(temporary, target, self.root / "quarantine")
-                sync(target.parent)
-            finally:
-                temporary.unlink(missing_ok=True)
+    def touch(self, name: str) -> None:
+        """Set the time of the last access, which nothing else about the object depends on."""
+        with contextlib.suppress(OSError):
+            state = os.lstat(self.path(name))
+            os.utime(self.path(name), ns=(time.time_ns(), state.st_mtime_ns), follow_symlinks=False)
 
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
+    def digest(self, name: str) -> Digest | None:
+        """Read the file."""
+        with guarded(self.location):
+            file = open_quietly(self.path(name))
+            if file is None:
+                return None
+            with file:
+                return digest_stream(iter(lambda: file.read(CHUNK), b""))
+
+
+def _tag(path: Path) -> str | None:
+    try:
+        return stamp_of(os.lstat(path))
+    except NO_OBJECT:
+        return None
+
+
+@contextlib.contextmanager
+def _versions(root: Path, expected: str | None) -> Iterator[bool]:
+    """Keep other conditional writers out, where there is a condition, and say whether there is one."""
+    if expected == ANY:
+        yield False
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "versions.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield True
+
+
+def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
+    """Have a temporary file filled and put in an object's place, read-only; if it is to be lasting, all of it on the disk.
+
+    Raises:
+        OSError: the folder can't take it.
+    """
+    folder = root / TEMPORARY
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, text = tempfile.mkstemp(dir=folder)
+    os.close(handle)
+    temporary = Path(text)
+    try:
+        fill(temporary)
+        temporary.chmod(READ_ONLY)
+        if lasting:
+            sync(temporary)
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _rename(temporary, target, root / "quarantine")
+        if lasting:
+            sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def guarded(location: str) -> Iterator[None]:
+    """Turn what an operating system says into the error of a store."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename2 or error.filename  # of a rename, where to
+        what = f"{name}: {error.strerror}" if name else str(error)
+        raise StoreError(location, what, hint=HINTS.get(error.errno or 0)) from None
+
+
+def open_quietly(path: Path) -> FileIO | None:
+    """A plain file to read, or `None`. Reading it is no use of it: its time of access stays, where the system allows that.
+
+    Raises:
+        OSError: it is there, but can't be read.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
         try:
-            yield
-        except OSError as error:
-            name = error.filename2 or error.filename  # of a rename, where to
-            what = f"{name}: {error.strerror}" if name else str(error)
-            raise StoreError(self.location, what, hint=HINTS.get(error.errno or 0)) from None
+            handle = os.open(path, flags | os.O_NOATIME)
+        except PermissionError:  # only its owner may leave the time alone
+            handle = os.open(path, flags)
+    except OSError as error:  # asked first, it could go in between; a link is no object
+        if isinstance(error, NO_OBJECT) or error.errno == errno.ELOOP:
+            return None
+        raise
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return FileIO(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        return None
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def stamp_of(state: os.stat_result) -> str:
+    """What changes with every writing of a file: objects are replaced, so a new one has a new inode."""
+    return f"{state.st_mtime_ns}.{state.st_ino}"
 
 
 def _rename(temporary: Path, target: Path, aside: Path) -> None:
@@ -157,7 +265,11 @@ def _walk(folder: str, prefix: str) -> Iterator[Entry]:
         elif entry.is_file(follow_symlinks=False):
             with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: no object any more
                 found = entry.stat(follow_symlinks=False)
-                yield Entry(prefix + entry.name, found.st_size, f"{found.st_mtime_ns}.{found.st_ino}")
+                yield _entry(prefix + entry.name, found)
+
+
+def _entry(name: str, found: os.stat_result) -> Entry:
+    return Entry(name, found.st_size, stamp_of(found), max(found.st_atime, found.st_mtime))
 
 
 def sync(path: Path) -> None:

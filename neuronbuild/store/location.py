@@ -1,30 +1,84 @@
-"""From the text that names a store to the store."""
+"""From the text that names a store to the store, and from several to one in layers."""
 
 from __future__ import annotations
 
+import importlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
+from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
+from neuronbuild.store.layered import LayeredStore
+from neuronbuild.store.lease import TTL
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import SNAPSHOTS
+from neuronbuild.store.s3_location import SCHEME, parse_s3
+from neuronbuild.store.sharing import Sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from neuronbuild.store.base import Store
+    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.trust import Trust
 
 MEMORY = "memory:"
 INDEX = "index.json"
-HINT = "name a folder with --cache or NEURONBUILD_CACHE"
+HINT = "name a folder, or s3://bucket/prefix, with --cache or NEURONBUILD_CACHE"
+INSTALL = "pip install 'neuronbuild[s3]'"
 
 
-def open_store(location: str) -> CasStore:
-    """A store for a folder's path, or one in memory for `memory:`.
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A far store: where it is, and whether it is only read."""
+
+    location: str
+    read_only: bool = False
+
+
+def open_store(location: str, trust: Trust | None = None, ttl: float = TTL) -> CasStore:
+    """A store for a folder's path, for `s3://bucket/prefix`, or one in memory for `memory:`. `ttl` is of leases, in seconds.
 
     Raises:
         StoreError: the location can't be a store.
     """
+    objects = open_objects(location)
+    index = ManifestIndex(objects.root / INDEX) if isinstance(objects, LocalObjects) else None
+    return CasStore(objects, index, trust=trust, ttl=ttl)
+
+
+def open_layers(
+    cache: str, remotes: Sequence[Remote], *, trust: Trust | None = None, share: Sequence[str] = (), ttl: float = TTL
+) -> Store:
+    """The near store; if there are far ones, in layers with them. `share` names models whose weights may be shared.
+
+    Raises:
+        StoreError: a location can't be a store.
+    """
+    near = open_store(cache, trust, ttl)
+    if not remotes:
+        return near
+    fars = [Far(open_store(remote.location, trust, ttl), read_only=remote.read_only) for remote in remotes]
+    return LayeredStore(near, fars, Sharing(share, read_snapshots(near)), ttl)
+
+
+def open_objects(location: str) -> ObjectStore:
+    """The place that a location names.
+
+    Raises:
+        StoreError: there can't be one.
+    """
     if location == MEMORY:
-        return CasStore(MemoryObjects())
+        return MemoryObjects()
+    if location.startswith(SCHEME):
+        return _open_s3(location)
     if "://" in location:
-        raise StoreError(location, "only folders can be stores in this version", hint="name a folder")
+        raise StoreError(location, "this isn't a kind of store", hint=HINT)
     if not location.strip():
         raise StoreError(repr(location), "an empty text names no store", hint=HINT)
     try:
@@ -34,4 +88,33 @@ def open_store(location: str) -> CasStore:
         raise StoreError(location, str(error), hint=HINT) from None
     if not is_folder:
         raise StoreError(location, "it is a file, and not a folder", hint=HINT)
-    return CasStore(LocalObjects(root), ManifestIndex(root / INDEX))
+    return LocalObjects(root)
+
+
+def near_objects(store: Store) -> ObjectStore:
+    """The place of the near store."""
+    near = store.near if isinstance(store, LayeredStore) else store
+    if not isinstance(near, CasStore):
+        raise TypeError(f"not a store of ours: {store!r}")
+    return near.objects
+
+
+def _open_s3(location: str) -> ObjectStore:
+    where = parse_s3(location)
+    try:
+        module = importlib.import_module("neuronbuild.store.s3")  # boto3: half a second, and an extra
+    except ModuleNotFoundError as error:
+        raise StoreError(location, f"stores on S3 need {error.name}, which isn't installed", hint=INSTALL) from None
+    objects: ObjectStore = module.S3Objects(where)
+    return objects
+
+
+def read_snapshots(near: CasStore) -> Iterator[Mapping[str, object]]:
+    """What the near store knows of models; damage is for `cache verify` to tell."""
+    for entry in near.objects.list(SNAPSHOTS):
+        try:
+            loaded = json.loads(near.objects.read(entry.name) or b"")
+        except ValueError:
+            continue
+        if isinstance(loaded, dict):
+            yield loaded

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from neuronbuild.digest import Digest, Pieces
+    from neuronbuild.store.link import LinkMode
+
+LIMIT = 64 << 20
+"""Most that is read of a small object: the rest of a larger one is cut off, and what is left is no record."""
+
+ANY: Final = "*"
+"""As the version that a write expects: whatever is there, and nothing as well."""
 
 
 class Entry(NamedTuple):
-    """One object in a listing; `stamp` changes whenever the object is written again."""
+    """One object in a listing.
+
+    `stamp` changes whenever other bytes are written; `used` is when it was last written, touched or read, in seconds since
+    1970 by the place's own clock, as far as the place knows.
+    """
 
     name: str
     size: int
     stamp: str
+    used: float
+
+
+class Version(NamedTuple):
+    """A small object as it is now: its bytes, what a conditional write must name, and its age in seconds.
+
+    The age is by the place's own clock alone, so no two clocks are ever compared.
+    """
+
+    data: bytes
+    tag: str
+    age: float
 
 
 class ObjectStore(ABC):
@@ -24,39 +50,87 @@ class ObjectStore(ABC):
     Every method may raise `StoreError`, and nothing else, for what the place below does wrong.
     """
 
-    @property
-    @abstractmethod
-    def location(self) -> str:
-        """The text that names this place, for messages."""
+    location: str
+    """The text that names this place, for messages."""
 
-    @abstractmethod
+    fresh: float
+    """Seconds after a use within which another one needn't be noted."""
+
+    @final
     def read(self, name: str) -> bytes | None:
         """A small object's bytes, or `None` if there is none of that name."""
+        found = self.look(name)
+        return None if found is None else found.data
 
     @abstractmethod
-    def write(self, name: str, data: bytes) -> None:
-        """Put a small object, replacing one that is there."""
+    def look(self, name: str) -> Version | None:
+        """A small object with what tells this version of it from others, or `None`."""
 
     @abstractmethod
-    def add_file(self, name: str, source: Path) -> None:
-        """Put a file's bytes. The file stays as it is, and shares no inode with the object."""
+    def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
+        """Put a small object if the present one has the expected tag (`None`: if there is none), and give the new one's tag.
+
+        `None` means that something else is there, and nothing was written.
+        """
 
     @abstractmethod
-    def fetch(self, name: str, destination: Path) -> bool:
-        """Put an object's bytes at a path that isn't there yet; false if there is no such object."""
+    def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
+        """Put a file's bytes. The file stays as it is, and shares no inode with the object.
+
+        Raises:
+            StoreError: also where the file holds other bytes than the pieces say.
+        """
 
     @abstractmethod
+    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
+        """Put the file that `fill` makes at the path it is given; nothing if it raises."""
+
+    @abstractmethod
+    def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
+        """Put an object's bytes at a path that isn't there yet, and say how: `copy`, `reflink` or `hardlink`.
+
+        `None` if there is no such object. Where pieces are given, the bytes are checked against them.
+
+        Raises:
+            BlobCorruptError: they differ, also when they are fetched again. Nothing is at the path then.
+        """
+
+    @final
     def size(self, name: str) -> int | None:
         """Size in bytes, or `None` if there is no such object."""
+        found = self.stat(name)
+        return None if found is None else found.size
+
+    @abstractmethod
+    def stat(self, name: str) -> Entry | None:
+        """What a listing would say of an object, or `None` if there is none."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects under a prefix that ends in `/`, at any depth, in no order."""
 
     @abstractmethod
-    def delete(self, name: str) -> None:
-        """Remove an object; nothing happens if there is none."""
+    def delete(self, name: str, expected: str = ANY) -> bool:
+        """Remove an object if it has the expected tag; false if it is there with another. One that is gone is removed."""
 
     @abstractmethod
     def move(self, name: str, target: str) -> None:
         """Rename an object; nothing happens if there is none."""
+
+    @abstractmethod
+    def touch(self, name: str) -> None:
+        """Have an object count as used now; nothing happens if there is none, or if it may not be written."""
+
+    @abstractmethod
+    def digest(self, name: str) -> Digest | None:
+        """Read a whole object, in bounded memory, or `None` if there is none."""
+
+
+def has_in_use(objects: ObjectStore, name: str, size: int) -> bool:
+    """Whether an object of that size is there; if so, it counts as used, so that nobody prunes it."""
+    found = objects.stat(name)
+    if found is None or found.size != size:
+        return False
+    if time.time() - found.used > objects.fresh:
+        objects.touch(name)
+    return True

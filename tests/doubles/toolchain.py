@@ -26,8 +26,9 @@ from neuronbuild.errors import NeuronBuildError
 from neuronbuild.plan.action import Action
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.recipe.target import Options, Target
-from neuronbuild.store.cas import CasStore
-from neuronbuild.store.location import open_store
+from neuronbuild.store.base import Store
+from neuronbuild.store.lease import TTL
+from neuronbuild.store.location import Remote, open_layers
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ def fake_action(step: int) -> tuple[Target, Action]:
     return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), Action(document, key)
 
 
-def fake_plan(steps: int | list[int], store: CasStore) -> Plan:
+def fake_plan(steps: int | list[int], store: Store) -> Plan:
     """A plan of that many steps, or of just those, against what the store has."""
     numbers = range(1, steps + 1) if isinstance(steps, int) else steps
     actions = [fake_action(number) for number in numbers]
@@ -157,9 +158,12 @@ class Site:
     acts: dict[int, str] = field(default_factory=dict)
     timeout: float = PATIENCE
     location: str = ""
+    remote: str = ""
+    lease: float = TTL
 
     def __post_init__(self) -> None:
-        self.store = open_store(self.location or str(self.folder / "store"))
+        remotes = [Remote(self.remote)] if self.remote else []
+        self.store = open_layers(self.location or str(self.folder / "store"), remotes, ttl=self.lease)
         self.toolchain = FakeToolchain(self.folder / "toolchain", self.acts)
         self.progress = Recorder()
 
@@ -176,11 +180,18 @@ class Site:
                 self.progress,
                 keep_going=keep_going,
             )
-            return executor.run(fake_plan(steps, self.store), jobs)
+            try:
+                plan = fake_plan(steps, self.store)
+                if self.store.bring([step.action.key for step in plan.steps if step.state == "hit"]):
+                    plan = fake_plan(steps, self.store)
+                return executor.run(plan, jobs)
+            finally:
+                for line in self.store.close():
+                    self.progress.note(line)
 
     def start(self, steps: int, *, jobs: int = 1) -> subprocess.Popen[str]:
         """The same in a process of its own: `finish` gives what came of it."""
-        text = [str(self.folder), str(steps), str(jobs), json.dumps(self.acts), self.location]
+        text = [str(self.folder), str(steps), str(jobs), json.dumps(self.acts), self.location, self.remote, str(self.lease)]
         command = [sys.executable, "-m", "tests.doubles.toolchain", *text]
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -218,10 +229,17 @@ def state_of(process: int) -> str | None:
         return None
 
 
-def main(folder: str, steps: str, jobs: str, acts: str, location: str) -> None:
+def main(folder: str, steps: str, jobs: str, acts: str, *stores: str) -> None:
     """Build, and print what came of it as JSON. Ctrl-C counts even where a shell in the background has it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    site = Site(Path(folder), {int(step): act for step, act in json.loads(acts).items()}, location=location)
+    location, remote, lease = stores
+    site = Site(
+        Path(folder),
+        {int(step): act for step, act in json.loads(acts).items()},
+        location=location,
+        remote=remote,
+        lease=float(lease),
+    )
     said: dict[str, object] = {"status": 0}
     try:
         said["outcomes"] = kinds(site.build(int(steps), jobs=int(jobs)))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, run_cli, write_recipe
 
-HEAVY = {"torch", "transformers", "boto3", "numpy", "safetensors"}
+HEAVY = {"torch", "transformers", "boto3", "botocore", "numpy", "safetensors", "cryptography"}
 
 
 def loaded_after(code: str, cwd) -> set[str]:

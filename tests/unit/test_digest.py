@@ -2,13 +2,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild import digest
-from neuronbuild.digest import Digest, canonical_json, digest_bytes, digest_file, digest_json, is_hex_digest
+from neuronbuild.digest import (
+    Digest,
+    Pieces,
+    canonical_json,
+    digest_bytes,
+    digest_file,
+    digest_json,
+    digest_pieces,
+    digest_whole_and_pieces,
+    is_hex_digest,
+)
 from tests.tools.fuzz import few, json_values
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -106,3 +118,28 @@ def test_two_values_share_a_digest_only_if_they_are_the_same_text(one, other):
 def test_digests_sort_as_records_do():
     low, high = Digest("0" * 64, 9), Digest("f" * 64, 1)
     assert sorted([high, low]) == [low, high]
+
+
+@given(st.binary(max_size=300), st.integers(1, 70))
+def test_pieces_are_the_digests_of_the_parts(data, size):
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(data)
+        pieces = digest_pieces(Path(file.name), size)
+    assert pieces.sha256 == tuple(digest_bytes(data[start : start + size]).sha256 for start in range(0, len(data), size))
+    assert pieces.fit(len(data))
+    assert not pieces.fit(len(data) + size)
+
+
+@given(st.binary(max_size=300))
+def test_a_blob_is_its_own_only_piece(data):
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(data)
+        whole = Pieces.whole(digest_bytes(data))
+        assert digest_pieces(Path(file.name), whole.size) == whole
+        assert digest_whole_and_pieces(Path(file.name)) == (digest_bytes(data), None)
+
+
+@pytest.mark.parametrize(("size", "sha256"), [(0, ()), (-1, ()), (1, ("x",)), (1, ("A" * 64,))])
+def test_pieces_that_cant_be_are_refused(size, sha256):
+    with pytest.raises(ValueError, match="pieces"):
+        Pieces(size, sha256)

@@ -94,7 +94,7 @@ def test_a_check_that_a_newer_version_recorded_costs_its_release_only(settings, 
         if said["action"]["kind"] == "check":
             newer.append(store / f"v1/actions/{key[:2]}/{key}.json")
             newer[-1].chmod(0o644)
-            newer[-1].write_text(json.dumps({**said, "format": 2}))
+            newer[-1].write_text(json.dumps({**said, "format": 99}))
     report = api.apply(recipe(), settings)
     assert report.releases == ()
     assert "recorded by a newer version" in report.as_json()["failures"][0]["message"]

@@ -6,6 +6,7 @@ import pytest
 
 from neuronbuild.api.settings import MOST_JOBS, Settings, workspace_settings
 from neuronbuild.errors import RecipeError
+from neuronbuild.store.location import Remote
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +56,28 @@ def test_a_workspace_that_is_wrong_is_told_with_its_place(tmp_path, text):
     (tmp_path / "neuronbuild.yaml").write_text(text)
     with pytest.raises(RecipeError, match=r"neuronbuild\.yaml:1:\d+: "):
         workspace_settings(tmp_path)
+
+
+def test_far_stores_are_one_or_several_and_folders_count_from_the_workspace(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEURONBUILD_REMOTE", raising=False)
+    file = tmp_path / "neuronbuild.yaml"
+    file.write_text("remote: s3://team/cache\n")
+    assert workspace_settings(tmp_path).remotes == (Remote("s3://team/cache"),)
+    file.write_text("remote: {location: far, read_only: true}\n")
+    assert workspace_settings(tmp_path).remotes == (Remote(str(tmp_path / "far"), read_only=True),)
+    file.write_text("remote: [/a, {location: s3://b}]\n")
+    assert workspace_settings(tmp_path).remotes == (Remote("/a"), Remote("s3://b"))
+    monkeypatch.setenv("NEURONBUILD_REMOTE", "s3://elsewhere")
+    assert workspace_settings(tmp_path).remotes == Settings().remotes == (Remote("s3://elsewhere"),)
+
+
+def test_a_workspace_says_whom_it_trusts_and_what_it_shares(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEURONBUILD_SIGNING_KEY", raising=False)
+    text = "signing_key: keys/mine\ntrusted_keys: [ed25519:x]\nshare_weights: [org/model]\nlimits: {lease: 5}\n"
+    (tmp_path / "neuronbuild.yaml").write_text(text)
+    settings = workspace_settings(tmp_path)
+    assert settings.signing_key == tmp_path / "keys/mine"
+    assert (settings.trusted_keys, settings.share_weights, settings.lease) == (("ed25519:x",), ("org/model",), 5.0)
+    assert settings.lock == tmp_path / "neuronbuild.lock"
+    monkeypatch.setenv("NEURONBUILD_SIGNING_KEY", "/secret/key")
+    assert workspace_settings(tmp_path).signing_key == Path("/secret/key")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.artifact.codec import SEAL, DecodeError, decode, decode_part, encode
-from neuronbuild.artifact.manifest import Manifest, Provenance, is_safe_path
+from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, is_safe_path
 from neuronbuild.artifact.release_index import ReleaseIndex
 from neuronbuild.digest import digest_json
 from tests.tools.fuzz import few, json_values, many
@@ -64,21 +64,21 @@ def check_hostile(case):
     """Bytes are refused, or are a record that keeps its promises and survives being written again."""
     kind, data = case
     try:
-        record = decode(kind, data, newest=1)
+        record = decode(kind, data, newest=FORMAT)
     except DecodeError:
         return
     assert type(record) is kind
     assert all(is_safe_path(entry.path) for entry in record.files)
     if isinstance(record, Manifest):
         assert digest_json(record.action).sha256 == record.key
-    assert decode(kind, encode(record), newest=1) == record
+    assert decode(kind, encode(record), newest=FORMAT) == record
 
 
 def check_damaged(case):
     """Damaged bytes are refused, unless they still say exactly the same."""
     record, data = case
     try:
-        read = decode(type(record), data, newest=1)
+        read = decode(type(record), data, newest=FORMAT)
     except DecodeError:
         return
     assert read == record
@@ -86,7 +86,7 @@ def check_damaged(case):
 
 @every_record
 def test_a_record_reads_back_as_it_was_written(record):
-    assert decode(type(record), encode(record), newest=1) == record
+    assert decode(type(record), encode(record), newest=FORMAT) == record
 
 
 @every_record
@@ -111,7 +111,7 @@ def test_a_record_cut_off_anywhere_is_refused(record):
     data = encode(record)
     for length in range(len(data) - 1):
         with pytest.raises(DecodeError):
-            decode(type(record), data[:length], newest=1)
+            decode(type(record), data[:length], newest=FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_record_cut_off_anywhere_is_refused(record):
 @every_record
 def test_what_is_no_record_is_refused(record, data):
     with pytest.raises(DecodeError, match=f"not a {type(record).__name__}: "):
-        decode(type(record), data, newest=1)
+        decode(type(record), data, newest=FORMAT)
 
 
 @every_record
@@ -131,7 +131,7 @@ def test_a_key_too_many_is_refused_at_any_depth(record):
         if not open_ended & set(path):
             grown = changed(tree, path, lambda v: {**v, "extra": 1} if isinstance(v, dict) else {"extra": v})
             with pytest.raises(DecodeError):
-                decode(type(record), sealed(grown), newest=1)
+                decode(type(record), sealed(grown), newest=FORMAT)
 
 
 @every_record
@@ -139,7 +139,7 @@ def test_a_key_too_few_is_refused(record):
     for name in ("files", "key" if record is MANIFEST else "stamp"):
         tree = {key: value for key, value in plain(record).items() if key != name}
         with pytest.raises(DecodeError, match=f"{name}: Field required"):
-            decode(type(record), sealed(tree), newest=1)
+            decode(type(record), sealed(tree), newest=FORMAT)
 
 
 @every_record
@@ -151,14 +151,14 @@ def test_a_text_is_no_number_and_a_number_is_no_text(record):
             )
             if swapped != plain(record):
                 with pytest.raises(DecodeError):
-                    decode(type(record), sealed(swapped), newest=1)
+                    decode(type(record), sealed(swapped), newest=FORMAT)
 
 
 @every_record
 @pytest.mark.parametrize("other", [{}, {"entirely": "else"}])
 def test_a_future_format_is_told_from_damage(record, other):
-    with pytest.raises(DecodeError, match="format 2, this version reads up to 1") as caught:
-        decode(type(record), json.dumps({**other, "format": 2}).encode(), newest=1)
+    with pytest.raises(DecodeError, match="format 99, this version reads up to 2") as caught:
+        decode(type(record), json.dumps({**other, "format": 99}).encode(), newest=FORMAT)
     assert caught.value.future
 
 
@@ -166,7 +166,7 @@ def test_a_future_format_is_told_from_damage(record, other):
 @pytest.mark.parametrize("stated", ["2", 2.0, True, None, [2], {}])
 def test_a_format_is_a_whole_number(record, stated):
     with pytest.raises(DecodeError) as caught:
-        decode(type(record), sealed({**plain(record), "format": stated}), newest=1)
+        decode(type(record), sealed({**plain(record), "format": stated}), newest=FORMAT)
     assert not caught.value.future
 
 
@@ -175,48 +175,48 @@ def test_a_format_is_a_whole_number(record, stated):
 def test_deep_nesting_is_refused(depth, opening, closing):
     data = encode(MANIFEST).replace(b'"bert"', opening * depth + b"1" + closing * depth)
     with pytest.raises(DecodeError):
-        decode(Manifest, data, newest=1)
+        decode(Manifest, data, newest=FORMAT)
 
 
 def test_a_number_of_endless_digits_is_refused():
     with pytest.raises(DecodeError):
-        decode(Manifest, encode(MANIFEST).replace(b"12.5", b"9" * 100_000), newest=1)
+        decode(Manifest, encode(MANIFEST).replace(b"12.5", b"9" * 100_000), newest=FORMAT)
 
 
 @every_record
 @pytest.mark.parametrize("seal", [None, "", "0" * 64, 7, {}])
 def test_a_seal_that_does_not_fit_is_refused(record, seal):
     with pytest.raises(DecodeError, match="altered or damaged"):
-        decode(type(record), json.dumps({**plain(record), SEAL: seal}).encode(), newest=1)
+        decode(type(record), json.dumps({**plain(record), SEAL: seal}).encode(), newest=FORMAT)
 
 
 @every_record
 def test_a_record_without_a_seal_is_refused(record):
     with pytest.raises(DecodeError, match="altered or damaged"):
-        decode(type(record), json.dumps(plain(record)).encode(), newest=1)
+        decode(type(record), json.dumps(plain(record)).encode(), newest=FORMAT)
 
 
 def test_a_value_altered_under_its_seal_is_refused():
     data = encode(MANIFEST).replace(b"2026-01-02", b"2026-01-03")
     with pytest.raises(DecodeError, match="altered or damaged"):
-        decode(Manifest, data, newest=1)
+        decode(Manifest, data, newest=FORMAT)
 
 
 def test_the_order_of_keys_and_white_space_are_not_sealed():
     tree = json.loads(encode(MANIFEST))
-    assert decode(Manifest, json.dumps(dict(reversed(tree.items()))).encode(), newest=1) == MANIFEST
+    assert decode(Manifest, json.dumps(dict(reversed(tree.items()))).encode(), newest=FORMAT) == MANIFEST
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 def test_what_is_no_number_of_json_is_refused(number):
     with pytest.raises(DecodeError):
-        decode(Manifest, encode(MANIFEST).replace(b"12.5", number), newest=1)
+        decode(Manifest, encode(MANIFEST).replace(b"12.5", number), newest=FORMAT)
 
 
 def test_the_message_says_where_the_fault_is():
     tree = changed(plain(MANIFEST), ("files", 1, "digest", "size"), lambda _: "7")
     with pytest.raises(DecodeError, match=r"^not a Manifest: files\.1\.digest\.size: Input should be a valid integer$"):
-        decode(Manifest, sealed(tree), newest=1)
+        decode(Manifest, sealed(tree), newest=FORMAT)
 
 
 @few

@@ -9,9 +9,8 @@ from neuronbuild.build.builder import Place, build_step
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import digest_bytes, digest_file, digest_json
 from neuronbuild.errors import StoreError
-from neuronbuild.store.cas import action_name, blob_name
-from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name, blob_name
 from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
 from tests.unit.store.artifacts import make_newer
 from tests.unit.store.disks import fill, small_disk
@@ -30,7 +29,7 @@ class Desk:
         toolchain = toolchain or FakeToolchain(self.folder / "toolchain", {1: act})
         place = Place(self.store, self.bench, self.folder / "logs")
         step = fake_plan(1, open_store("memory:")).steps[0]
-        return build_step(step, toolchain, place, waiting=lambda: False, compiling=self._count)
+        return build_step(step, toolchain, place, waiting=lambda _: False, compiling=self._count)
 
     def _count(self) -> None:
         self.compiling += 1
@@ -118,7 +117,7 @@ def test_an_artifact_that_lost_a_blob_is_built_again(bench):
 
 def test_waiting_for_another_builder_can_be_given_up(bench):
     key = fake_plan(1, bench.store).steps[0].action.key
-    with hold_lease(bench.store, key, lambda: False):
+    with bench.store.hold(key, lambda _: False):
         assert bench.build().kind == "skipped"
     assert bench.compiling == 0
 

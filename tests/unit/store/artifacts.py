@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from neuronbuild.artifact.codec import encode
-from neuronbuild.artifact.manifest import FileEntry, Manifest
+from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import ActionKey, digest_file
-from neuronbuild.store.cas import BLOBS, CasStore, action_name
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.names import BLOBS, action_name
 from neuronbuild.store.provenance import provenance
 from tests.doubles.toolchain import fake_action
 
@@ -31,7 +32,7 @@ def put(store: CasStore, number: int, size: int = 40) -> Manifest:
         for name, data in contents(number, size).items():
             path = Path(folder, name)
             path.write_bytes(data)
-            files.append(FileEntry(name, store.add(path)))
+            files.append(store.add(name, path))
         log = store.add_bytes(f"log {number}".encode())
     action = fake_action(number)[1]
     manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), log=log)
@@ -42,7 +43,7 @@ def put(store: CasStore, number: int, size: int = 40) -> Manifest:
 def make_newer(store: CasStore, number: int) -> bytes:
     """Record an artifact as a version of the future would, and give the record's bytes."""
     data = json.loads(encode(put(store, number)))
-    newer = json.dumps({**data, "format": 2, "novelty": {}}).encode()
+    newer = json.dumps({**data, "format": FORMAT + 1, "novelty": {}}).encode()
     store.objects.write(action_name(key_of(number)), newer)
     return newer
 

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from neuronbuild.errors import StoreError
-from neuronbuild.store.cas import action_name
-from neuronbuild.store.lease import LEASES, hold_lease
-from neuronbuild.store.location import open_store
+from neuronbuild.store.lease import Written, hold_lease, take_lease
+from neuronbuild.store.location import open_objects, open_store
+from neuronbuild.store.names import LEASES, lease_name
+from tests.doubles import s3
 from tests.doubles.toolchain import ROOT
 from tests.unit.store.artifacts import key_of, put
 from tests.unit.store.disks import make_read_only, small_disk
@@ -20,10 +25,9 @@ from tests.unit.store.disks import make_read_only, small_disk
 KEY = key_of(1)
 HOLDER = """
 import sys
-from neuronbuild.store.lease import hold_lease
 from neuronbuild.store.location import open_store
-with hold_lease(open_store(sys.argv[1]), sys.argv[2], lambda: True) as held:
-    print(held, flush=True)
+with open_store(sys.argv[1]).hold(sys.argv[2], lambda _: True) as lease:
+    print(lease is not None, flush=True)
     sys.stdin.read()
 """
 
@@ -48,21 +52,21 @@ def other_holder(store):
         process.kill()
 
 
-def give_up() -> bool:
+def give_up(_: str) -> bool:
     return False
 
 
 def test_two_processes_exclude_each_other(store):
     with other_holder(store) as other:
-        with hold_lease(store, KEY, give_up) as held:
+        with store.hold(KEY, give_up) as held:
             assert not held
         other.stdin.close()
-        with hold_lease(store, KEY, lambda: True) as held:
+        with store.hold(KEY, lambda _: True) as held:
             assert held
 
 
 def test_other_actions_are_free(store):
-    with other_holder(store), hold_lease(store, key_of(2), give_up) as held:
+    with other_holder(store), store.hold(key_of(2), give_up) as held:
         assert held
 
 
@@ -71,7 +75,7 @@ def test_a_dead_holders_lease_is_free_at_once(store, lock):
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
         assert lock.exists()
-        with hold_lease(store, KEY, give_up) as held:
+        with store.hold(KEY, give_up) as held:
             assert held
 
 
@@ -80,11 +84,11 @@ def test_two_threads_exclude_each_other(store):
     outcome = []
 
     def wait() -> None:
-        with hold_lease(store, KEY, lambda: not asked.set()) as held:
-            outcome.append(held)
+        with store.hold(KEY, lambda _: not asked.set()) as held:
+            outcome.append(held is not None)
 
     thread = threading.Thread(target=wait)
-    with hold_lease(store, KEY, give_up):
+    with store.hold(KEY, give_up):
         thread.start()
         assert asked.wait(10)
         assert outcome == []
@@ -94,7 +98,7 @@ def test_two_threads_exclude_each_other(store):
 
 def test_waiting_goes_on_until_it_is_given_up(store):
     looks = iter([True, True, False])
-    with hold_lease(store, KEY, give_up), hold_lease(store, KEY, lambda: next(looks)) as held:
+    with store.hold(KEY, give_up), store.hold(KEY, lambda _: next(looks)) as held:
         assert not held
     assert list(looks) == []
 
@@ -103,8 +107,8 @@ def test_a_waiter_whose_lock_file_goes_still_gets_its_turn(store):
     turns = []
 
     def wait() -> None:
-        with hold_lease(store, KEY, lambda: True) as held:
-            turns.append(held)
+        with store.hold(KEY, lambda _: True) as held:
+            turns.append(held is not None)
 
     thread = threading.Thread(target=wait)
     with other_holder(store) as other:
@@ -116,47 +120,114 @@ def test_a_waiter_whose_lock_file_goes_still_gets_its_turn(store):
 
 
 def test_the_lock_file_goes_once_the_artifact_is_recorded(store, lock):
-    with hold_lease(store, KEY, give_up):
+    with store.hold(KEY, give_up):
         assert lock.exists()
         put(store, 1)
     assert not lock.exists()
 
 
 def test_the_lock_file_stays_where_nothing_was_recorded(store, lock):
-    with hold_lease(store, KEY, give_up):
+    with store.hold(KEY, give_up):
         pass
     assert lock.exists()
 
 
 def test_an_error_inside_lets_the_lease_go(store):
-    with pytest.raises(ValueError, match="oops"), hold_lease(store, KEY, give_up):
+    with pytest.raises(ValueError, match="oops"), store.hold(KEY, give_up):
         raise ValueError("oops")
-    with hold_lease(store, KEY, give_up) as held:
+    with store.hold(KEY, give_up) as held:
         assert held
 
 
 def test_a_store_that_breaks_meanwhile_lets_the_lease_go(store):
-    manifest = store.objects.path(action_name(KEY))
-    with hold_lease(store, KEY, give_up):
-        manifest.parent.mkdir(parents=True)
-        manifest.symlink_to(manifest)
-        with pytest.raises(StoreError, match="symbolic links"):
-            store.lookup(KEY)
-    with hold_lease(store, KEY, give_up) as held:
+    def broken() -> bool:
+        raise StoreError(store.location, "it broke")
+
+    with hold_lease(store.objects, KEY, give_up, done=broken):
+        pass
+    with store.hold(KEY, give_up) as held:
         assert held
-
-
-def test_a_store_in_memory_needs_no_lease():
-    store = open_store("memory:")
-    with hold_lease(store, KEY, give_up) as one, hold_lease(store, KEY, give_up) as other:
-        assert one
-        assert other
 
 
 def test_a_store_that_cant_be_written_gives_no_lease(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         make_read_only(disk)
-        lease = hold_lease(open_store(str(disk)), KEY, give_up)
+        lease = open_store(str(disk)).hold(KEY, give_up)
         with pytest.raises(StoreError, match="no lease can be taken: Read-only") as caught, lease:
             pass
         assert "--cache" in caught.value.hint
+
+
+class TestWhereLeasesAreObjects:
+    """Leases in a place that no kernel watches: written again and again, and lost by silence."""
+
+    @pytest.fixture(params=["memory", "ministack"])
+    def objects(self, request, servers):
+        return open_objects("memory:" if request.param == "memory" else s3.location(servers("ministack")))
+
+    @staticmethod
+    def take(objects, waiting=give_up, ttl=30.0):
+        return take_lease(objects, KEY, waiting, done=lambda: False, ttl=ttl)
+
+    def test_one_holder_at_a_time(self, objects):
+        lease = self.take(objects)
+        assert lease.renew()
+        assert self.take(objects) is None
+        lease.release()
+        assert list(objects.list("v1/leases/")) == []
+        self.take(objects).release()
+
+    def test_it_names_its_holder(self, objects):
+        lease = self.take(objects)
+        names = []
+        self.take(objects, names.append)
+        assert names == [f"process {os.getpid()} on {socket.gethostname()}"]
+        lease.release()
+
+    def test_a_silent_holder_loses_it_and_is_fenced(self, objects, monkeypatch):
+        monkeypatch.setattr(Written, "_beat", lambda _: None)
+        first = self.take(objects, ttl=0.5)
+        second = self.take(objects, lambda _: True, ttl=0.5)
+        assert not first.renew()
+        assert second.renew()
+        first.release()
+        assert second.renew()
+        assert json.loads(objects.read(lease_name(KEY)))["fence"] == 2
+        second.release()
+
+    def test_a_holder_that_speaks_keeps_it(self, objects):
+        lease = self.take(objects, ttl=0.6)
+        end = time.monotonic() + 2
+        assert self.take(objects, lambda _: time.monotonic() < end, ttl=0.6) is None
+        assert lease.renew()
+        lease.release()
+
+    def test_a_dead_holder_on_this_machine_loses_it_at_once(self, objects):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        lease = self.take(objects)
+        said = json.loads(objects.read(lease_name(KEY)))
+        lease.release()
+        objects.write(lease_name(KEY), json.dumps({**said, "process": child, "started": "1", "ttl": 3600}).encode())
+        other = self.take(objects)
+        assert other is not None
+        other.release()
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"[]", b"{}", b"\xff", b'{"ttl": 1e99}', b'{"ttl": -1}', b'{"ttl": "x", "process": []}']
+    )
+    def test_a_lease_that_says_nonsense_goes_by_silence_too(self, objects, data):
+        objects.write(lease_name(KEY), data)
+        assert self.take(objects, ttl=0.3) is None
+        lease = self.take(objects, lambda _: b"1e99" not in data, ttl=0.3)
+        assert (lease is None) == (b"1e99" in data)
+        if lease is not None:
+            lease.release()
+
+    def test_of_many_one_gets_it(self, objects):
+        with ThreadPoolExecutor(16) as pool:
+            leases = list(pool.map(lambda _: self.take(objects), range(16)))
+        (lease,) = [lease for lease in leases if lease is not None]
+        lease.release()

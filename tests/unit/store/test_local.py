@@ -76,9 +76,9 @@ def test_a_listing_follows_no_links(objects, tmp_path):
 
 def test_a_link_says_how_it_was_made(objects, tmp_path):
     objects.write(NAME, b"bytes")
-    assert objects.link(NAME, tmp_path / "a", "hardlink") == "hardlink"
-    assert objects.link(NAME, tmp_path / "b", "copy") == "copy"
-    assert objects.link("v1/absent", tmp_path / "c", "auto") is None
+    assert objects.fetch(NAME, tmp_path / "a", "hardlink") == "hardlink"
+    assert objects.fetch(NAME, tmp_path / "b", "copy") == "copy"
+    assert objects.fetch("v1/absent", tmp_path / "c", "auto") is None
 
 
 def test_a_fault_names_the_store_and_the_file(objects, tmp_path):
@@ -131,7 +131,7 @@ def test_a_pipe_in_an_objects_place_is_told_and_not_waited_on(objects):
 def test_a_destination_that_cant_be_written_is_no_fault_of_the_store(objects, tmp_path):
     objects.write(NAME, b"bytes")
     with pytest.raises(DestinationError, match="nowhere/file can't be written: No such file") as caught:
-        objects.link(NAME, tmp_path / "nowhere/file", "copy")
+        objects.fetch(NAME, tmp_path / "nowhere/file", "copy")
     assert caught.value.cause.errno == errno.ENOENT
 
 

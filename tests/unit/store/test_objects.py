@@ -21,4 +21,4 @@ def test_all_places_answer_to_the_same_verbs(tmp_path):
 
 
 def test_an_entry_says_name_size_and_stamp():
-    assert Entry("v1/a", 3, "s")._asdict() == {"name": "v1/a", "size": 3, "stamp": "s"}
+    assert Entry("v1/a", 3, "s", 1.5)._asdict() == {"name": "v1/a", "size": 3, "stamp": "s", "used": 1.5}

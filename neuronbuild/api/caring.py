@@ -1,0 +1,155 @@
+"""Looking after stores, near and far: verify, prune, statistics."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuronbuild.api.locking import read_lock
+from neuronbuild.api.settings import LOCK_FILE
+from neuronbuild.api.trusting import open_trust
+from neuronbuild.artifact.release_index import FILENAME
+from neuronbuild.digest import digest_bytes, digest_json
+from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.location import open_objects, open_store
+from neuronbuild.store.prune import Pruned, Rules, prune_store
+from neuronbuild.store.stats import Run, Sizes, measure, read_runs
+from neuronbuild.store.verify import VerifyReport, verify_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from neuronbuild.api.settings import Settings
+    from neuronbuild.artifact.lockfile import LockFile
+    from neuronbuild.artifact.manifest import Manifest
+
+
+def verify(settings: Settings, *, repair: bool) -> list[VerifyReport]:
+    """Check the near store, then each far one; far ones that are read-only aren't repaired.
+
+    Raises:
+        StoreError: one can't be read or written.
+    """
+    trust = open_trust(settings)
+    near = open_objects(settings.cache)
+    if isinstance(near, LocalObjects) and not near.root.is_dir():  # else a wrong name would pass for a sound store
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(near.location, "there is no such folder", hint=hint)
+    places = [(settings.cache, repair), *((remote.location, repair and not remote.read_only) for remote in settings.remotes)]
+    reports = []
+    for location, mend in places:
+        progress = settings.scratch / "verify" / f"{digest_bytes(location.encode()).sha256[:16]}.json"
+        reports.append(verify_store(open_store(location, trust), repair=mend, progress=progress))
+    return reports
+
+
+def prune(
+    settings: Settings, limits: tuple[int | None, float | None, float], *, keep: Iterable[Path], dry_run: bool, far: bool
+) -> Pruned:
+    """Prune the near store, or the first far one. `limits`: bytes, seconds since the last use, seconds of grace.
+
+    Raises:
+        StoreError: it can't be read or written.
+        LockError, UsageError: what is to be kept can't be told: nothing is removed then.
+    """
+    size, age, grace = limits
+    named = _Named.of([*map(Path, keep), settings.output], [settings.lock] if settings.lock else [])
+    store = open_store(settings.remotes[0].location if far else settings.cache)
+    rules = Rules(size, age, grace, named.has, frozenset(named.blobs))
+    return prune_store(store, rules, dry_run=dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store, and what lies in it."""
+
+    location: str
+    sizes: Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The stores, near first, and what they have saved here."""
+
+    places: tuple[Place, ...]
+    run: Run
+
+    def as_json(self) -> dict[str, object]:
+        """As `cache stats --json` prints it."""
+        stores = [{"location": place.location, **asdict(place.sizes)} for place in self.places]
+        return {"version": 1, "stores": stores, **asdict(self.run)}
+
+
+def stats(settings: Settings) -> Stats:
+    """Measure the near store and the far ones.
+
+    Raises:
+        StoreError: one can't be read.
+    """
+    near = open_objects(settings.cache)
+    places = [near, *(open_objects(remote.location) for remote in settings.remotes)]
+    return Stats(tuple(Place(objects.location, measure(objects)) for objects in places), read_runs(near))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What locks and releases name: keys, and the parts of actions that a lock pins."""
+
+    keys: set[str]
+    weights: set[str]
+    blobs: set[str]
+    subjects: set[str]
+    toolchains: set[str]
+
+    @classmethod
+    def of(cls, places: Iterable[Path], locks: Iterable[Path]) -> _Named:
+        """Read locks, releases, and folders of either."""
+        named = cls(set(), set(), set(), set(), set())
+        found = list(locks)
+        for place in places:
+            if place.is_file() and place.name != FILENAME:
+                found.append(place)
+            else:
+                folder = place.parent if place.is_file() else place
+                for index in (*folder.glob(FILENAME), *folder.glob(f"*/{FILENAME}")):
+                    named._add_release(index)
+                found += list(folder.glob(LOCK_FILE))
+        for path in found:
+            named._add_lock(read_lock(path))
+        return named
+
+    def _add_release(self, index: Path) -> None:
+        try:
+            loaded = json.loads(index.read_bytes())
+            self.keys.update(str(bucket["key"]) for bucket in loaded["buckets"])
+            files = {str(file["sha256"]) for file in loaded["files"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"the release {index.parent} can't be read: {error}", hint="move it away, or write it again"
+            ) from None
+        self.weights.update(files)
+        self.blobs.update(files)
+
+    def _add_lock(self, lock: LockFile | None) -> None:
+        if lock is None:
+            return
+        for model in lock.models:
+            self.subjects.update(model.subjects)
+            files = {digest.sha256 for digest in model.files.values()}
+            self.weights.update(files)
+            self.blobs.update(files)
+        self.toolchains.update(digest_json(each.fingerprint.as_json()).sha256 for each in lock.toolchains)
+
+    def has(self, manifest: Manifest) -> bool:
+        """Whether an artifact is named: by key, by the lock's models and toolchains, or as a conversion or check for them."""
+        action = manifest.action
+        if manifest.key in self.keys or action.get("action") in self.keys:
+            return True
+        of = action.get("weights")
+        if action.get("kind") != "compile":
+            return isinstance(of, dict) and bool(of) and self.weights.issuperset(map(str, of.values()))
+        subject, toolchain = digest_json(action.get("model")).sha256, digest_json(action.get("toolchain")).sha256
+        return subject in self.subjects and toolchain in self.toolchains

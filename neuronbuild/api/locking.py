@@ -1,0 +1,174 @@
+"""The lock: written from what recipes resolve to now, read to plan the same keys anywhere, compared to notice drift."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.artifact.codec import DecodeError, decode_part
+from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_toolchain
+from neuronbuild.artifact.snapshot import Model
+from neuronbuild.digest import digest_json
+from neuronbuild.errors import BlobMissingError, LockError, SourceError, StoreError
+from neuronbuild.plan.subject import SENTENCE_MODULES, pooling_file
+from neuronbuild.source.resolve import is_folder_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from neuronbuild.api.prepared import Prepared
+    from neuronbuild.artifact.snapshot import Snapshot
+    from neuronbuild.recipe.load import Located
+    from neuronbuild.store.base import Store
+
+CONFIG = "config.json"
+AGAIN = "run `neuronbuild lock` and commit the file"
+
+
+def read_lock(path: Path | None) -> LockFile | None:
+    """A lock file, or `None` if there is none.
+
+    Raises:
+        LockError: it is there, but can't be read.
+    """
+    if path is None:
+        return None
+    try:
+        loaded = json.loads(path.read_bytes())
+        stated = loaded.get("format")
+        if isinstance(stated, int) and stated > FORMAT:
+            raise LockError(
+                str(path), f"it is of format {stated}, this version reads up to {FORMAT}", hint="update neuronbuild"
+            )
+        return decode_part(LockFile, loaded)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, RecursionError, DecodeError) as error:
+        raise LockError(str(path), f"it can't be read: {error}", hint=AGAIN) from None
+
+
+def write_lock(path: Path, lock: LockFile) -> bool:
+    """Write a lock file, and say whether it changed.
+
+    Raises:
+        LockError: it can't be written.
+    """
+    text = json.dumps(lock.as_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return False
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise LockError(str(path), f"it can't be written: {error.strerror}", hint="check its folder's permissions") from None
+    return True
+
+
+def make_lock(prepared: Iterable[Prepared], root: Path) -> LockFile:
+    """A lock of what recipes came to. `root` is the folder that it will lie in."""
+    models: dict[tuple[str, str | None, str], LockedModel] = {}
+    toolchains = {}
+    for each in prepared:
+        name = lock_name(each.located, root)
+        subjects = models[name].subjects if name in models else ()
+        subject = digest_json(each.subject.document).sha256
+        snapshot = each.model.snapshot
+        models[name] = LockedModel(
+            *name,
+            commit=snapshot.revision,
+            files=dict(snapshot.files),
+            documents=_documents(each.model),
+            subjects=tuple(sorted({*subjects, subject})),
+            license=snapshot.license,
+            gated=snapshot.gated,
+        )
+        toolchains[each.options.toolchain, each.platform] = locked_toolchain(each.fingerprint)
+    return LockFile(tuple(models.values()), tuple(toolchains.values()))
+
+
+def lock_name(located: Located, root: Path) -> tuple[str, str | None, str]:
+    """What a recipe's model is called in a lock: a path has a meaning only together with the recipe's folder."""
+    recipe = located.recipe
+    folder = os.path.relpath(located.path.parent, root) if is_folder_reference(recipe.model) else ""
+    return recipe.model, recipe.revision, folder
+
+
+def _documents(model: Model) -> dict[str, object]:
+    """The JSON files that planning reads."""
+    modules = model.read_json(SENTENCE_MODULES)
+    pooling = pooling_file(modules)
+    named = {SENTENCE_MODULES: modules, pooling: model.read_json(pooling) if pooling else None}
+    documents: dict[str, object] = {name: value for name, value in named.items() if name and value is not None}
+    return {CONFIG: dict(model.config), **documents}
+
+
+@final
+class LockedFiles:
+    """Opens a locked model's files: from its source or from the store, whichever has the very bytes; asked in turn."""
+
+    def __init__(
+        self, locked: LockedModel, resolve: Callable[[], Model], store: Store, folder: Path, *, store_first: bool
+    ) -> None:
+        self._locked = locked
+        self._resolve = resolve
+        self._store = store
+        self._folder = folder
+        self._order = (self._from_store, self._from_source) if store_first else (self._from_source, self._from_store)
+        self._model: Model | None = None
+
+    def __call__(self, name: str) -> Path:
+        """The path of one file.
+
+        Raises:
+            SourceError: neither has it.
+        """
+        first, second = self._order
+        try:
+            return first(name)
+        except (SourceError, StoreError) as problem:
+            try:
+                return second(name)
+            except (SourceError, StoreError) as other:
+                source = problem if isinstance(problem, SourceError) else other
+                text = f"{name} is neither at its source nor in the store: {source}"
+                hint = "on a machine that has the model, run `neuronbuild cache push --weights`"
+                raise SourceError(self._locked.model, text, hint=hint) from None
+
+    def _from_source(self, name: str) -> Path:
+        if self._model is None:
+            self._model = self._resolve()
+        if self._model.snapshot.files.get(name) != self._locked.files[name]:
+            raise SourceError(self._locked.model, f"{name} isn't the file that was locked", hint=AGAIN)
+        return self._model.open_file(name)
+
+    def _from_store(self, name: str) -> Path:
+        digest = self._locked.files[name]
+        path = self._folder / digest.sha256[:2] / digest.sha256
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.unlink(missing_ok=True)
+            self._store.fetch(digest, temporary, "auto")
+            temporary.replace(path)
+        if path.stat().st_size != digest.size:
+            path.unlink()
+            raise BlobMissingError(self._store.location, digest.sha256)
+        return path
+
+
+def locked_model(locked: LockedModel, open_file: Callable[[str], Path]) -> Model:
+    """A model that is known from the lock alone until a file of it is opened."""
+    config = locked.documents.get(CONFIG)
+    return Model(locked.snapshot, config if isinstance(config, dict) else {}, open_file, documents=locked.documents)
+
+
+def drift_of(locked: Snapshot, present: Snapshot) -> str | None:
+    """How a model differs from the locked one, or `None`."""
+    if locked.files == present.files and locked.revision == present.revision:
+        return None
+    changed = [name for name in {**locked.files, **present.files} if locked.files.get(name) != present.files.get(name)]
+    listed = ", ".join(sorted(changed)[:5]) or f"commit {present.revision} instead of {locked.revision}"
+    return f"model {present.model}: {listed}"

@@ -1,0 +1,165 @@
+"""Push and pull: a store's artifacts to and from far stores, all of them or those of some recipes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.api.prepare import Context, prepare
+from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.digest import ActionKey
+from neuronbuild.errors import DamageError, SourceError, StoreError, UsageError
+from neuronbuild.store.cas import recorded, understand
+from neuronbuild.store.layered import LayeredStore
+from neuronbuild.store.location import read_snapshots
+from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name
+from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.transfer import copy_artifact, copy_file_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from neuronbuild.api.prepared import Prepared
+    from neuronbuild.api.settings import Settings
+    from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.recipe.load import Located
+    from neuronbuild.store.cas import CasStore
+
+AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What went from one store to another, what was there already, what was left out and why, and what failed."""
+
+    source: str
+    target: str
+    artifacts: int
+    present: int
+    size: int
+    left_out: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """As `cache push --json` and `cache pull --json` print it."""
+        counts = {"artifacts": self.artifacts, "present": self.present, "bytes": self.size}
+        more = {"left_out": list(self.left_out), "failures": list(self.failures)}
+        return {"version": 1, "from": self.source, "to": self.target, **counts, **more}
+
+
+def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool = False) -> list[Moved]:
+    """Send what far stores lack: everything, or what some recipes need. With `weights`, their models' files as well.
+
+    Raises:
+        UsageError: there is no far store that can be written.
+        RecipeError, SourceError, StoreError, ToolchainError: as their names say.
+    """
+    context, store = _open(settings)
+    prepared = None if recipes is None else prepare(recipes, context)
+    sharing = Sharing(settings.share_weights, read_snapshots(store.near))
+    for each in prepared or ():
+        sharing.learn(each.model.snapshot)
+    fars = [far.store for far in store.fars if not far.read_only]
+    if not fars:
+        raise UsageError("there is no far store to push to", hint="name one that isn't read-only with --remote")
+    done = []
+    for far in fars:
+        moved = _move(store.near, far, _wanted(store.near, prepared), sharing.objection)
+        _copy_snapshots(store.near, far)
+        if weights:
+            moved = _send_models(moved, prepared or (), far, sharing)
+        done.append(moved)
+    return done
+
+
+def pull(recipes: Iterable[Located] | None, settings: Settings) -> list[Moved]:
+    """Fetch what the near store lacks: everything that far stores have, or what some recipes need.
+
+    Raises:
+        UsageError: there is no far store.
+        RecipeError, SourceError, StoreError, ToolchainError: as their names say.
+    """
+    context, store = _open(settings)
+    prepared = None if recipes is None else prepare(recipes, context)
+    done = []
+    for far in (far.store for far in store.fars):
+        done.append(_move(far, store.near, _wanted(far, prepared), lambda _: None))
+        _copy_snapshots(far, store.near)
+    return done
+
+
+def _open(settings: Settings) -> tuple[Context, LayeredStore]:
+    context = Context.open(settings)
+    if not isinstance(context.store, LayeredStore):
+        hint = "name one with --remote, NEURONBUILD_REMOTE, or `remote:` in neuronbuild.yaml"
+        raise UsageError("there is no far store", hint=hint)
+    return context, context.store
+
+
+def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]:
+    """Keys in a store: all, or those of some recipes, with the conversions and checks that their releases take."""
+    if prepared is None:
+        return {ActionKey(entry.name[-69:-5]) for entry in source.objects.list(ACTIONS)}
+    keys = {action.key for each in prepared for _, action in each.steps}
+    weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
+    for manifest in source.manifests():
+        of = manifest.action.get("weights")
+        if manifest.action.get("kind") != "compile" and isinstance(of, dict) and weights.issuperset(map(str, of.values())):
+            keys.add(manifest.key)
+    return keys
+
+
+def _move(
+    source: CasStore, target: CasStore, keys: Collection[ActionKey], objection: Callable[[Manifest], str | None]
+) -> Moved:
+    here = recorded(source, keys)
+    there = recorded(target, here)
+    left_out: set[str] = set()
+
+    def move(key: ActionKey) -> int | str:
+        manifest = understand(source, key, source.objects.read(action_name(key)) or b"")
+        problem = objection(manifest) if isinstance(manifest, Manifest) else None
+        if problem is not None:
+            left_out.add(problem)
+            return ""
+        try:
+            return copy_artifact(source, target, key)
+        except DamageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="copy") as pool:
+        results = list(pool.map(move, sorted(here - there)))
+    sizes = [result for result in results if isinstance(result, int)]
+    failures = tuple(result for result in results if isinstance(result, str) and result)
+    missing = tuple(f"store {source.location}: artifact {key} isn't there" for key in sorted(set(keys) - here - there))
+    return Moved(
+        source.location, target.location, len(sizes), len(there), sum(sizes), tuple(sorted(left_out)), failures + missing
+    )
+
+
+def _copy_snapshots(source: CasStore, target: CasStore) -> None:
+    """The lists of models' files: small, and named by what is in them."""
+    there = {entry.name for entry in target.objects.list(SNAPSHOTS)}
+    for entry in list(source.objects.list(SNAPSHOTS)):
+        data = source.objects.read(entry.name) if entry.name not in there else None
+        if data is not None:
+            target.objects.write(entry.name, data)
+
+
+def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, sharing: Sharing) -> Moved:
+    """The files of recipes' models, for machines that can't reach their source."""
+    size, left_out, failures = moved.size, list(moved.left_out), list(moved.failures)
+    models: dict[str, Model] = {each.model.snapshot.digest.sha256: each.model for each in prepared}
+    for model in models.values():
+        problem = sharing.objection_to(digest.sha256 for digest in model.snapshot.files.values())
+        if problem is not None:
+            left_out.append(problem)
+            continue
+        try:
+            far.record_snapshot(model.snapshot)
+            for name, digest in model.snapshot.files.items():
+                size += copy_file_in(model.open_file(name), digest, far)
+        except (SourceError, StoreError) as error:
+            failures.append(str(error))
+    return Moved(moved.source, moved.target, moved.artifacts, moved.present, size, tuple(left_out), tuple(failures))

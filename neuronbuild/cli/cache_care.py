@@ -1,0 +1,108 @@
+"""`cache verify`, `cache prune`, `cache stats`: what keeps a store sound, small and worth its while."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild.api.caring import prune, stats, verify
+from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.cli.output import put, put_json
+from neuronbuild.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+@click.command("verify")
+@click.option("--repair", is_flag=True, help="Put what is damaged aside, so that it is fetched or built again.")
+@cache_option
+@json_option
+def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
+    """Read every byte of the store, and of the far ones, and check it against its digest. Exits with 1 if any is damaged.
+
+    One that was interrupted goes on where it was.
+    """
+    reports = verify(settings_for(**changes), repair=repair)
+    if as_json:
+        near, *far = (report.as_json() for report in reports)
+        put_json({**near, "far": far})
+    else:
+        for report in reports:
+            for damage in report.damages:
+                put(f"{damage.name}: {damage.problem}")
+            read = (
+                f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
+            )
+            put(f"{report.location}: {read}" if len(reports) > 1 else read)
+    return 1 if any(report.damages for report in reports) else 0
+
+
+@click.command("prune")
+@click.option("--max-size", metavar="SIZE", help="Least recently used artifacts go until the rest fits: 50GB, 10GiB.")
+@click.option("--max-age", metavar="TIME", help="Artifacts go that weren't used for so long: 30d, 12h.")
+@click.option("--grace", metavar="TIME", default="1h", show_default=True, help="What was used within this time stays.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--keep", multiple=True, type=click.Path(exists=True), help="A release, or a folder of releases, or a lock.")
+@cache_option
+@json_option
+def prune_command(
+    *,
+    max_size: str | None,
+    max_age: str | None,
+    grace: str,
+    dry_run: bool,
+    keep: tuple[Path, ...],
+    as_json: bool,
+    **changes: object,
+) -> None:
+    """Make room in the store, or (with --remote) in a far one.
+
+    What neuronbuild.lock, the releases of the workspace and --keep name stays, and so does what was just used. Blobs that no
+    artifact names go always.
+    """
+    settings = settings_for(**changes)
+    limits = (None if max_size is None else _bytes(max_size), None if max_age is None else _seconds(max_age), _seconds(grace))
+    pruned = prune(settings, limits, keep=keep, dry_run=dry_run, far=bool(changes.get("remote")))
+    if as_json:
+        put_json(pruned.as_json())
+        return
+    verb = "would go" if dry_run else "went"
+    put(f"{len(pruned.artifacts)} artifacts and {pruned.blobs} blobs {verb}: {pruned.freed:,} bytes; {pruned.left:,} left")
+
+
+@click.command("stats")
+@cache_option
+@json_option
+def stats_command(*, as_json: bool, **changes: object) -> None:
+    """Say what the store holds, and what it has saved."""
+    found = stats(settings_for(**changes))
+    if as_json:
+        put_json(found.as_json())
+        return
+    for place in found.places:
+        put(f"{place.location}: {place.sizes.artifacts} artifacts, {place.sizes.blobs} blobs, {place.sizes.size:,} bytes")
+    run = found.run
+    asked = run.hits + run.misses
+    rate = f" ({100 * run.hits / asked:.0f} %)" if asked else ""
+    put(f"{run.hits} hits, {run.misses} misses{rate}")
+    put(f"saved: {run.seconds_saved:,.0f} s of compiling, {run.bytes_saved:,} bytes")
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower())
+    if found is None or found[2] not in UNITS:
+        raise UsageError(f"{text!r} is no size", hint="write 500MB, 50GB or 10GiB")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip().lower())
+    if found is None:
+        raise UsageError(f"{text!r} is no time", hint="write 45s, 30m, 12h, 30d or 8w")
+    return float(found[1]) * TIMES[found[2]]

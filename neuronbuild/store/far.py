@@ -1,0 +1,137 @@
+"""A far store as the layered one sees it: it may be read-only, it may be away, and no build fails for that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar, final
+
+from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
+from neuronbuild.store.cas import recorded
+from neuronbuild.store.transfer import copy_artifact, copy_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from neuronbuild.digest import ActionKey, Digest
+    from neuronbuild.store.cas import CasStore
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+AT_A_TIME = 4
+"""Uploads at a time: each of a large file has four requests under way itself."""
+
+
+@final
+class Far:
+    """One far store, with what is on its way there. Warns once of what doesn't work."""
+
+    def __init__(self, store: CasStore, *, read_only: bool = False) -> None:
+        self.store = store
+        self.read_only = read_only
+        self.unusable: dict[ActionKey, str] = {}
+        self._refused = False
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="upload")
+        self._uploads: dict[ActionKey, Future[int]] = {}
+
+    def ask(self, question: Callable[[CasStore], Answer], otherwise: Answer) -> Answer:
+        """What the store says to a question, or something else if it can't be asked.
+
+        One that has refused a question for good (no such bucket, no right to it) isn't asked again.
+        """
+        if self._refused:
+            return otherwise
+        try:
+            return question(self.store)
+        except StoreError as error:
+            if error.location != self.store.location or isinstance(error, DestinationError):  # this machine's trouble
+                raise
+            self._refused = not isinstance(error, StoreOutageError | DamageError)
+            self.warn(error)
+            return otherwise
+
+    def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
+        """For each key that has a record: `None`, or why it turned out to be of no use. Blobs went there before records."""
+        nothing: set[ActionKey] = set()
+        found = self.ask(lambda store: recorded(store, keys), nothing)
+        return {key: self.unusable.get(key) for key in found}
+
+    def fill(self, near: CasStore, key: ActionKey) -> bool:
+        """Have a near store get an artifact, and say whether it did."""
+        if key in self.unusable or key not in self.known([key]):
+            return False
+
+        def copy(store: CasStore) -> bool:
+            try:
+                copy_artifact(store, near, key)
+            except DamageError as error:
+                self.unusable[key] = error.problem
+                raise
+            return True
+
+        return self.ask(copy, otherwise=False)
+
+    def fetch(self, near: CasStore, digest: Digest) -> bool:
+        """Have a near store get one blob, and say whether it did."""
+
+        def copy(store: CasStore) -> bool:
+            try:
+                copy_blob(store, near, digest, None)
+            except BlobMissingError:
+                return False
+            return True
+
+        return self.ask(copy, otherwise=False)
+
+    def warn(self, error: StoreError) -> None:
+        """Tell what is wrong, once."""
+        with self._lock:
+            if error.problem in self._warned:
+                return
+            self._warned.add(error.problem)
+        hint = f" ({error.hint})" if error.hint else ""
+        logger.warning("far store %s: %s%s; going on without it", self.store.location, error.problem, hint)
+
+    def upload(self, key: ActionKey, work: Callable[[CasStore], int], then: Callable[[], None]) -> None:
+        """Have an artifact sent in the background, and something done after that, whatever came of it."""
+
+        def run() -> int:
+            try:
+                return work(self.store)
+            finally:
+                then()
+
+        with self._lock:
+            self._uploads[key] = self._pool.submit(run)
+
+    def is_uploading(self, key: ActionKey) -> bool:
+        """Whether an artifact is on its way."""
+        return key in self._uploads and not self._uploads[key].done()
+
+    def finish(self) -> list[str]:
+        """Wait for what is on its way, and give a line for each thing worth telling."""
+        with self._lock:
+            uploads, self._uploads = self._uploads, {}
+        moved, failed = 0, list[StoreError]()
+        for upload in uploads.values():
+            try:
+                moved += upload.result()
+            except StoreError as error:
+                failed.append(error)
+        self._pool.shutdown()
+        self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="upload")
+        lines = []
+        if len(uploads) > len(failed):
+            lines.append(f"{len(uploads) - len(failed)} shared with {self.store.location} ({moved:,} bytes)")
+        if failed:
+            hint = f" ({failed[0].hint})" if failed[0].hint else ""
+            lines.append(
+                f"warning: {len(failed)} not shared with {self.store.location}: {failed[0].problem}{hint}; "
+                "`neuronbuild cache push` sends what it lacks"
+            )
+        return lines

@@ -1,0 +1,223 @@
+"""A store in layers: a near one that fills itself from far ones, and passes on what is new.
+
+The near store alone decides what is whole, and everything that leaves comes from it, checked. A damaged blob near is put
+aside there and fetched again. What far stores do wrong is told once, and costs no build.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.errors import DamageError
+from neuronbuild.store.base import Store
+from neuronbuild.store.cas import recorded
+from neuronbuild.store.lease import TTL, Lease, take_lease
+from neuronbuild.store.transfer import copy_artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from neuronbuild.artifact.manifest import FileEntry, Manifest
+    from neuronbuild.artifact.snapshot import Snapshot
+    from neuronbuild.digest import ActionKey, Digest
+    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.far import Far
+    from neuronbuild.store.link import LinkMode
+    from neuronbuild.store.sharing import Sharing
+
+AT_A_TIME = 8
+"""Artifacts that are fetched at a time."""
+
+
+@final
+class LayeredStore(Store):
+    """A near store over far ones, asked in their order."""
+
+    def __init__(self, near: CasStore, fars: Sequence[Far], sharing: Sharing, ttl: float = TTL) -> None:
+        self.near = near
+        self.fars = tuple(fars)
+        self.location = near.location
+        self.used = near.used
+        self._writable = tuple(far for far in self.fars if not far.read_only)
+        self._outbox = _Outbox(near, sharing)
+        self._ttl = ttl
+
+    def lookup(self, key: ActionKey) -> Manifest | None:
+        """Near if it is whole there, else from the first far store that has it."""
+        manifest = self.near.lookup(key)
+        if manifest is not None and self.near.lack(manifest) is None:
+            return manifest
+        return self.near.lookup(key) if any(far.fill(self.near, key) for far in self.fars) else manifest
+
+    def lack(self, manifest: Manifest) -> str | None:
+        """What the near store says: looking it up has filled it."""
+        return self.near.lack(manifest)
+
+    def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
+        """Near; what isn't whole there, far."""
+        known = self.near.known(keys)
+        for far in self.fars:
+            missing = [key for key in keys if known.get(key, "") is not None]
+            if missing:
+                known |= far.known(missing)
+        return known
+
+    def record(self, manifest: Manifest) -> Manifest:
+        """Near; then far in the background, if it may be shared."""
+        kept = self.near.record(manifest)
+        for far in self._writable:
+            self._outbox.send(far, kept)
+        return kept
+
+    def record_snapshot(self, snapshot: Snapshot) -> None:
+        """Near; then far, which takes one small request."""
+        self._outbox.sharing.learn(snapshot)
+        self.near.record_snapshot(snapshot)
+        for far in self._writable:
+            far.ask(lambda store: store.record_snapshot(snapshot), None)
+
+    def add(self, name: str, path: Path) -> FileEntry:
+        """Near: what an artifact consists of follows when it is recorded."""
+        return self.near.add(name, path)
+
+    def add_bytes(self, data: bytes) -> Digest:
+        """Near."""
+        return self.near.add_bytes(data)
+
+    def fetch(self, digest: Digest, destination: Path, mode: LinkMode = "copy") -> str:
+        """Near; what is missing or damaged there is fetched again first."""
+        try:
+            return self.near.fetch(digest, destination, mode)
+        except DamageError:
+            if not any(far.fetch(self.near, digest) for far in self.fars):
+                raise
+        return self.near.fetch(digest, destination, mode)
+
+    def read_blob(self, digest: Digest) -> bytes | None:
+        """Near, else far."""
+        found = self.near.read_blob(digest)
+        for far in self.fars:
+            found = far.ask(lambda store: store.read_blob(digest), None) if found is None else found
+        return found
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Those of the near store."""
+        return self.near.manifests()
+
+    @contextlib.contextmanager
+    def hold(self, key: ActionKey, waiting: Callable[[str], bool]) -> Iterator[Lease | None]:
+        """Near, which keeps this machine's other processes out; then in the first far store that can be written."""
+        with self.near.hold(key, waiting) as near:
+            manifest = None if near is None else self.lookup(key)
+            if near is None or not self._writable or (manifest is not None and self.lack(manifest) is None):
+                yield near
+                return
+            far = self._writable[0]
+            patient = _Patience(waiting)
+            lease = far.ask(lambda store: take_lease(store.objects, key, patient, done=_always, ttl=self._ttl), None)
+            far.unusable.pop(key, None)  # while we waited, another builder may have replaced it
+            if patient.is_over:
+                yield None
+                return
+            both = self._outbox.held[key] = _Both(near, lease, far)
+            try:
+                yield both
+            finally:
+                del self._outbox.held[key]
+                if not far.is_uploading(key):
+                    both.release()
+
+    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
+        """Fetch what isn't whole near, several at a time; pass on what is, where an outage or a kill kept it from going far."""
+        near = self.near.known(keys)
+        missing = [key for key in keys if near.get(key, "") is not None]
+        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
+            filled = list(pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing))
+        for far in self._writable:
+            for key in set(keys).difference(missing, far.ask(lambda store: recorded(store, keys), set(keys))):
+                manifest = self.near.lookup(key)
+                if manifest is not None:
+                    self._outbox.send(far, manifest)
+        return {key for key, came in zip(missing, filled, strict=True) if not came}
+
+    def close(self) -> list[str]:
+        """Wait for uploads."""
+        lines = [line for far in self.fars for line in far.finish()]
+        return self._outbox.take_notes() + lines
+
+
+@final
+class _Outbox:
+    """What goes from a near store to far ones, if it may be shared; and the leases that are held until it is there."""
+
+    def __init__(self, near: CasStore, sharing: Sharing) -> None:
+        self.sharing = sharing
+        self.held: dict[ActionKey, _Both] = {}
+        self._near = near
+        self._notes: set[str] = set()
+
+    def send(self, far: Far, manifest: Manifest) -> None:
+        """Have an artifact sent in the background; its far lease, if there is one, is let go then."""
+        objection = self.sharing.objection(manifest)
+        if objection is not None:
+            self._notes.add(objection)
+            return
+        held = self.held.get(manifest.key)
+        ours = held if held is not None and held.far is far else None
+        may_publish, then = (ours.renew, ours.release) if ours is not None else (_always, _nothing)
+        far.upload(manifest.key, lambda store: copy_artifact(self._near, store, manifest.key, may_publish), then)
+
+    def take_notes(self) -> list[str]:
+        """Why things were kept here, once."""
+        notes, self._notes = sorted(self._notes), set()
+        return notes
+
+
+@final
+class _Patience:
+    """The answers of who waits, with the last one kept."""
+
+    def __init__(self, waiting: Callable[[str], bool]) -> None:
+        self._waiting = waiting
+        self.is_over = False
+
+    def __call__(self, holder: str) -> bool:
+        self.is_over = not self._waiting(holder)
+        return not self.is_over
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    """What follows an upload that no lease waits for."""
+
+
+@final
+class _Both:
+    """A near lease and, if one could be had, a far one that outlasts it until the artifact is over there."""
+
+    def __init__(self, near: Lease, lease: Lease | None, far: Far) -> None:
+        self.far = far
+        self._near = near
+        self._lease = lease
+        self._lock = threading.Lock()
+
+    def renew(self) -> bool:
+        """Whether both are still ours. A far store that can't be asked can't have given it to another."""
+        if self._lease is None:
+            return self._near.renew()
+        lease = self._lease
+        return self.far.ask(lambda _: lease.renew(), otherwise=True)
+
+    def release(self) -> None:
+        """Let the far one go: the artifact is over there, or won't be. The near one goes with its context."""
+        with self._lock:
+            lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()

@@ -1,0 +1,157 @@
+"""Making room: least recently used artifacts go, by age or until the rest fits; manifests first, then blobs nobody names.
+
+Nothing that was used within the grace period is touched: whoever reads an artifact, or adds a blob that is there already,
+marks it as used. So a prune runs safely beside builds and readers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.digest import ActionKey
+from neuronbuild.store.cas import understand
+from neuronbuild.store.names import ACTIONS, BLOBS, SNAPSHOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.objects import Entry
+
+AT_A_TIME = 8
+DIGESTS = re.compile(rb"[0-9a-f]{64}")
+LEAST_GRACE = 2.0
+"""Grace is at least so many times what a place takes for still fresh: within that, uses aren't noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may stay: bytes in all, seconds since the last use, seconds that everything is left alone, and what is kept."""
+
+    max_size: int | None = None
+    max_age: float | None = None
+    grace: float = 3600.0
+    keep: Callable[[Manifest], bool] = lambda _: False
+    keep_blobs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What went, or would go: artifacts, blobs, bytes; and what is left."""
+
+    location: str
+    artifacts: tuple[ActionKey, ...]
+    blobs: int
+    freed: int
+    left: int
+
+    def as_json(self) -> dict[str, object]:
+        """As `cache prune --json` prints it."""
+        counts = {"blobs": self.blobs, "freed": self.freed, "left": self.left}
+        return {"version": 1, "location": self.location, "artifacts": list(self.artifacts), **counts}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """An artifact, as far as a prune looks at it."""
+
+    entry: Entry
+    blobs: frozenset[str]
+    kept: bool
+
+
+def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
+    """Remove what the rules don't let stay.
+
+    Raises:
+        StoreError: the place can't be read or written.
+    """
+    now = time.time()
+    old = now - max(rules.grace, LEAST_GRACE * store.objects.fresh)
+    blobs = {entry.name[-64:]: entry for entry in store.objects.list(BLOBS)}
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        listed = list(pool.map(lambda entry: _look(store, entry, rules), store.objects.list(ACTIONS)))
+    victims = _choose(listed, blobs, rules, now, old)
+    gone = {victim.entry.name for victim in victims}
+    named = {sha256 for each in listed if each.entry.name not in gone for sha256 in each.blobs}
+    named |= rules.keep_blobs | _of_snapshots(store)
+    free = [entry for sha256, entry in blobs.items() if sha256 not in named and entry.used < old]
+    if not dry_run:
+        removed = _remove(store, [victim.entry for victim in victims], old)
+        victims = [victim for victim in victims if victim.entry.name in removed]
+        removed = _remove(store, free, old)
+        free = [entry for entry in free if entry.name in removed]
+    freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)
+    total = sum(entry.size for entry in blobs.values()) + sum(each.entry.size for each in listed)
+    return Pruned(store.location, tuple(_key(victim.entry) for victim in victims), len(free), freed, total - freed)
+
+
+def _look(store: CasStore, entry: Entry, rules: Rules) -> _Listed:
+    data = store.objects.read(entry.name) or b""
+    manifest = understand(store, _key(entry), data)
+    if not isinstance(manifest, Manifest):  # a newer version's, for one: whatever looks like a digest may be a blob of it
+        return _Listed(entry, frozenset(map(bytes.decode, DIGESTS.findall(data))), kept=False)
+    blobs = {digest.sha256 for digest in manifest.blobs()}
+    return _Listed(entry, frozenset(blobs | ({manifest.log.sha256} if manifest.log else set())), rules.keep(manifest))
+
+
+def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: float, old: float) -> list[_Listed]:
+    """Artifacts that are to go, the least recently used first."""
+    candidates = sorted(
+        (each for each in listed if not each.kept and each.entry.used < old),
+        key=lambda each: (each.entry.used, each.entry.name),
+    )
+    users: dict[str, int] = {}
+    for each in listed:
+        for sha256 in each.blobs:
+            users[sha256] = users.get(sha256, 0) + 1
+    size = sum(each.entry.size for each in listed)
+    size += sum(entry.size for sha256, entry in blobs.items() if sha256 in users or entry.used >= old)
+    victims = []
+    for each in candidates:
+        too_old = rules.max_age is not None and each.entry.used < now - rules.max_age
+        too_much = rules.max_size is not None and size > rules.max_size
+        if too_old or too_much:
+            victims.append(each)
+            size -= each.entry.size
+            for sha256 in each.blobs:
+                users[sha256] -= 1
+                if not users[sha256] and sha256 in blobs:
+                    size -= blobs[sha256].size
+    return victims
+
+
+def _of_snapshots(store: CasStore) -> frozenset[str]:
+    """Files of models that are kept whole in the store: they stay as long as their snapshot."""
+    found: set[str] = set()
+    for entry in store.objects.list(SNAPSHOTS):
+        try:
+            files = json.loads(store.objects.read(entry.name) or b"")["files"]
+            found |= {str(file["sha256"]) for file in files.values()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return frozenset(found)
+
+
+def _remove(store: CasStore, entries: Iterable[Entry], old: float) -> set[str]:
+    """Remove objects that nobody has used since they were listed."""
+
+    def remove(entry: Entry) -> str | None:
+        found = store.objects.stat(entry.name)
+        if found is None or found.used >= old:
+            return None
+        store.objects.delete(entry.name)
+        return entry.name
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return {name for name in pool.map(remove, entries) if name is not None}
+
+
+def _key(entry: Entry) -> ActionKey:
+    return ActionKey(entry.name.rpartition("/")[2].removesuffix(".json"))

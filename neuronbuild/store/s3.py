@@ -1,0 +1,147 @@
+"""Objects in a bucket of S3, or of any server that speaks it. The one door to boto3, opened for `s3://` locations only.
+
+Every upload carries its SHA-256, which the server compares with what arrived. Downloads are checked against the pieces that
+a manifest names as they arrive: no S3 library notices a damaged range.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from neuronbuild.digest import digest_stream
+from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
+from neuronbuild.store.retry import Patience
+from neuronbuild.store.s3_bucket import Bucket
+from neuronbuild.store.s3_transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from neuronbuild.digest import Digest, Pieces
+    from neuronbuild.store.link import LinkMode
+    from neuronbuild.store.s3_location import S3Location
+
+logger = logging.getLogger(__name__)
+
+FRESH = 6 * 3600.0
+"""Noting a use is a request, and S3's own rules for old objects count in days."""
+
+PROBE = "v1/leases/probe-"
+
+
+@final
+class S3Objects(ObjectStore):
+    """One prefix of one bucket."""
+
+    def __init__(self, where: S3Location, patience: Patience | None = None) -> None:
+        self.location = where.text
+        self.fresh = FRESH
+        self._bucket = Bucket(where, patience or Patience(unknown=min(2.0, where.timeout)))
+        self._transfer = Transfer(self._bucket)
+        self._honours: bool | None = None
+        self._probing = threading.Lock()
+
+    def look(self, name: str) -> Version | None:
+        """GET, the start of it if it is large."""
+        return self._bucket.get(name, LIMIT + 1)
+
+    def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
+        """PUT, under `If-None-Match` or `If-Match` where the server heeds them."""
+        if expected == ANY:
+            return self._bucket.put(name, data, {})
+        if not self.honours_conditions():
+            found = self.look(name)
+            return self._bucket.put(name, data, {}) if (found.tag if found else None) == expected else None
+        tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
+        if tag is None:  # an answer that got lost, and a second try, look like this too
+            found = self.look(name)
+            return found.tag if found is not None and found.data == data and found.tag != expected else None
+        return tag
+
+    def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
+        """One PUT, or a multipart upload, in parallel; each part with its SHA-256."""
+        try:
+            self._transfer.upload(name, source, pieces)
+        except OSError as error:
+            raise StoreError(self.location, f"{source} can't be read: {error.strerror}") from None
+
+    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
+        """A temporary file of this machine's, then an upload."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "received")
+            fill(path)
+            self.add_file(name, path)
+
+    def fetch(
+        self,
+        name: str,
+        destination: Path,
+        mode: LinkMode = "copy",  # noqa: ARG002 (nothing to link to)
+        pieces: Pieces | None = None,
+    ) -> str | None:
+        """GET in ranges, in parallel, each written in its place and checked against its pieces."""
+        try:
+            found = self._transfer.download(name, destination, pieces)
+        except OSError as error:
+            raise DestinationError(self.location, str(destination), error) from None
+        return "copy" if found else None
+
+    def stat(self, name: str) -> Entry | None:
+        """HEAD."""
+        return self._bucket.head(name)
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """ListObjectsV2: a thousand a request."""
+        return self._bucket.list(prefix)
+
+    def delete(self, name: str, expected: str = ANY) -> bool:
+        """DELETE, under `If-Match` where the server heeds it."""
+        if expected == ANY:
+            return self._bucket.delete(name, {})
+        found = self.look(name)
+        if found is None:
+            return True
+        return found.tag == expected and self._bucket.delete(name, {"IfMatch": expected} if self.honours_conditions() else {})
+
+    def move(self, name: str, target: str) -> None:
+        """Copy over there, then delete."""
+        if self._bucket.copy(name, target):
+            self.delete(name)
+
+    def touch(self, name: str) -> None:
+        """Copy onto itself, which sets the date; a store that may only be read stays as it is."""
+        with contextlib.suppress(StoreError):
+            self._bucket.copy(name, name)
+
+    def digest(self, name: str) -> Digest | None:
+        """GET as a stream."""
+        stream = self._transfer.stream(name)
+        return None if stream is None else digest_stream(stream)
+
+    def honours_conditions(self) -> bool:
+        """Whether the server heeds conditional headers: some ignore them without a word. Found out once, by trying.
+
+        A server that doesn't is used all the same: blobs are named by what is in them, and a manifest that replaces another
+        of its action is as good as that.
+        """
+        with self._probing:
+            if self._honours is None:
+                name = f"{PROBE}{uuid.uuid4().hex}"
+                first = self._bucket.put(name, b"1", {"IfNoneMatch": "*"})
+                second = self._bucket.put(name, b"2", {"IfNoneMatch": "*"})
+                self._honours = first is not None and second is None
+                self._bucket.delete(name, {})
+                if not self._honours:
+                    logger.warning(
+                        "store %s ignores conditional writes: two machines may now and then compile the same thing at once; "
+                        "what they store is right all the same",
+                        self.location,
+                    )
+            return self._honours

@@ -1,0 +1,180 @@
+"""Requests to one prefix of one bucket, each tried as often as makes sense. Names here are without the prefix."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import hashlib
+from typing import TYPE_CHECKING, Any, final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from neuronbuild.store.objects import Entry, Version
+from neuronbuild.store.retry import Breaker
+from neuronbuild.store.s3_faults import ABSENT, CONDITION, code_of, explainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from neuronbuild.store.retry import Patience
+    from neuronbuild.store.s3_location import S3Location
+
+CONNECTIONS = 32
+AMAZON = "amazonaws.com"
+
+
+@final
+class Bucket:
+    """A prefix of a bucket, through a breaker. Every method may raise `StoreError`."""
+
+    def __init__(self, where: S3Location, patience: Patience) -> None:
+        self.location = where.text
+        self._name = where.bucket
+        self._prefix = where.prefix
+        explain = explainer(self.location)
+        self._breaker = Breaker(self.location, patience, explain)
+        try:
+            self._client = open_client(where)
+        except (BotoCoreError, ValueError) as error:
+            trouble = explain(error)
+            raise (trouble.error if trouble else error) from None
+
+    def ask(self, verb: str, name: str, then: Callable[[Any], Any] = lambda answer: answer, /, **arguments: object) -> Any:  # noqa: ANN401
+        """One of the client's methods on one object; `then` takes what is wanted from the answer while it arrives."""
+        method = getattr(self._client, verb)
+        return self._breaker.call(lambda: then(method(Bucket=self._name, Key=self._prefix + name, **arguments)))
+
+    def ask_if_there(self, verb: str, name: str, then: Callable[[Any], Any], /, **arguments: object) -> Any:  # noqa: ANN401
+        """The same, or `None` if there is no such object."""
+        method = getattr(self._client, verb)
+
+        def request() -> Any:  # noqa: ANN401
+            try:
+                return then(method(Bucket=self._name, Key=self._prefix + name, **arguments))
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                raise
+
+        return self._breaker.call(request)
+
+    def get(self, name: str, limit: int) -> Version | None:
+        """The first bytes of an object, as many as that."""
+
+        def read(answer: dict[str, Any]) -> Version:
+            with answer["Body"] as body:
+                data = body.read(limit)
+            return Version(data, answer["ETag"], _age(answer))
+
+        found: Version | None = self.ask_if_there("get_object", name, read)
+        return found
+
+    def head(self, name: str) -> Entry | None:
+        """An object's size, tag and date."""
+
+        def read(answer: dict[str, Any]) -> Entry:
+            return Entry(name, answer["ContentLength"], answer["ETag"], answer["LastModified"].timestamp())
+
+        found: Entry | None = self.ask_if_there("head_object", name, read)
+        return found
+
+    def put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
+        """Put a small object, and give its tag; `None` if the condition doesn't hold."""
+        checksum = checksum_of(data)
+
+        def request() -> str | None:
+            try:
+                answer = self._client.put_object(
+                    Bucket=self._name, Key=self._prefix + name, Body=data, ChecksumSHA256=checksum, **condition
+                )
+            except ClientError as error:
+                if condition and code_of(error) in CONDITION | ABSENT:
+                    return None
+                raise
+            return str(answer["ETag"])
+
+        return self._breaker.call(request)
+
+    def delete(self, name: str, condition: dict[str, str]) -> bool:
+        """Remove an object; false if the condition doesn't hold."""
+
+        def request() -> bool:
+            try:
+                self._client.delete_object(Bucket=self._name, Key=self._prefix + name, **condition)
+            except ClientError as error:
+                if code_of(error) in CONDITION:
+                    return False
+                if code_of(error) not in ABSENT:
+                    raise
+            return True
+
+        return self._breaker.call(request)
+
+    def copy(self, name: str, target: str) -> bool:
+        """Copy within the bucket; false if there is no such object. Onto itself, it sets the date."""
+        source = {"Bucket": self._name, "Key": self._prefix + name}
+        extra = {"MetadataDirective": "REPLACE"} if name == target else None
+
+        def request() -> bool:
+            try:
+                self._client.copy(source, self._name, self._prefix + target, ExtraArgs=extra)
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return False
+                raise
+            return True
+
+        return self._breaker.call(request)
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Everything below a prefix, a thousand at a time."""
+        asked: dict[str, Any] = {"Bucket": self._name, "Prefix": self._prefix + prefix}
+        while True:
+            page = self._breaker.call(lambda: self._client.list_objects_v2(**asked))
+            for found in page.get("Contents", ()):
+                name = found["Key"][len(self._prefix) :]
+                yield Entry(name, found["Size"], found["ETag"], found["LastModified"].timestamp())
+            if not page.get("IsTruncated"):
+                return
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def checksum_of(data: bytes) -> str:
+    """SHA-256 as S3 writes it."""
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def _age(answer: dict[str, Any]) -> float:
+    """Seconds since an object was written, by the server's own clock."""
+    now = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    written: float = answer["LastModified"].timestamp()
+    return max(0.0, now.timestamp() - written)
+
+
+def open_client(where: S3Location) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
+    """A client by boto3's own chain of credentials and configuration; our own retries, and no checksums but our own.
+
+    Raises:
+        BotoCoreError, ValueError: the configuration can't be used.
+    """
+    session = boto3.session.Session(profile_name=where.profile)
+    common: dict[str, Any] = {
+        "connect_timeout": min(5.0, where.timeout),
+        "read_timeout": where.timeout,
+        "max_pool_connections": CONNECTIONS,
+        "retries": {"total_max_attempts": 1},
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "tcp_keepalive": True,
+    }
+    named: dict[str, Any] = {
+        "endpoint_url": where.endpoint_url,
+        "region_name": where.region or session.region_name or "us-east-1",
+    }
+    signing = {"payload_signing_enabled": False}  # the body's SHA-256 is in a signed header already
+    client = session.client("s3", config=Config(s3=signing, **common), **named)
+    if AMAZON not in client.meta.endpoint_url:  # servers of one's own seldom have a host name for each bucket
+        client = session.client("s3", config=Config(s3={**signing, "addressing_style": "path"}, **common), **named)
+    return client

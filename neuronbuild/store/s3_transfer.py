@@ -1,0 +1,247 @@
+"""Large objects up and down: in parts, in parallel, in bounded memory, every part checked.
+
+A download's ranges are written in place. Where pieces are known, each is checked as it arrives, and only a damaged one is
+fetched again.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from botocore.exceptions import ResponseStreamingError
+
+from neuronbuild.digest import PIECE
+from neuronbuild.errors import BlobCorruptError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
+
+    from neuronbuild.digest import Pieces
+    from neuronbuild.store.s3_bucket import Bucket
+
+RANGE = 4 * PIECE
+"""Bytes asked for at a time. Requests of this size cost next to nothing, and four of them fill a line."""
+
+BLOCK = 1 << 20
+"""Bytes read at a time."""
+
+WORKERS = 8
+MOST_PARTS = 10_000
+"""S3's limit."""
+
+TRIES = 4
+"""How often a piece is fetched that arrives damaged, before the object itself is taken to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """An object on its way into an open file: its size, and what its pieces must be."""
+
+    name: str
+    handle: int
+    total: int
+    pieces: Pieces | None
+
+
+class _ShortBodyError(ResponseStreamingError):  # type: ignore[misc]  # boto3 is untyped
+    """A body that ended early."""
+
+    def __init__(self) -> None:
+        super().__init__(error="the answer ended early")
+
+
+@final
+class Transfer:
+    """Moves whole objects to and from one bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
+
+    def upload(self, name: str, source: Path, pieces: Pieces | None) -> None:
+        """Put a file.
+
+        Raises:
+            StoreError: also where the file holds other bytes than its pieces say.
+            OSError: it can't be read.
+        """
+        with source.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            step = PIECE * max(1, -(-size // (PIECE * MOST_PARTS)))
+            if size <= step:
+                data = _pread(file.fileno(), 0, size)
+                self._check(source, hashlib.sha256(data).hexdigest(), (0, size), pieces)
+                self._bucket.put(name, data, {})
+                return
+            upload = self._bucket.ask("create_multipart_upload", name, ChecksumAlgorithm="SHA256")["UploadId"]
+            try:
+                starts = range(0, size, step)
+                jobs = [
+                    self._pool.submit(self._put_part, (name, upload, number), file, (start, min(step, size - start)), pieces)
+                    for number, start in enumerate(starts, 1)
+                ]
+                parts = _results(jobs)
+                self._bucket.ask("complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": parts})
+            except BaseException:
+                with contextlib.suppress(StoreError):
+                    self._bucket.ask("abort_multipart_upload", name, UploadId=upload)
+                raise
+
+    def _put_part(
+        self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None
+    ) -> dict[str, object]:
+        name, upload, number = part
+        data = _pread(file.fileno(), *span)
+        sha = hashlib.sha256(data)
+        self._check(Path(file.name), sha.hexdigest(), span, pieces)
+        checksum = base64.b64encode(sha.digest()).decode()
+        answer = self._bucket.ask(
+            "upload_part",
+            name,
+            UploadId=upload,
+            PartNumber=number,
+            Body=data,
+            ChecksumSHA256=checksum,
+            ChecksumAlgorithm="SHA256",
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+    def _check(self, source: Path, actual: str, span: tuple[int, int], pieces: Pieces | None) -> None:
+        """Compare what is about to be sent with the piece that it should be. Parts of several pieces are not compared."""
+        start, length = span
+        if pieces is None or not length or length > pieces.size:
+            return
+        number = start // pieces.size
+        if number >= len(pieces.sha256) or pieces.sha256[number] != actual:
+            raise StoreError(self._bucket.location, f"{source} holds other bytes than its name says: it isn't sent")
+
+    def download(self, name: str, destination: Path, pieces: Pieces | None) -> bool:
+        """Put an object at a path that isn't there yet, whole or not at all; false if there is no such object.
+
+        Raises:
+            StoreError: also where a piece is damaged over there.
+            OSError: the file can't be written.
+        """
+        handle = os.open(destination, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        found = False
+        try:
+            found = self._download(name, handle, pieces)
+        finally:
+            os.close(handle)
+            if not found:
+                destination.unlink()
+        return found
+
+    def _download(self, name: str, handle: int, pieces: Pieces | None) -> bool:
+        size = pieces.size if pieces else PIECE
+        step = max(1, RANGE // size) * size
+
+        def begin(answer: dict[str, Any]) -> tuple[_Download, list[int]]:
+            download = _Download(name, handle, int(answer["ContentLength"]), pieces)
+            return download, _drain(answer["Body"], download, (0, min(step, download.total)))
+
+        begun = self._bucket.ask_if_there("get_object", name, begin)
+        if begun is None:
+            return False
+        download, damaged = begun
+        if pieces is not None and not pieces.fit(download.total):
+            raise BlobCorruptError(self._bucket.location, _blob(name), f"{download.total:,} bytes")
+        spans = [(start, min(step, download.total - start)) for start in range(step, download.total, step)]
+        for more in _results([self._pool.submit(self._get, download, span) for span in spans]):
+            damaged += more
+        for piece in damaged:
+            self._mend(download, piece, size)
+        return True
+
+    def _get(self, download: _Download, span: tuple[int, int]) -> list[int]:
+        """Fetch a range, and give the numbers of the pieces in it that arrived damaged."""
+        start, length = span
+        return self._bucket.ask(  # type: ignore[no-any-return]  # what the function that is handed in gives
+            "get_object",
+            download.name,
+            lambda answer: _drain(answer["Body"], download, span),
+            Range=f"bytes={start}-{start + length - 1}",
+        )
+
+    def _mend(self, download: _Download, piece: int, size: int) -> None:
+        span = (piece * size, min(size, download.total - piece * size))
+        if all(self._get(download, span) for _ in range(TRIES)):
+            raise BlobCorruptError(self._bucket.location, _blob(download.name), f"in bytes {span[0]:,} to {sum(span):,}")
+
+    def stream(self, name: str) -> Iterator[bytes] | None:
+        """An object's bytes in order, a piece at a time, the next one fetched meanwhile; `None` if there is no such object."""
+        found = self._bucket.head(name)
+        return None if found is None else self._stream(name, found.size)
+
+    def _stream(self, name: str, size: int) -> Iterator[bytes]:
+        def get(start: int) -> bytes:
+            wanted = f"bytes={start}-{min(start + PIECE, size) - 1}"
+            data: bytes = self._bucket.ask("get_object", name, lambda answer: answer["Body"].read(), Range=wanted)
+            return data
+
+        ahead = None
+        for start in range(0, size, PIECE):
+            data = ahead.result() if ahead else get(start)
+            ahead = self._pool.submit(get, start + PIECE) if start + PIECE < size else None
+            yield data
+
+
+def _drain(body: Any, download: _Download, span: tuple[int, int]) -> list[int]:  # noqa: ANN401 (boto3's stream)
+    """Write a range in its place as it arrives, and give the numbers of the pieces in it that are damaged."""
+    start, left = span
+    size = download.pieces.size if download.pieces else PIECE
+    damaged: list[int] = []
+    sha = hashlib.sha256()
+    with contextlib.closing(body):
+        while left:
+            room = size - start % size
+            data = body.read(min(BLOCK, left, room))
+            if not data:
+                raise _ShortBodyError
+            _pwrite(download.handle, data, start)
+            start, left = start + len(data), left - len(data)
+            if download.pieces is not None:
+                sha.update(data)
+                if len(data) == room or start == download.total:
+                    number = (start - 1) // size
+                    if number >= len(download.pieces.sha256) or download.pieces.sha256[number] != sha.hexdigest():
+                        damaged.append(number)
+                    sha = hashlib.sha256()
+    return damaged
+
+
+def _pread(handle: int, start: int, length: int) -> bytes:
+    data = os.pread(handle, length, start)
+    while len(data) < length and (more := os.pread(handle, length - len(data), start + len(data))):
+        data += more
+    return data
+
+
+def _pwrite(handle: int, data: bytes, start: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(handle, view, start)
+        view, start = view[written:], start + written
+
+
+def _results(jobs: list[Future[Any]]) -> list[Any]:
+    """What all of them gave; the first failure ends the rest."""
+    try:
+        return [job.result() for job in jobs]
+    except BaseException:
+        for job in jobs:
+            job.cancel()
+        wait(jobs)
+        raise
+
+
+def _blob(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -1,0 +1,92 @@
+"""What a store was worth: a line for each run, in a file beside the near store, and their sum."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.names import ACTIONS, BLOBS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuronbuild.store.objects import ObjectStore
+
+FILE = "stats.ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One `apply`: targets found and compiled, and what it would have taken to compile those found and used."""
+
+    hits: int = 0
+    misses: int = 0
+    bytes_saved: int = 0
+    seconds_saved: float = 0.0
+
+    def __add__(self, other: Run) -> Run:
+        return Run(
+            self.hits + other.hits,
+            self.misses + other.misses,
+            self.bytes_saved + other.bytes_saved,
+            self.seconds_saved + other.seconds_saved,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What lies in a place."""
+
+    artifacts: int
+    blobs: int
+    size: int
+
+
+def note_run(objects: ObjectStore, run: Run) -> None:
+    """Add a run's line, whole, beside others'. A place that isn't a folder, or can't be written, keeps no such record."""
+    if not isinstance(objects, LocalObjects):
+        return
+    now = datetime.datetime.now(tz=datetime.UTC).replace(microsecond=0).isoformat()
+    line = json.dumps({"at": now, **asdict(run)}).encode() + b"\n"
+    try:
+        objects.root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(objects.root / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError:
+        return
+    try:
+        os.write(handle, line)
+    except OSError:
+        pass  # a full disk: the build itself has said so
+    finally:
+        os.close(handle)
+
+
+def read_runs(objects: ObjectStore) -> Run:
+    """The sum of all runs; lines that a crash cut short don't count."""
+    total = Run()
+    if isinstance(objects, LocalObjects):
+        for line in _lines(objects.root / FILE):
+            try:
+                said = json.loads(line)
+                total += Run(int(said["hits"]), int(said["misses"]), int(said["bytes_saved"]), float(said["seconds_saved"]))
+            except (ValueError, KeyError, TypeError):
+                continue
+    return total
+
+
+def measure(objects: ObjectStore) -> Sizes:
+    """Count and weigh what lies in a place, by listing it."""
+    blobs = [entry.size for entry in objects.list(BLOBS)]
+    manifests = [entry.size for entry in objects.list(ACTIONS)]
+    return Sizes(len(manifests), len(blobs), sum(blobs) + sum(manifests))
+
+
+def _lines(file: Path) -> list[bytes]:
+    try:
+        return file.read_bytes().splitlines()
+    except OSError:
+        return []

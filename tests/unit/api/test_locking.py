@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from neuronbuild import api
+from neuronbuild.api import Settings, locking
+from neuronbuild.api.locking import drift_of, read_lock, write_lock
+from neuronbuild.api.prepare import Context, lock, plan, prepare
+from neuronbuild.artifact.lockfile import LockFile
+from neuronbuild.artifact.snapshot import Snapshot
+from neuronbuild.digest import digest_bytes
+from neuronbuild.errors import LockError, NotBuiltError, SourceError, ToolchainError
+from neuronbuild.store.location import Remote
+from neuronbuild.toolchain import inductor
+from tests.conftest import TEXT, make_model, write_recipe
+from tests.unit.api.shared import folders
+
+
+@pytest.fixture
+def locked(tmp_path):
+    return folders(tmp_path, remotes=(), lock=tmp_path / "neuronbuild.lock")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A recipe for a model of one's own, to change and to lose."""
+    model = make_model(tmp_path / "own", "AutoModelForMaskedLM", seed=5)
+    recipes = [write_recipe(tmp_path / "recipes/own.yaml", name="own", model="../own", task="fill-mask", shapes=TEXT)]
+    return model, lambda: api.load_recipes(recipes)
+
+
+def keys(recipes, settings) -> list[str]:
+    return [step.action.key for step in plan(recipes, settings).steps]
+
+
+def test_a_lock_is_written_once_and_gives_the_same_keys(locked, own):
+    before = keys(own[1](), locked)
+    assert lock(own[1](), locked)
+    assert not lock(own[1](), locked)
+    assert keys(own[1](), locked) == keys(own[1](), replace(locked, locked=True)) == before
+
+
+def test_with_a_lock_keys_need_no_model_and_no_toolchain(locked, own, monkeypatch):
+    before = keys(own[1](), locked)
+    lock(own[1](), locked)
+    own[0].rename(own[0].with_name("away"))
+
+    def missing(*_):
+        raise ToolchainError("inductor", "torch isn't installed")
+
+    monkeypatch.setattr(inductor.Inductor, "fingerprint", missing)
+    assert keys(own[1](), locked) == before
+    with pytest.raises(SourceError):
+        plan(own[1](), replace(locked, lock=None))
+
+
+def test_drift_is_told_and_stops_where_it_counts(locked, own, caplog):
+    lock(own[1](), locked)
+    config = own[0] / "config.json"
+    config.write_text(config.read_text().replace('"pad_token_id": 0', '"pad_token_id": 1'))
+    with pytest.raises(LockError, match=r"model \.\./own: config\.json") as caught:
+        plan(own[1](), replace(locked, locked=True))
+    assert caught.value.exit_code == 2
+    plan(own[1](), locked)
+    assert "isn't what was locked" in caplog.text
+
+
+def test_a_model_that_isnt_in_the_lock_is_drift(locked, own):
+    write_lock(locked.lock, LockFile())
+    with pytest.raises(LockError, match=r"model \.\./own: not in the lock"):
+        plan(own[1](), replace(locked, locked=True))
+
+
+def test_another_toolchain_is_drift(locked, own):
+    lock(own[1](), locked)
+    loaded = json.loads(locked.lock.read_text())
+    loaded["toolchains"][0]["versions"]["torch"] = "1.0"
+    locked.lock.write_text(json.dumps(loaded))
+    with pytest.raises(LockError, match="toolchain for cpu: another one"):
+        plan(own[1](), replace(locked, locked=True))
+
+
+def test_to_be_locked_there_must_be_a_lock(locked, own):
+    with pytest.raises(LockError, match="there is none"):
+        plan(own[1](), replace(locked, locked=True))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}x", '{"format": 99}', '{"models": 7}', '{"format": 1, "models": [{}]}', "[" * 9999]
+)
+def test_a_lock_that_cant_be_read_is_told(tmp_path, text):
+    (tmp_path / "lock").write_text(text)
+    with pytest.raises(LockError) as caught:
+        read_lock(tmp_path / "lock")
+    assert caught.value.hint
+    assert read_lock(tmp_path / "absent") is None
+    assert read_lock(None) is None
+
+
+def test_a_lock_that_cant_be_written_is_told(tmp_path):
+    with pytest.raises(LockError, match="can't be written"):
+        write_lock(tmp_path / "absent/lock", LockFile())
+
+
+def test_a_machine_without_a_compiler_releases_what_others_built(settings, recipe, models, tmp_path, monkeypatch):
+    remotes, lock_file = (Remote(str(tmp_path / "far")),), tmp_path / "neuronbuild.lock"
+    builder = replace(settings, lock=lock_file, remotes=remotes, share_weights=(str(models["fill-mask"]),))
+    lock(recipe(), builder)
+    api.apply(recipe(), builder)
+    from neuronbuild.api.sharing import push
+
+    push(recipe(), builder, weights=True)
+    server = replace(
+        builder, cache=str(tmp_path / "server"), scratch=tmp_path / "scratch", output=tmp_path / "out", no_build=True
+    )
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(locking.LockedFiles, "_from_source", lambda *_: (_ for _ in ()).throw(SourceError("x", "away")))
+    (release,) = api.apply(recipe(), server).releases
+    assert (release.folder / "model.safetensors").stat().st_size > 0
+    with pytest.raises(NotBuiltError, match=r"1 not compiled yet:\n  more batch_size=3") as caught:
+        api.apply(recipe("more", shapes={"batch_size": 3, "sequence_length": 16}), server)
+    assert caught.value.exit_code == 1
+
+
+def test_drift_is_said_in_few_words():
+    one, other = (
+        Snapshot("m", None, {"a": digest_bytes(b"1")}),
+        Snapshot("m", None, {"a": digest_bytes(b"2"), "b": digest_bytes(b"")}),
+    )
+    assert drift_of(one, one) is None
+    assert drift_of(one, other) == "model m: a, b"
+    assert drift_of(one, replace(one, revision="c1")) == "model m: commit c1 instead of None"
+
+
+def test_the_python_api_has_no_lock(locked, own):
+    assert Settings().lock is None
+    unlocked = replace(locked, lock=None)
+    assert Context.open(unlocked).lock is None
+    assert prepare(own[1](), Context.open(unlocked))

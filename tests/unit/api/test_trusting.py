@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.api import trusting
+from neuronbuild.api.trusting import open_trust
+from neuronbuild.errors import UsageError
+from neuronbuild.store.location import open_store
+from neuronbuild.store.trust import make_key
+from tests.unit.api.shared import folders
+from tests.unit.store.artifacts import key_of, put
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(trusting, "user_cache", lambda: tmp_path / "user")
+
+
+def test_without_keys_everybody_is_trusted_and_nothing_signed(tmp_path):
+    trust = open_trust(folders(tmp_path))
+    assert (trust.keys, trust.signer) == ((), None)
+    assert not (tmp_path / "user").exists()
+
+
+def test_a_builder_signs_and_trusts_everybody_unless_told_otherwise(tmp_path):
+    make_key(tmp_path / "key")
+    trust = open_trust(folders(tmp_path, signing_key=tmp_path / "key"))
+    assert trust.keys == ()
+    assert trust.signer is not None
+
+
+def test_a_reader_uses_its_own_builds_too(tmp_path):
+    others = make_key(tmp_path / "others")
+    settings = folders(tmp_path, trusted_keys=(others,))
+    store = open_store(settings.cache, open_trust(settings))
+    put(store, 1)
+    assert open_store(settings.cache, open_trust(settings)).lookup(key_of(1)) is not None
+    stranger = folders(tmp_path, trusted_keys=(others,), signing_key=tmp_path / "others")
+    assert open_store(settings.cache, open_trust(stranger)).lookup(key_of(1)) is None
+
+
+def test_what_is_no_key_is_told(tmp_path):
+    with pytest.raises(UsageError, match="no public key"):
+        open_trust(folders(tmp_path, trusted_keys=("nonsense",)))
+    with pytest.raises(UsageError, match="can't be read"):
+        open_trust(folders(tmp_path, signing_key=tmp_path / "absent"))

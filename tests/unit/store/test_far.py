@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from neuronbuild.errors import StoreError, StoreOutageError
+from neuronbuild.store.far import Far
+from tests.unit.store.artifacts import key_of, put
+from tests.unit.store.layers import far_memory, near_memory
+
+
+@pytest.fixture
+def far():
+    return Far(far_memory())
+
+
+def fail(error):
+    def work(_):
+        raise error
+
+    return work
+
+
+def test_an_answer_is_handed_on(far):
+    assert far.ask(lambda store: store.location, "else") == "memory:far"
+
+
+def test_an_outage_is_told_once_and_asked_again(far, caplog):
+    for _ in range(3):
+        cause = StoreError("memory:far", "it can't be reached", hint="check the network")
+        assert far.ask(fail(StoreOutageError("memory:far", cause)), "else") == "else"
+    assert far.ask(lambda _: "answer", "else") == "answer"
+    (record,) = caplog.records
+    assert "it can't be reached (check the network); going on without it" in record.getMessage()
+
+
+def test_what_another_store_does_wrong_is_raised(far):
+    with pytest.raises(StoreError, match="disk"):
+        far.ask(fail(StoreError("/near", "the disk is full")), None)
+
+
+def test_an_upload_says_when_it_is_over_and_what_came_of_it(far):
+    go, over = threading.Event(), threading.Event()
+    far.upload(key_of(1), lambda _: go.wait(10) and 5, then=over.set)
+    assert far.is_uploading(key_of(1))
+    assert not over.is_set()
+    go.set()
+    assert far.finish() == ["1 shared with memory:far (5 bytes)"]
+    assert over.is_set()
+    assert not far.is_uploading(key_of(1))
+
+
+def test_a_failed_upload_is_told_with_what_to_do(far):
+    over = threading.Event()
+    far.upload(key_of(1), fail(StoreError("memory:far", "access is denied")), then=over.set)
+    (line,) = far.finish()
+    assert "access is denied; `neuronbuild cache push`" in line
+    assert over.is_set()
+
+
+def test_a_far_artifact_is_brought_near_once(far):
+    near = near_memory()
+    assert not far.fill(near, key_of(1))
+    put(far.store, 1)
+    assert far.fill(near, key_of(1))
+    assert near.lookup(key_of(1)) is not None

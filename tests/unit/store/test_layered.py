@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.artifact.snapshot import Snapshot
+from neuronbuild.digest import digest_bytes
+from neuronbuild.errors import BlobMissingError, StoreError
+from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name, blob_name
+from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
+from tests.unit.store.disks import make_read_only, small_disk
+from tests.unit.store.layers import break_down, far_memory, layered, near_memory
+
+
+@pytest.fixture
+def near():
+    return near_memory()
+
+
+@pytest.fixture
+def far():
+    return far_memory()
+
+
+@pytest.fixture
+def both(near, far):
+    return layered(near, far)
+
+
+def blob(number: int) -> str:
+    return blob_name(digest_bytes(contents(number)["model.pt2"]).sha256)
+
+
+def test_what_is_far_comes_near_when_it_is_looked_up(near, far, both, tmp_path):
+    manifest = put(far, 1)
+    assert both.known([key_of(1), key_of(2)]) == {key_of(1): None}
+    assert both.lookup(key_of(1)) == manifest
+    assert get(near, 1, tmp_path) == contents(1)
+    assert near.objects.read(action_name(key_of(1))) == far.objects.read(action_name(key_of(1)))
+    assert near.read_blob(manifest.log) == b"log 1"
+
+
+def test_what_is_new_goes_far_in_the_background(far, both, tmp_path):
+    put(both, 1)
+    assert both.close() == ["1 shared with memory:far (85 bytes)"]
+    assert get(far, 1, tmp_path) == contents(1)
+    assert both.close() == []
+
+
+def test_several_far_stores_are_asked_in_their_order_and_all_are_filled(near, tmp_path):
+    first, second = far_memory(), far_memory()
+    both = layered(near, first, second)
+    put(second, 1)
+    assert both.lookup(key_of(1)) is not None
+    put(both, 2)
+    both.close()
+    assert get(first, 2, tmp_path) == get(second, 2, tmp_path) == contents(2)
+    assert first.lookup(key_of(1)) is None
+
+
+def test_a_read_only_far_store_is_read_only(near, far):
+    both = layered(near, far, read_only=True)
+    put(far, 1)
+    before = [entry[:3] for entry in far.objects.list("v1/")]
+    assert both.lookup(key_of(1)) is not None
+    put(both, 2)
+    with both.hold(key_of(3), lambda _: False) as lease:
+        assert lease is not None
+    both.record_snapshot(Snapshot("my/model", None, {}))
+    assert both.close() == []
+    assert [entry[:3] for entry in far.objects.list("v1/")] == before
+
+
+@pytest.mark.parametrize("damage", [bytes(40), b"short", b""])
+def test_a_damaged_blob_near_is_put_aside_and_fetched_again(near, far, both, tmp_path, damage):
+    put(far, 1)
+    both.lookup(key_of(1))
+    near.objects.write(blob(1), damage)
+    assert get(both, 1, tmp_path) == contents(1)
+    assert near.objects.read(blob(1)) == contents(1)["model.pt2"]
+
+
+def test_a_blob_that_is_nowhere_is_missing(near, far, both, tmp_path):
+    put(both, 1)
+    both.close()
+    near.objects.delete(blob(1))
+    far.objects.delete(blob(1))
+    with pytest.raises(BlobMissingError):
+        get(both, 1, tmp_path)
+
+
+@pytest.mark.parametrize("damage", [bytes(40), b"short", None])
+def test_a_damaged_far_blob_makes_a_miss_and_is_put_aside(near, far, both, caplog, damage):
+    put(far, 1)
+    far.objects.delete(blob(1)) if damage is None else far.objects.write(blob(1), damage)
+    assert both.bring([key_of(1)]) == {key_of(1)}
+    assert both.known([key_of(1)])[key_of(1)] is not None
+    assert both.lookup(key_of(1)) is None
+    assert near.lookup(key_of(1)) is None
+    assert far.objects.read(blob(1)) is None
+    assert [entry.size for entry in far.objects.list("quarantine/")] == ([] if damage is None else [len(damage)])
+    assert len(caplog.records) == 1
+    put(both, 1)
+    both.close()
+    assert far.objects.read(blob(1)) == contents(1)["model.pt2"]
+    assert far.lack(far.lookup(key_of(1))) is None
+
+
+def test_an_unreadable_far_manifest_is_a_miss_and_is_replaced(near, far, both):
+    far.objects.write(action_name(key_of(1)), b"{}")
+    assert both.lookup(key_of(1)) is None
+    manifest = put(both, 1)
+    both.close()
+    assert far.lookup(key_of(1)) == manifest
+
+
+def test_an_artifact_that_others_recorded_first_stays(far, both, tmp_path):
+    theirs = put(far, 1)
+    near_manifest = both.record(theirs)
+    both.close()
+    assert far.lookup(key_of(1)) == near_manifest == theirs
+
+
+def test_a_far_store_that_is_away_costs_one_warning_and_no_build(near, far, both, caplog):
+    put(near, 1)
+    break_down(far)
+    assert both.known([key_of(1), key_of(2)]) == {key_of(1): None}
+    assert both.lookup(key_of(2)) is None
+    with both.hold(key_of(2), lambda _: False) as lease:
+        assert lease.renew()
+        put(both, 2)
+    both.record_snapshot(Snapshot("my/model", None, {}))
+    assert len(caplog.records) == 1
+    (line,) = both.close()
+    assert "1 not shared" in line
+    assert "neuronbuild cache push" in line
+
+
+def test_a_far_store_that_refuses_isnt_asked_again(near, far, caplog):
+    asked = []
+
+    def refuse() -> StoreError:
+        asked.append(1)
+        return StoreError(far.location, "access is denied")
+
+    both = layered(near, far)
+    break_down(far, refuse)
+    for _ in range(5):
+        assert both.lookup(key_of(1)) is None
+    assert len(asked) == len(caplog.records) == 1
+
+
+def test_what_is_wrong_with_the_near_store_is_the_builds_trouble(near, far, both):
+    put(far, 1)
+    break_down(near)
+    with pytest.raises(StoreError):
+        both.lookup(key_of(1))
+
+
+def test_one_builder_at_a_time_over_all_machines(far):
+    one, other = layered(near_memory(), far), layered(near_memory(), far)
+    waited = []
+    with one.hold(key_of(1), lambda _: False) as lease:
+        assert lease is not None
+        with other.hold(key_of(1), waited.append) as second:
+            assert second is None
+    assert "process" in waited[0]
+    with other.hold(key_of(1), lambda _: False) as lease:
+        assert lease is not None
+    assert list(far.objects.list("v1/leases/")) == []
+
+
+def test_the_far_lease_outlasts_the_upload(far):
+    one, other = layered(near_memory(), far), layered(near_memory(), far)
+    with one.hold(key_of(1), lambda _: False):
+        put(one, 1)
+    with other.hold(key_of(1), lambda _: True) as lease:
+        assert lease is not None
+        assert other.lookup(key_of(1)) is not None
+    one.close()
+
+
+def test_weights_of_a_model_without_a_licence_stay_here(near, far):
+    action = {"format": 1, "kind": "convert", "weights": {"model.safetensors": "ab" * 32}}
+    manifest = with_action(near, action)
+    both = layered(near, far)
+    both.record_snapshot(Snapshot("my/model", None, {"model.safetensors": digest_of("ab" * 32)}))
+    both.record(manifest)
+    (line,) = both.close()
+    assert "my/model aren't shared: it states no licence" in line
+    assert far.lookup(manifest.key) is None
+    both.record_snapshot(Snapshot("my/model", "c1", {"model.safetensors": digest_of("ab" * 32)}, license="mit"))
+    both.record(manifest)
+    both.close()
+    assert far.lookup(manifest.key) == manifest
+
+
+def digest_of(sha256: str):
+    from neuronbuild.digest import Digest
+
+    return Digest(sha256, 7)
+
+
+def with_action(store, action):
+    from neuronbuild.artifact.manifest import FileEntry, Manifest
+    from neuronbuild.digest import ActionKey, digest_json
+    from neuronbuild.store.provenance import provenance
+
+    files = (FileEntry("weights.safetensors", store.add_bytes(b"weights")),)
+    return Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
+
+
+def test_a_full_disk_near_is_told_and_leaves_no_half_artifact(far, tmp_path):
+    put(far, 1, 600_000)
+    with small_disk(tmp_path / "near") as disk:
+        near = open_store(str(disk))
+        with pytest.raises(StoreError, match="No space left"):
+            layered(near, far).lookup(key_of(1))
+        assert near.lookup(key_of(1)) is None
+        assert list((disk / "tmp").iterdir()) == []
+    assert far.lookup(key_of(1)) is not None
+
+
+def test_a_read_only_near_store_is_told(far, tmp_path):
+    put(far, 1)
+    with small_disk(tmp_path / "near") as disk:
+        make_read_only(disk)
+        with pytest.raises(StoreError, match="Read-only"):
+            layered(open_store(str(disk)), far).lookup(key_of(1))
+
+
+def test_a_newer_versions_record_far_is_left_alone(near, far, both):
+    newer = make_newer(far, 1)
+    assert both.lookup(key_of(1)) is None
+    put(both, 1)
+    (line,) = both.close()
+    assert "newer version" in line
+    assert far.objects.read(action_name(key_of(1))) == newer

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from neuronbuild.artifact.snapshot import Snapshot
+from neuronbuild.digest import digest_bytes
+from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name, blob_name
+from neuronbuild.store.prune import Rules, prune_store
+from tests.unit.store.artifacts import assert_whole, contents, get, key_of, put
+
+DAY = 86400.0
+SIZE = 1000
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Four artifacts, used four, three, two and one days ago."""
+    store = open_store(str(tmp_path / "store"))
+    for number in (1, 2, 3, 4):
+        put(store, number, SIZE)
+    for number in (4, 3, 2, 1):
+        manifest = store.lookup(key_of(number))
+        for digest in (*manifest.blobs(), manifest.log):
+            age(store, blob_name(digest.sha256), 5 - number)
+        age(store, action_name(key_of(number)), 5 - number)
+    return store
+
+
+def age(store, name: str, days: float) -> None:
+    then = time.time() - days * DAY
+    os.utime(store.objects.path(name), (then, then))
+
+
+def left(store) -> list[int]:
+    return [number for number in (1, 2, 3, 4) if store.objects.size(action_name(key_of(number))) is not None]
+
+
+def test_without_limits_only_what_nobody_names_goes(store):
+    orphan = store.add_bytes(b"orphan")
+    age(store, blob_name(orphan.sha256), 1)
+    fresh = store.add_bytes(b"fresh")
+    pruned = prune_store(store, Rules(), dry_run=False)
+    assert (pruned.artifacts, pruned.blobs, pruned.freed) == ((), 1, 6)
+    assert store.objects.size(blob_name(orphan.sha256)) is None
+    assert store.objects.size(blob_name(fresh.sha256)) is not None
+    assert left(store) == [1, 2, 3, 4]
+
+
+def test_by_age_the_old_ones_go(store, tmp_path):
+    pruned = prune_store(store, Rules(max_age=2.5 * DAY), dry_run=False)
+    assert set(pruned.artifacts) == {key_of(1), key_of(2)}
+    assert left(store) == [3, 4]
+    assert get(store, 3, tmp_path) == contents(3, SIZE)
+    assert_whole(store.objects.root, store)
+
+
+def test_by_size_the_least_recently_used_go_until_the_rest_fits(store):
+    total = prune_store(store, Rules(), dry_run=True).left
+    pruned = prune_store(store, Rules(max_size=total - 1), dry_run=False)
+    assert pruned.artifacts == (key_of(1),)
+    assert pruned.left <= total - 1
+    pruned = prune_store(store, Rules(max_size=0), dry_run=False)
+    assert (left(store), pruned.left) == ([], 0)
+    assert list(store.objects.list("v1/")) == []
+
+
+def test_a_use_counts(store):
+    assert store.lookup(key_of(1)) is not None
+    prune_store(store, Rules(max_age=1.5 * DAY), dry_run=False)
+    assert left(store) == [1, 4]
+
+
+def test_a_shared_blob_stays_with_its_last_artifact(store, tmp_path):
+    prune_store(store, Rules(max_age=1.5 * DAY), dry_run=False)
+    assert get(store, 4, tmp_path) == contents(4, SIZE)
+
+
+def test_a_dry_run_says_it_all_and_does_nothing(store):
+    before = sorted(entry[:3] for entry in store.objects.list(""))
+    dry = prune_store(store, Rules(max_size=2 * SIZE), dry_run=True)
+    assert sorted(entry[:3] for entry in store.objects.list("")) == before
+    assert prune_store(store, Rules(max_size=2 * SIZE), dry_run=False) == dry
+
+
+def test_what_is_kept_stays(store):
+    rules = Rules(max_size=0, max_age=0.0, keep=lambda manifest: manifest.key == key_of(2))
+    prune_store(store, rules, dry_run=False)
+    assert left(store) == [2]
+    assert store.lack(store.lookup(key_of(2))) is None
+
+
+def test_what_was_just_used_stays_whatever_the_limits(store):
+    put(store, 5, SIZE)
+    prune_store(store, Rules(max_size=0, max_age=0.0), dry_run=False)
+    assert store.lack(store.lookup(key_of(5))) is None
+
+
+def test_files_of_models_stay_with_their_snapshots(store):
+    digest = store.add_bytes(b"weights")
+    age(store, blob_name(digest.sha256), 9)
+    store.record_snapshot(Snapshot("my/model", None, {"model.safetensors": digest}))
+    prune_store(store, Rules(max_size=0), dry_run=False)
+    assert store.read_blob(digest) == b"weights"
+
+
+def test_blobs_of_a_newer_versions_manifests_stay(store):
+    digest = store.add_bytes(b"of the future")
+    age(store, blob_name(digest.sha256), 9)
+    name = action_name(digest_bytes(b"key").sha256)
+    store.objects.write(name, f'{{"format": 99, "things": ["{digest.sha256}"]}}'.encode())
+    prune_store(store, Rules(), dry_run=False)
+    assert store.read_blob(digest) is not None
+
+
+def test_adding_a_blob_again_saves_it(store, tmp_path):
+    orphan = store.add_bytes(b"orphan")
+    age(store, blob_name(orphan.sha256), 9)
+    assert store.add_bytes(b"orphan") == orphan
+    assert prune_store(store, Rules(), dry_run=False).blobs == 0

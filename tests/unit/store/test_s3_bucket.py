@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.digest import digest_bytes
+from neuronbuild.store.retry import Patience
+from neuronbuild.store.s3_bucket import Bucket, checksum_of, open_client
+from neuronbuild.store.s3_location import parse_s3
+from tests.doubles import s3
+
+
+@pytest.fixture
+def bucket(remote):
+    return Bucket(parse_s3(remote), Patience())
+
+
+def test_a_checksum_is_a_sha256_in_base64():
+    assert checksum_of(b"") == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+
+def test_a_small_object_is_read_up_to_a_limit(bucket):
+    bucket.put("a", b"0123456789", {})
+    assert bucket.get("a", 4).data == b"0123"
+    assert bucket.get("a", 100).data == b"0123456789"
+    assert bucket.get("b", 4) is None
+
+
+def test_a_condition_that_doesnt_hold_is_an_answer(bucket):
+    tag = bucket.put("a", b"1", {"IfNoneMatch": "*"})
+    assert bucket.put("a", b"2", {"IfNoneMatch": "*"}) is None
+    assert bucket.put("b", b"2", {"IfMatch": tag}) is None
+    assert not bucket.delete("a", {"IfMatch": '"other"'})
+    assert bucket.head("a").stamp == tag
+
+
+def test_what_is_sent_carries_its_sha256(bucket):
+    sent = {}
+    bucket._client.meta.events.register("before-send.s3.PutObject", lambda request, **_: sent.update(request.headers) or None)
+    bucket.put("a", b"bytes", {})
+    value = sent["x-amz-checksum-sha256"]
+    assert (value.decode() if isinstance(value, bytes) else value) == checksum_of(b"bytes")
+
+
+def test_a_copy_of_nothing_is_nothing(bucket):
+    assert not bucket.copy("absent", "target")
+    bucket.put("a", b"bytes", {})
+    assert bucket.copy("a", "b")
+    assert bucket.get("b", 10).data == b"bytes"
+
+
+def test_servers_of_ones_own_are_asked_by_path_and_amazon_by_name():
+    own = open_client(parse_s3("s3://team?endpoint_url=http://storage.example:9000"))
+    amazon = open_client(parse_s3("s3://team?region=eu-west-1"))
+    assert own.meta.config.s3["addressing_style"] == "path"
+    assert "addressing_style" not in amazon.meta.config.s3
+    assert "eu-west-1" in amazon.meta.endpoint_url
+
+
+def test_a_server_that_checks_refuses_other_bytes_than_were_sent(servers):
+    bucket = Bucket(parse_s3(s3.location(servers("seaweedfs"))), Patience(unknown=0.1, known=0.1))
+    wrong = checksum_of(b"other")
+    with pytest.raises(Exception, match=r"(?i)digest|checksum|not what was sent"):
+        bucket.ask("put_object", "a", Body=b"bytes", ChecksumSHA256=wrong)
+    assert bucket.head("a") is None
+    assert digest_bytes(b"bytes").size == 5

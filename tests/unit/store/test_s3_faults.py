@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions as boto
+
+from neuronbuild.store.s3_faults import code_of, explainer
+
+explain = explainer("s3://team")
+
+
+def answer(code: str, status: int = 400, **headers: str) -> boto.ClientError:
+    response = {
+        "Error": {"Code": code, "Message": "words"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
+    }
+    return boto.ClientError(response, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words", "hint"),
+    [
+        ("NoSuchBucket", 404, "no such bucket", "create it"),
+        ("AccessDenied", 403, "access is denied", "s3:GetObject"),
+        ("403", 403, "access is denied", "s3:GetObject"),
+        ("InvalidAccessKeyId", 403, "access key is unknown", "AWS_ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", 403, "secret key", "AWS_PROFILE"),
+        ("ExpiredToken", 400, "expired", "sign in again"),
+        ("RequestTimeTooSkewed", 403, "clock", "timedatectl"),
+    ],
+)
+def test_a_final_answer_says_what_to_do(code, status, words, hint):
+    trouble = explain(answer(code, status))
+    assert (trouble.outage, trouble.busy) == (False, False)
+    assert words in str(trouble.error)
+    assert hint in trouble.error.hint
+
+
+@pytest.mark.parametrize("code", ["PermanentRedirect", "301", "AuthorizationHeaderMalformed"])
+def test_another_region_is_named_if_the_server_names_it(code):
+    error = explain(answer(code, 301, **{"x-amz-bucket-region": "eu-west-1"})).error
+    assert "another region" in str(error)
+    assert "?region=eu-west-1" in error.hint
+    assert "AWS_DEFAULT_REGION" in explain(answer(code, 301)).error.hint
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "503", "429", "ThrottlingException"])
+def test_a_busy_server_is_asked_again(code):
+    trouble = explain(answer(code, 503))
+    assert trouble.busy
+    assert "more slowly" in str(trouble.error)
+    assert "fewer" in trouble.error.hint
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "BadDigest", "XAmzContentChecksumMismatch"])
+def test_a_conflict_and_a_bad_passage_are_tried_again(code):
+    assert explain(answer(code, 400)).busy
+
+
+@pytest.mark.parametrize("code", ["InternalError", "500", "BadGateway", ""])
+def test_a_server_that_fails_is_an_outage(code):
+    assert explain(answer(code, 502)).outage
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+        boto.ConnectTimeoutError(endpoint_url="http://127.0.0.1:1"),
+        boto.ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
+        boto.ConnectionClosedError(endpoint_url="http://127.0.0.1:1"),
+        boto.ResponseStreamingError(error=OSError("reset")),
+        boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+)
+def test_a_lost_connection_is_an_outage(error):
+    trouble = explain(error)
+    assert trouble.outage
+    assert "can't be reached" in str(trouble.error)
+
+
+@pytest.mark.parametrize("error", [boto.NoCredentialsError(), boto.PartialCredentialsError(provider="env", cred_var="secret")])
+def test_missing_credentials_are_told_with_how_to_give_them(error):
+    trouble = explain(error)
+    assert "no usable credentials" in str(trouble.error)
+    assert "AWS_ACCESS_KEY_ID" in trouble.error.hint
+
+
+def test_other_answers_are_quoted_and_bugs_are_bugs():
+    assert "InvalidArgument: words" in str(explain(answer("InvalidArgument")).error)
+    assert explain(boto.ProfileNotFound(profile="x")) is not None
+    assert explain(KeyError("x")) is None
+
+
+def test_an_answer_without_a_body_is_known_by_its_status():
+    assert code_of(boto.ClientError({"ResponseMetadata": {"HTTPStatusCode": 412}}, "HeadObject")) == "412"

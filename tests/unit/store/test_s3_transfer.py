@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import random
+import threading
+import tracemalloc
+
+import pytest
+
+from neuronbuild.digest import PIECE, digest_file, digest_whole_and_pieces
+from neuronbuild.errors import BlobCorruptError
+from neuronbuild.store import s3_transfer
+from neuronbuild.store.location import open_objects
+
+NAME = "v1/large"
+SIZE = 9 * PIECE + 12_345
+
+
+@pytest.fixture
+def large(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(random.Random(1).randbytes(SIZE))
+    return path, *digest_whole_and_pieces(path)
+
+
+@pytest.fixture
+def objects(remote):
+    return open_objects(remote)
+
+
+def requests_of(objects, verb: str) -> list[dict]:
+    """From now on, the parameters of each request of a kind."""
+    seen: list[dict] = []
+    objects._bucket._client.meta.events.register(
+        f"provide-client-params.s3.{verb}", lambda params, **_: seen.append(dict(params))
+    )
+    return seen
+
+
+def test_a_large_file_goes_in_parts_each_with_its_sha256(objects, large):
+    path, digest, pieces = large
+    parts = requests_of(objects, "UploadPart")
+    objects.add_file(NAME, path, pieces)
+    assert sorted(part["PartNumber"] for part in parts) == list(range(1, 11))
+    assert all(part["ChecksumSHA256"] for part in parts)
+    assert objects.digest(NAME) == digest
+
+
+def test_a_failed_upload_leaves_nothing(objects, large):
+    path, _, pieces = large
+    with path.open("r+b") as file:
+        file.seek(SIZE - 10)
+        file.write(b"damage")
+    aborts = requests_of(objects, "AbortMultipartUpload")
+    with pytest.raises(Exception, match="holds other bytes"):
+        objects.add_file(NAME, path, pieces)
+    assert len(aborts) == 1
+    assert objects.size(NAME) is None
+
+
+def test_only_a_damaged_piece_is_fetched_again(objects, large, tmp_path, monkeypatch):
+    path, digest, pieces = large
+    objects.add_file(NAME, path, pieces)
+    gets = requests_of(objects, "GetObject")
+    drain, lock, spoilt = s3_transfer._drain, threading.Lock(), []
+
+    def spoil_once(body, download, span):
+        damaged = drain(body, download, span)
+        with lock:
+            if span[0] <= 5 * PIECE < sum(span) and not spoilt:
+                spoilt.append(span)
+                s3_transfer._pwrite(download.handle, b"damage", 5 * PIECE)
+                return [*damaged, 5]
+        return damaged
+
+    monkeypatch.setattr(s3_transfer, "_drain", spoil_once)
+    assert objects.fetch(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
+    assert digest_file(tmp_path / "fetched") == digest
+    assert gets[-1]["Range"] == f"bytes={5 * PIECE}-{6 * PIECE - 1}"
+    assert len(gets) == 4
+
+
+def test_a_piece_that_is_damaged_over_there_is_told_with_its_place(objects, large, tmp_path):
+    path, _, pieces = large
+    with path.open("r+b") as file:
+        file.seek(4 * PIECE + 99)
+        file.write(b"damage")
+    objects.add_file(NAME, path)
+    with pytest.raises(BlobCorruptError, match=f"in bytes {4 * PIECE:,} to {5 * PIECE:,}"):
+        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_memory_is_bounded(objects, large, tmp_path):
+    path, _, pieces = large
+    tracemalloc.start()
+    try:
+        objects.add_file(NAME, path, pieces)
+        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+        objects.digest(NAME)
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronbuild.artifact.codec import SIGNATURES, decode, encode
+from neuronbuild.artifact.manifest import FORMAT, Manifest
+from neuronbuild.errors import UsageError
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import action_name
+from neuronbuild.store.trust import Trust, add_signature, check_public_key, make_key, open_signer, public_key
+from tests.unit.artifact.records import MANIFEST, plain, sealed
+from tests.unit.store.artifacts import key_of, put
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Two builders: each the file of its private key, and its public one."""
+    folder = tmp_path_factory.mktemp("keys")
+    return [(folder / name, make_key(folder / name)) for name in ("one", "two")]
+
+
+def signed(keys, builder: int = 0) -> bytes:
+    return encode(MANIFEST, open_signer(keys[builder][0]))
+
+
+def test_a_key_is_for_its_owner_alone_and_never_replaced(tmp_path):
+    public = make_key(tmp_path / "keys/mine")
+    assert stat.S_IMODE((tmp_path / "keys/mine").stat().st_mode) == 0o600
+    assert public == public_key(tmp_path / "keys/mine") == check_public_key(public)
+    with pytest.raises(FileExistsError):
+        make_key(tmp_path / "keys/mine")
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["mine"]
+
+
+def test_a_trusted_builders_manifest_is_used(keys):
+    data = signed(keys)
+    assert Trust((keys[0][1],)).objection(data) is None
+    assert Trust((keys[1][1], keys[0][1])).objection(data) is None
+    assert Trust().objection(data) is None
+    assert decode(Manifest, data, newest=FORMAT) == MANIFEST
+
+
+def test_anybody_elses_isnt(keys):
+    assert Trust((keys[1][1],)).objection(signed(keys)) == "no trusted builder signed it"
+    assert Trust((keys[0][1],)).objection(encode(MANIFEST)) == "no trusted builder signed it"
+
+
+def test_an_altered_one_isnt_though_its_seal_is_made_to_fit(keys):
+    tree = json.loads(signed(keys))
+    signatures = tree[SIGNATURES]
+    altered = json.loads(sealed({**plain(MANIFEST), "facts": {"prefix": "other"}}))
+    assert Trust((keys[0][1],)).objection(json.dumps({**altered, SIGNATURES: signatures}).encode())
+    assert Trust((keys[0][1],)).objection(json.dumps({**tree, "facts": {"prefix": "other"}}).encode())
+
+
+@given(st.data())
+def test_no_changed_byte_keeps_the_trust(keys, data):
+    whole = signed(keys)
+    at = data.draw(st.integers(0, len(whole) - 1))
+    bit = data.draw(st.integers(0, 7))
+    changed = bytearray(whole)
+    changed[at] ^= 1 << bit
+    if Trust((keys[0][1],)).objection(bytes(changed)) is None:
+        assert decode(Manifest, bytes(changed), newest=FORMAT) == MANIFEST
+
+
+@given(st.binary(max_size=200) | st.from_type(type(None)).map(lambda _: b'{"seal": 1, "signatures": [7]}'))
+def test_any_bytes_are_refused_and_never_crash(keys, data):
+    assert Trust((keys[0][1],)).objection(data) is not None
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        None,
+        7,
+        [],
+        [7],
+        [{}],
+        [{"key": "x"}],
+        [{"key": 1, "signature": 2}],
+        {"key": "x"},
+        "x",
+        [{"key": None, "signature": "é"}],
+    ],
+)
+def test_signatures_of_any_form_are_refused(keys, signatures):
+    tree = {**json.loads(encode(MANIFEST)), SIGNATURES: signatures}
+    assert Trust((keys[0][1],)).objection(json.dumps(tree).encode())
+    broken = {**tree, SIGNATURES: [{"key": keys[0][1], "signature": "AAAA"}]}
+    assert Trust((keys[0][1],)).objection(json.dumps(broken).encode())
+
+
+def test_a_manifest_moved_under_another_key_is_none(keys):
+    store = CasStore(MemoryObjects(), trust=Trust((keys[0][1],), open_signer(keys[0][0])))
+    put(store, 1)
+    put(store, 2)
+    store.objects.write(action_name(key_of(2)), store.objects.read(action_name(key_of(1))))
+    assert store.lookup(key_of(1)) is not None
+    assert store.lookup(key_of(2)) is None
+
+
+def test_a_reader_refuses_what_nobody_signed_and_builds_it_anew(keys):
+    objects = MemoryObjects()
+    put(CasStore(objects), 1)
+    reader = CasStore(objects, trust=Trust((keys[0][1],), open_signer(keys[0][0])))
+    assert reader.lookup(key_of(1)) is None
+    assert reader.known([key_of(1)]) == {key_of(1): "no trusted builder signed it"}
+    manifest = put(reader, 1)
+    assert reader.lookup(key_of(1)) == manifest
+
+
+def test_keys_are_changed_by_signing_with_both(keys):
+    old, new = (key[1] for key in keys)
+    data = add_signature(signed(keys, 0), open_signer(keys[1][0]))
+    assert all(Trust((key,)).objection(data) is None for key in (old, new))
+    assert add_signature(data, open_signer(keys[1][0])) == data
+
+
+def test_private_keys_are_in_no_manifest_and_no_repr(keys):
+    private = keys[0][0].read_text().strip()
+    trust = Trust((keys[0][1],), open_signer(keys[0][0]))
+    assert private not in signed(keys).decode()
+    assert private not in repr(trust)
+
+
+@pytest.mark.parametrize("text", ["", "not base64!", "QUJD"])
+def test_a_file_that_holds_no_key_is_told_without_quoting_it(tmp_path, text):
+    (tmp_path / "key").write_text(text)
+    with pytest.raises(UsageError, match="holds no signing key") as caught:
+        open_signer(tmp_path / "key")
+    assert not text or text not in str(caught.value)
+    with pytest.raises(UsageError, match="can't be read"):
+        open_signer(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("text", ["", "ed25519:", "ed25519:AAAA", "rsa:" + "A" * 44, "A" * 44])
+def test_what_is_no_public_key_is_told(text):
+    with pytest.raises(UsageError, match="no public key"):
+        check_public_key(text)
