@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from neuronbuild.api.settings import Settings
-from neuronbuild.cli.doctor import EXTRAS, _existing, _toolchain, _version
+from neuronbuild.cli.doctor import EXTRAS, _cpu, _existing, _version
 
 
 def test_the_disk_of_a_store_that_isnt_there_yet_is_that_of_its_nearest_folder(tmp_path):
@@ -12,7 +12,7 @@ def test_the_disk_of_a_store_that_isnt_there_yet_is_that_of_its_nearest_folder(t
 
 def test_a_toolchain_that_cant_be_had_is_a_finding_and_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    finding = _toolchain(Settings(scratch=tmp_path))
+    finding = _cpu(Settings(scratch=tmp_path))
     assert (finding.ok, finding.needed) == (False, True)
     assert "g++ is not on PATH" in finding.found
     assert "apt install g++" in finding.advice
