@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -45,9 +46,8 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
     sessions, buckets = [], []
     for name, sizes in shapes:
         graph = TASKS[task].graph(name)
-        action = make_action(
-            config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU
-        ).document
+        made = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU)
+        action = made.document
         module = graphs.open_graph(model, action)
         example = module.example(0)
         with torch.no_grad():
@@ -60,7 +60,8 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
             "constants": [],
         }
         shape = Shape.of(sizes, graph.axes)
-        signature = _signature(said, graph, shape.as_dict())
+        step = SimpleNamespace(action=made, target=SimpleNamespace(task=task, graph=name, shape=shape))
+        signature = _signature(said, step)
         buckets.append(CompiledShape(name, shape, Path(), Path(), signature, {}, {}))
         sessions.append(Exported(module, example))
     return ExportedSessions(sessions), buckets

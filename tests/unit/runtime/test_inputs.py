@@ -66,7 +66,7 @@ def test_nothing_is_copied_without_need():
 def test_the_main_input_must_be_there():
     error = refusal(attention_mask=ids(1, 2))
     assert str(error) == "the input input_ids is missing"
-    assert error.hint == "this model takes input_ids, attention_mask, token_type_ids"
+    assert error.hint.startswith("this model takes input_ids, attention_mask, token_type_ids; the tokenizer or processor")
 
 
 def test_an_unknown_input_is_told_with_the_nearest_name():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from neuronbuild.artifact.shape import Shape
-from neuronbuild.plan.action import ActionMaker
-from neuronbuild.plan.subject import make_subject
 from neuronbuild.tasks import TASKS, all_sizes
 from neuronbuild.worker import graph, graphs, inductor
 from tests.senses import CASES, CONFIGS
-from tests.unit.plan.cases import FINGERPRINT, OPTIONS
+from tests.tools.action_keys import CPU
+from tests.unit.plan.cases import make_action
 
 every_case = pytest.mark.parametrize(("family", "task"), CASES, ids=["-".join(case) for case in CASES])
 VARIANTS = {
@@ -25,10 +21,8 @@ VARIANTS = {
 def make_document(family: str, task: str, *, architectures=(), **options) -> dict:
     """An action's document for a tiny model."""
     config, sizes = CASES[family, task]
-    subject = make_subject({"model_type": family, "architectures": list(architectures), **config}, task=task)
-    wanted = replace(OPTIONS, **{"platform": "cpu", "auto_cast": "none", **options})
-    shape = Shape.of({**subject.sizes, **sizes}, TASKS[task].axes)
-    return ActionMaker(subject, wanted, FINGERPRINT, None).make("forward", shape).document
+    model = {"model_type": family, "architectures": list(architectures), **config}
+    return make_action(config=model, task=task, sizes=sizes, **{"auto_cast": "none", **CPU, **options}).document
 
 
 def open_module(document: dict) -> graph.Graph:
