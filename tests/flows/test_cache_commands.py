@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from neuronbuild.artifact.manifest import FORMAT
 from tests.conftest import run_cli
 from tests.flows.stores import blob_of, copy_store, flip_a_byte, records, refused
 
@@ -61,7 +62,7 @@ def test_what_a_newer_version_recorded_is_told_as_that(built, whole, tmp_path):
     store = copy_store(whole, tmp_path / "store")
     file = store / f"v1/actions/{key[:2]}/{key}.json"
     file.chmod(0o644)
-    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": FORMAT + 1}))
     shown = run_cli("cache", "show", key[:12], "--cache", store, cwd=tmp_path)
     assert shown.returncode == 4
     assert "is recorded by a newer version of neuronbuild" in shown.stderr

@@ -42,7 +42,8 @@ def assert_shared(site: Site, steps: int = STEPS) -> None:
     report = verify_store(far, repair=False)
     assert (report.artifacts, report.damages) == (steps, ())
     assert fake_plan(steps, far).misses == []
-    assert list(far.objects.list("v1/leases/")) == []
+    left = [entry.name.rpartition("/")[2].partition(".")[0] for entry in far.objects.list("v1/leases/")]
+    assert all(far.lookup(key) is not None for key in left)  # of a killed builder, and of no meaning: the action is recorded
 
 
 def test_what_one_machine_compiled_no_other_compiles(machines):

@@ -39,5 +39,5 @@ def test_keys_are_matched_from_their_beginning(built, conversion):
 
 
 def test_a_location_that_cant_be_a_store_is_refused():
-    with pytest.raises(StoreError, match="only folders can be stores"):
+    with pytest.raises(StoreError, match="this isn't a kind of store"):
         run("ls", "--cache", "ftp://somewhere")

@@ -169,7 +169,7 @@ def test_an_unknown_keyword_is_told_with_the_nearest(models, word, near):
         ({"batch_size": 1}, "missing: sequence_length"),
         ({**TEXT, "num_choices": 2}, "unknown axis for text-classification 'num_choices'"),
         ({**TEXT, "inline_weights_to_neff": True}, "`weights: inline` isn't supported on cpu"),
-        ({**TEXT, "tensor_parallel_size": 2}, "num_cores are for Neuron platforms"),
+        ({**TEXT, "tensor_parallel_size": 2}, "num_cores is for Neuron platforms"),
         ({**TEXT, "sequence_length": 1000}, "longer than this model can read: 66 tokens"),
         ({**TEXT, "platform": "gpu"}, "unknown platform 'gpu'"),
     ],
