@@ -39,6 +39,8 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
             read = (
                 f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
             )
+            if report.newer:
+                read += f" ({report.newer} recorded by a newer version of neuronbuild, not checked)"
             put(f"{report.location}: {read}" if len(reports) > 1 else read)
     return 1 if any(report.damages for report in reports) else 0
 
