@@ -67,7 +67,7 @@ class Decoder(Conversation):
         `mask` (n, count) has ones for tokens; padding comes before them.
         """
         end = self.length + ids.shape[1]
-        rows = torch.arange(self.rows).clamp(max=len(ids) - 1)  # rows without a sequence of their own repeat the last
+        rows = own_or_last(self.rows, len(ids))
         self._ids[:, self.length : end] = ids[rows]
         self._mask[:, self.length : end] = mask[rows]
         positions = (self._mask.cumsum(1) - 1).clamp(min=0)
@@ -148,6 +148,14 @@ def cheapest(buckets: Sequence[CompiledShape], graph: str, needed: Mapping[str, 
         if bucket.graph == graph and all(sizes[axis] >= size for axis, size in needed.items()):
             fitting[index] = math.prod(sizes.values())
     return min(fitting, key=fitting.__getitem__, default=None)
+
+
+def own_or_last(rows: int, count: int) -> torch.Tensor:
+    """For each row of a graph the index of its sequence; rows without one repeat the last.
+
+    A row that attends to nothing would give NaN in some models.
+    """
+    return torch.arange(rows).clamp(max=count - 1)
 
 
 def blank_states(signature: Signature) -> list[torch.Tensor]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from neuronbuild.errors import ShapeError
-from neuronbuild.runtime.decoder import Conversation, blank_states, cheapest
+from neuronbuild.runtime.decoder import Conversation, blank_states, cheapest, own_or_last
 from neuronbuild.runtime.inputs import complete_inputs
 from neuronbuild.runtime.padding import MASK, cut_output, pad_input
 from neuronbuild.tasks import BATCH, all_sizes
@@ -84,7 +84,7 @@ class Answer(Conversation):
 
     def read(self, ids: torch.Tensor) -> torch.Tensor:
         """Read tokens (n, count), and give the scores (n, count, vocabulary) of what may follow each."""
-        rows = torch.arange(self.rows).clamp(max=len(ids) - 1)
+        rows = own_or_last(self.rows, len(ids))
         scores = []
         for column in ids.unbind(1):
             given = [column[rows][:, None].contiguous(), *self._masks, torch.tensor([self.length]), *self._states]
@@ -116,12 +116,10 @@ def open_answer(
 
 
 def _fill(state: torch.Tensor, value: torch.Tensor) -> None:
-    """Rows without an input of their own repeat the last: a row that attends to nothing would give NaN."""
-    rows = torch.arange(len(state)).clamp(max=len(value) - 1)
-    state[:, :, : value.shape[2]] = value[rows]
+    state[:, :, : value.shape[2]] = value[own_or_last(len(state), len(value))]
 
 
 def _masked(shape: Sequence[int], mask: torch.Tensor) -> torch.Tensor:
     whole = torch.zeros(tuple(shape), dtype=torch.int64)
-    whole[:, : mask.shape[1]] = mask[torch.arange(shape[0]).clamp(max=len(mask) - 1)]
+    whole[:, : mask.shape[1]] = mask[own_or_last(shape[0], len(mask))]
     return whole
