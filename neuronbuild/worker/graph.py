@@ -14,6 +14,9 @@ from .serve import UserError, one_line
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
+DTYPE = "dtype" if tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56) else "torch_dtype"
+"""transformers' word for the dtype to make a model in."""
+
 MASKED_TAIL = 3
 """Tokens at the end of the last row of the example inputs that the attention mask leaves out."""
 
@@ -111,18 +114,31 @@ def make_config(action: dict) -> transformers.PretrainedConfig:
 
 
 def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
-    """The model in evaluation mode, with seeded random weights of a dtype. Buffers that follow from the config are real."""
+    """The model in evaluation mode, with seeded random weights of a dtype.
+
+    Buffers that follow from the config are real, and of the dtype that transformers gives them when it loads such a model:
+    the frequencies of rotary embeddings stay in float32, or positions beyond 256 would be no numbers of bf16.
+    """
     auto = getattr(transformers, action["model"]["auto_class"])
     torch.manual_seed(0)
     try:
-        model = auto.from_config(make_config(action), attn_implementation=action["model"]["attention"])
+        model = auto.from_config(make_config(action), attn_implementation=action["model"]["attention"], **{DTYPE: dtype})
     except (MemoryError, OSError):
         raise
     except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
         raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
-    model = mend.mended(model.eval().to(dtype))
+    model = mend.mended(model.eval())
+    for tensor in _held(model):  # some classes make a parameter in float32 whatever they are asked for
+        tensor.data = tensor.data.to(dtype)
     shake(model, seed=1)
     return model
+
+
+def _held(model: torch.nn.Module) -> list:
+    """Parameters, and those buffers of floating point that a checkpoint holds."""
+    names = model.state_dict()
+    buffers = [tensor for name, tensor in model.named_buffers() if name in names and tensor.is_floating_point()]
+    return [*model.parameters(), *buffers]
 
 
 def _culprits(action: dict, error: Exception) -> str:
@@ -143,10 +159,8 @@ def shake(model: torch.nn.Module, seed: int) -> None:
     The model's aliases of one tensor stay one tensor.
     """
     generator = torch.Generator().manual_seed(seed)
-    held = model.state_dict()
-    buffers = [tensor for name, tensor in model.named_buffers() if name in held and tensor.is_floating_point()]
     with torch.no_grad():
-        for tensor in (*model.parameters(), *buffers):
+        for tensor in _held(model):
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
             tensor.add_(0.02 * noise.to(tensor.dtype))
 

@@ -14,7 +14,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, graphs, numeric, package
+from . import graph, graphs, numeric, package, products
 from .serve import UserError
 
 PACKAGE = "model.pt2"
@@ -54,17 +54,22 @@ def _compile(module: graph.Graph, inputs: tuple, action: dict, path: str) -> dic
     use_isa(flags["vector_isa"], action["toolchain"]["flags"]["march"])
     settings = dict(flags["inductor"])
     settings["aot_inductor.compile_wrapper_opt_level"] = flags["wrapper_opt_level"][str(action["compiler"]["optlevel"])]
-    with torch.no_grad():
-        try:
-            program = torch.export.export(module, inputs)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise UserError("torch.export can't trace this model: " + str(error).strip().splitlines()[0]) from error
-        with _noting_constants() as constants:
-            made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
+    try:
+        program = export(module, inputs)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise UserError("torch.export can't trace this model: " + str(error).strip().splitlines()[0]) from error
+    with torch.no_grad(), _noting_constants() as constants:
+        made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
     package.repack(made, path)
     os.unlink(made)
     known = all_constants(module)
     return {name: tensor.detach().clone().contiguous() for name, tensor in constants.items() if name not in known}
+
+
+def export(module: graph.Graph, inputs: tuple) -> torch.export.ExportedProgram:
+    """The program that is compiled."""
+    with torch.no_grad(), products.FastForms():
+        return torch.export.export(module, inputs)
 
 
 @contextlib.contextmanager

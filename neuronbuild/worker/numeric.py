@@ -8,11 +8,12 @@ import torch
 
 from .serve import UserError
 
-TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 8e-2}
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 2e-1}
 """Largest difference allowed, relative to the largest value of that output (or to 1 where all are smaller).
 
 float32 leaves room for another order of additions only. The lower precisions have 11 and 8 bits of mantissa, and rounding
-adds up over layers: 6 layers of seeded weights show about 1/4 of these bounds.
+adds up over layers: in bf16, 6 layers of seeded weights show 0.02, and 30 real ones (SmolLM2-135M) 0.11, where eager PyTorch
+in bf16 itself shows 0.08. What belongs to another position or another weight differs by about 1.
 """
 
 

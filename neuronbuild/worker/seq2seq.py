@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from . import caches, graph, masks, rows
+from . import caches, graph, masks
 
 CROSS = "cross"
 HIDDEN = "last_hidden_state"
@@ -49,7 +49,6 @@ class DecoderGraph(graph.Graph):
         heads, size = head_shape(model)
         layers = decoder_layers(model)
         self.states = {name: (self.rows, heads, slots[kind], size) for kind in slots for name in caches.names(kind, layers)}
-        rows.rewrite(model, self.rows)
 
     def run(self, given: dict) -> dict:
         """Scores, and the cache updated."""

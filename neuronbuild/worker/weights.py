@@ -26,10 +26,6 @@ OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
 """
 
 
-DTYPE = "dtype" if tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56) else "torch_dtype"
-"""transformers' word for the dtype to load in."""
-
-
 def convert(job: dict) -> dict:
     """Write the constants named in the job, in the graph's dtype, as `weights.safetensors` into the job's folder."""
     action = job["action"]
@@ -84,7 +80,7 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
         module, said = auto.from_pretrained(
             model,
             config=graph.make_config(action),
-            **{DTYPE: dtype},
+            **{graph.DTYPE: dtype},
             attn_implementation=action["model"]["attention"],
             output_loading_info=True,
             **({"gguf_file": file} if file else {}),

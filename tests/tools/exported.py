@@ -12,7 +12,7 @@ from neuronbuild.artifact.shape import Shape
 from neuronbuild.build.builder import _signature
 from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.tasks import TASKS
-from neuronbuild.worker import graphs
+from neuronbuild.worker import graphs, inductor
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
 
@@ -21,8 +21,7 @@ class Exported:
     """A session over an exported program."""
 
     def __init__(self, module, example) -> None:
-        with torch.no_grad():
-            self._program = torch.export.export(module, example).module()
+        self._program = inductor.export(module, example).module()
 
     def run(self, tensors):
         """Call it."""

@@ -145,11 +145,13 @@ def test_every_fault_of_every_file_is_told_at_once(write, faults):
         "a.yaml:1:1:",
         "a.yaml:1:1:",
         "a.yaml:2:1:",
+        "a.yaml:3:10:",
         "deep/b.yaml:2:1:",
         "deep/b.yaml:4:1:",
         "deep/b.yaml:4:13:",
         "deep/c.yaml:2:1:",
         "deep/d.yaml:3:21:",
+        "deep/d.yaml:4:14:",
     ]
     assert "a.yaml:1:1: unknown key 'modle'; did you mean 'model'?" in told
     assert "deep/b.yaml:4:13: unknown platform 'inf3'; did you mean 'inf2'?" in told
@@ -263,7 +265,10 @@ def test_defaults_beside_other_keys_are_no_defaults(write, faults):
 def test_a_fault_in_the_defaults_is_told_once_and_where_it_stands(write, faults):
     write("defaults:\n  dtype: float23\n  shapes: {batch: 1}\n", "z.yaml")
     write("model: x\n---\nmodel: y", "a.yaml")
-    assert faults() == ["z.yaml:2:3: unknown dtype 'float23'; did you mean 'float32'?"]
+    assert faults() == [
+        "z.yaml:2:3: unknown dtype 'float23'; did you mean 'float32'?",
+        "z.yaml:3:12: unknown axis 'batch'; did you mean 'batch_size'?",
+    ]
 
 
 def test_an_axis_that_the_defaults_made_up_is_told_where_it_stands(write, faults):

@@ -6,7 +6,6 @@ import transformers
 
 from neuronbuild.runtime.decoder import open_decoder
 from neuronbuild.tasks import families_for
-from neuronbuild.worker import rows
 from tests.tools.exported import export_graphs
 
 COMMON = {
@@ -69,19 +68,3 @@ def test_states_are_named_by_layer_and_say_what_decides_their_size():
     names = [spec.name for spec in buckets[0].signature.states]
     assert names == [f"self.{layer}.{part}" for layer in (0, 1) for part in ("keys", "values")]
     assert buckets[0].signature.states[0].axes == ("rows", None, "sequence_length", None)
-
-
-def test_one_row_products_are_the_same_numbers_whichever_way_they_are_written():
-    layer = rows.RowLinear(16, 8)
-    tensor = torch.randn(1, 1, 16)
-    with torch.no_grad():
-        exported = torch.export.export(layer, (tensor,)).module()(tensor)
-        assert torch.allclose(exported, layer(tensor), atol=1e-6)
-    assert "sum" in str(torch.export.export(layer, (tensor,)).graph)
-
-
-@pytest.mark.parametrize(("count", "kind"), [(1, rows.RowLinear), (4, rows.RowLinear), (5, torch.nn.Linear)])
-def test_only_few_rows_are_rewritten(count, kind):
-    model = tiny("llama")
-    rows.rewrite(model, count)
-    assert type(model.lm_head) is kind

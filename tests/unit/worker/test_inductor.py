@@ -17,7 +17,7 @@ def test_every_artifact_was_checked_with_other_weights_than_it_was_traced_with(b
 
 
 @pytest.mark.parametrize(
-    ("recipe", "tolerance"), [("fill-mask", 1e-4), ("quick", 1e-4), ("half", 2e-2), ("cast-matmul", 8e-2), ("cast-all", 8e-2)]
+    ("recipe", "tolerance"), [("fill-mask", 1e-4), ("quick", 1e-4), ("half", 2e-2), ("cast-matmul", 2e-1), ("cast-all", 2e-1)]
 )
 def test_the_tolerance_is_that_of_the_lowest_precision(built, recipe, tolerance):
     assert manifests(built)[recipe]["checks"][0]["tolerance"] == tolerance
