@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+import neuronbuild
 from neuronbuild import NeuronSentenceTransformers
 from tests.conftest import run_cli, write_recipe
 
@@ -52,6 +53,14 @@ def test_twenty_sentences_embed_as_in_eager_pytorch(minilm):
     assert torch.allclose(torch.tensor(compiled.encode(SENTENCES)), expected, atol=1e-4)
     one_by_one = torch.stack([torch.tensor(compiled.encode(sentence)) for sentence in SENTENCES])
     assert torch.allclose(one_by_one, expected, atol=1e-4)
+
+
+def test_it_runs_in_a_pipeline_and_says_what_the_eager_one_says(minilm):
+    folder, release = minilm
+    compiled = neuronbuild.pipeline("feature-extraction", str(release), return_tensors=True)
+    eager = transformers.pipeline("feature-extraction", model=str(folder), return_tensors=True)
+    for sentence in SENTENCES[:4]:
+        assert torch.allclose(compiled(sentence), eager(sentence), atol=1e-4)
 
 
 def test_alike_sentences_are_close(minilm):
