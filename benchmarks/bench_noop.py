@@ -52,7 +52,7 @@ def fill(folder: Path, targets: int) -> None:
         (place / path).write_bytes(action.key.encode())
         buckets.append(Bucket("forward", target.shape.as_dict(), path.rpartition("/")[0], action.key))
         files.append(ReleasedFile(path, digest.sha256, digest.size))
-    request = release_request(each, settings)
+    request = release_request(each, settings, checked=True)
     index = ReleaseIndex(
         name="grid",
         task="fill-mask",

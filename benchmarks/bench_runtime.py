@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def main() -> None:
         for shape in shapes:
             rows, length = (size for _, size in shape.axes)
             tokens = torch.randint(5, 1000, (rows, length))
-            compiled_s, eager_s = in_turns(lambda t=tokens: runner.run({"input_ids": t}), lambda t=tokens: eager(t))
+            compiled_s, eager_s = in_turns(partial(runner.run, {"input_ids": tokens}), partial(eager, tokens))
             report(
                 "forward",
                 eager_to_compiled=eager_s / compiled_s,

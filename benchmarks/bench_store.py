@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -79,9 +80,9 @@ def both_ways(endpoint: str, folder: Path, sizes: list[int]) -> dict[str, float]
     pushes, pulls = [], []
     for number in range(RUNS):
         far, place, name = open_store(s3.location(endpoint)), folder / f"pulled{number}", f"{folder.name}{number}"
-        up = timed(lambda far=far: copy_artifact(near, far, key))
+        up = timed(partial(copy_artifact, near, far, key))
         up5 = timed(s5cmd(endpoint, "sync", f"{files}/", f"s3://{s3.BUCKET}/{name}/"))
-        down = timed(lambda far=far, place=place: copy_artifact(far, open_store(str(place)), key))
+        down = timed(partial(copy_artifact, far, open_store(str(place)), key))
         down5 = timed(s5cmd(endpoint, "sync", f"s3://{s3.BUCKET}/{name}/*", f"{folder / name}/"))
         pushes.append((up, up5))
         pulls.append((down, down5))

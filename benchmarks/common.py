@@ -18,9 +18,10 @@ BERT = {
 
 
 def run(command: list[str], cwd: Path, **variables: str) -> float:
-    """Seconds of a whole command."""
+    """Seconds of a whole command. Python may keep what it compiled, as on a user's machine: peers were installed with it."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **variables}, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env={**environment, **variables}, capture_output=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode != 0:
         sys.exit(f"{command} failed:\n{done.stderr.decode()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -16,7 +17,8 @@ from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
 INTERRUPTED = 130
-
+ALLOCATIONS = 100_000
+"""Between two passes of the garbage collector: a plan keeps nearly all that it makes, and looking through it is for nothing."""
 
 COMMANDS = {
     "plan": "neuronbuild.cli.plan:plan_command",
@@ -71,6 +73,7 @@ def main() -> None:
     """Run the command line, and exit with its status."""
     debug = "--debug" in sys.argv[1:2]
     _stop_on_signals()
+    gc.set_threshold(ALLOCATIONS)
     try:
         status = cli(standalone_mode=False)
     except NeuronBuildError as error:

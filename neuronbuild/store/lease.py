@@ -18,14 +18,14 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, final
 
-from filelock import FileLock, Timeout
-
 from neuronbuild.errors import StoreError
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import LEASES, lease_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from filelock import FileLock
 
     from neuronbuild.digest import ActionKey
     from neuronbuild.store.objects import ObjectStore, Version
@@ -149,6 +149,8 @@ def take_lease(
 
 
 def _lock(objects: LocalObjects, key: ActionKey, waiting: Callable[[str], bool], done: Callable[[], bool]) -> Kernel | None:
+    from filelock import FileLock, Timeout  # a plan takes no lease, and this takes as long as planning a hundred targets
+
     path = objects.root / LEASES / f"{key}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
