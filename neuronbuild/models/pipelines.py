@@ -34,10 +34,10 @@ def pipeline(
         ReleaseError, SourceError, RecipeError, StoreError, ToolchainError: as for `from_pretrained`.
     """
     name = PIPELINE_REGISTRY.task_aliases.get(task, ALIASES.get(task, task))
-    able = [each for each, row in TASKS.items() if row.pipeline_tag in PIPELINE_REGISTRY.supported_tasks]
+    able = [each for each, row in TASKS.items() if row.runs_in in PIPELINE_REGISTRY.supported_tasks]
     if name not in able:
         raise UsageError(unknown_word("pipeline", task, able))
-    tag = TASKS[name].pipeline_tag
+    tag = TASKS[name].runs_in
     if isinstance(model, NeuronModel):
         loaded = model
     elif export:
@@ -45,7 +45,7 @@ def pipeline(
         loaded = open_model(export_model(str(model), name, {**ours, "revision": revision}))
     else:
         loaded = open_model(find_release(str(model), revision))
-    made_for = TASKS[loaded.task].pipeline_tag
+    made_for = TASKS[loaded.task].runs_in
     if made_for != tag:
         raise UsageError(f"this model was compiled for {loaded.task}, no pipeline for {task} can run it")
     return transformers.pipeline(tag, model=loaded, **{**_parts(loaded), **arguments})

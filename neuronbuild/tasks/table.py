@@ -62,7 +62,8 @@ class Graph:
 class Task:
     """One task: transformers' auto class, our model class, the class of its outputs, and its graphs.
 
-    `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`. `optional` holds the
+    `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`; `pipeline` is
+    transformers' name where the two differ. `optional` holds the
     axes that a recipe may leave out, with the size that they have then; `None` is what the model's config says: its image
     size, or the longest sequence that it can read. `suffixes` are the endings of transformers' class names from which the
     task is inferred. `labels` says that the number of labels shapes the graph. `whole` are the axes that shape a model which
@@ -78,12 +79,18 @@ class Task:
     labels: bool = False
     optional: dict[str, int | None] = field(default_factory=dict)
     tag: str = ""
+    pipeline: str = ""
     whole: tuple[str, ...] = ()
 
     @property
     def pipeline_tag(self) -> str:
         """What the Hub calls the task."""
         return self.tag or self.name
+
+    @property
+    def runs_in(self) -> str:
+        """transformers' pipeline for the task, if it has one of this name."""
+        return self.pipeline or self.pipeline_tag
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -183,6 +190,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         model_class="NeuronSentenceTransformers",
         output_class="ModelOutput",
         graphs=_text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)}),
+        pipeline="feature-extraction",
     ),
     Task(
         name="fill-mask",
