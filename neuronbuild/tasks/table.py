@@ -89,7 +89,7 @@ class Task:
 
     @property
     def runs_in(self) -> str:
-        """transformers' pipeline for the task, if it has one of this name."""
+        """The pipeline of transformers for the task, if there is one of this name."""
         return self.pipeline or self.pipeline_tag
 
     @property

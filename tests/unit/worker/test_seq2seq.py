@@ -2,37 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-import transformers
 
 from neuronbuild.runtime.seq2seq import encode, open_answer
 from neuronbuild.tasks import families_for
 from tests.tools.exported import export_graphs
+from tests.tools.tiny import tiny_answerer
 
-COMMON = {
-    "vocab_size": 101,
-    "d_model": 32,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 64,
-    "decoder_ffn_dim": 64,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "decoder_start_token_id": 2,
-}
-T5 = {"vocab_size": 101, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
-WHISPER = {"num_mel_bins": 8, "max_source_positions": 20, "max_target_positions": 40}
-OWN = {"t5": T5, "mt5": T5 | {"feed_forward_proj": "gated-gelu"}, "whisper": COMMON | WHISPER}
 STEPS = 9
-
-
-def tiny(family: str):
-    torch.manual_seed(0)
-    config = transformers.CONFIG_MAPPING[family](**OWN.get(family, COMMON | {"max_position_embeddings": 40}))
-    auto = transformers.AutoModelForSpeechSeq2Seq if family == "whisper" else transformers.AutoModelForSeq2SeqLM
-    return auto.from_config(config, attn_implementation="sdpa").eval()
 
 
 @torch.no_grad()
@@ -52,10 +28,12 @@ def test_every_family_answers_as_eager_transformers_does(family):
     ids, mask = torch.randint(5, 100, (2, 13)), torch.ones(2, 13, dtype=torch.int64)
     mask[1, 9:] = 0
     sizes = {"batch_size": 2, "sequence_length": 24}
-    assert_it_answers_as_eager_does(tiny(family), "text2text-generation", sizes, {"input_ids": ids, "attention_mask": mask})
+    assert_it_answers_as_eager_does(
+        tiny_answerer(family), "text2text-generation", sizes, {"input_ids": ids, "attention_mask": mask}
+    )
 
 
 def test_whisper_writes_down_what_eager_transformers_does():
     assert_it_answers_as_eager_does(
-        tiny("whisper"), "speech-seq2seq", {"batch_size": 2}, {"input_features": torch.randn(2, 8, 40)}
+        tiny_answerer("whisper"), "speech-seq2seq", {"batch_size": 2}, {"input_features": torch.randn(2, 8, 40)}
     )
