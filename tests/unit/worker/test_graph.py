@@ -5,8 +5,12 @@ import torch
 
 from neuronbuild.worker import graph
 from neuronbuild.worker.serve import UserError
+from tests.tools.action_keys import CPU
+from tests.tools.tiny import tiny_decoder
+from tests.unit.plan.cases import make_action as planned
 from tests.unit.worker.actions import make_action
 
+DECODE = {"batch_size": 1, "num_beams": 1, "sequence_length": 16}
 TOKENS = torch.arange(24.0).reshape(2, 3, 4)
 MASK = torch.tensor([[1, 1, 1], [1, 1, 0]])
 
@@ -107,6 +111,14 @@ def test_casts_lower_products_or_weights(compiler, cast, weights):
 
 def test_the_dtype_of_weights_is_the_actions():
     assert graph.weight_dtype({**make_action(), "dtype": "float16"}) is torch.float16
+
+
+def test_lower_weights_leave_the_frequencies_of_positions_as_they_are():
+    config = tiny_decoder("llama").config.to_dict()
+    made = planned(config=config, task="text-generation", graph="decode", sizes=DECODE, auto_cast="none", **CPU)
+    model = graph.make_model(made.document, torch.bfloat16)
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.bfloat16}
+    assert {tensor.dtype for tensor in model.buffers()} == {torch.float32}
 
 
 def test_results_of_casts_are_wide_again():
