@@ -75,5 +75,5 @@ def refuse_remote_code(reference: str, config: dict[str, object], *, trusted: bo
         raise SourceError(
             reference,
             "it needs Python code of its own, which a build would run on this machine",
-            hint="read that code; if you trust it, set `trust_remote_code: true` in the recipe and pin `revision`",
+            hint="take a model of one of transformers' own classes: this version compiles no others, trusted or not",
         )
