@@ -14,6 +14,7 @@ import yaml
 
 from tests import senses
 from tests.doubles import s3
+from tests.tools.tiny import ANSWERER, WHISPER
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -117,18 +118,9 @@ SEQ2SEQ = {
         "AutoModelForSpeechSeq2Seq",
         "whisper",
         {
+            **ANSWERER,
+            **WHISPER,
             "vocab_size": 120,
-            "d_model": 32,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "decoder_attention_heads": 2,
-            "encoder_ffn_dim": 64,
-            "decoder_ffn_dim": 64,
-            "num_mel_bins": 8,
-            "max_source_positions": 20,
-            "max_target_positions": 40,
-            "pad_token_id": 0,
             "bos_token_id": 2,
             "eos_token_id": 3,
             "decoder_start_token_id": 4,
