@@ -34,6 +34,8 @@ SETTINGS: dict[str, object] = {
     "aot_inductor.enable_frame_pointer": False,
     "always_keep_tensor_constants": True,
     "cpp.dynamic_threads": True,
+    "cpp.threads": 8,
+    "force_pointwise_cat": True,
     "joint_graph_constant_folding": False,
 }
 """Inductor's settings for every compile.
@@ -43,6 +45,8 @@ temperature) are written into the code, and the next fine-tune would be served w
 `joint_graph_constant_folding`: otherwise so is whatever is computed of one number alone, such as the exponential of a
 temperature, or a bias of one label in another precision.
 `dynamic_threads`: otherwise code made where one thread is to be used has no parallel loops.
+`threads`: only decides how deep loops are split; otherwise this host's count does, and the same action has other code elsewhere.
+`force_pointwise_cat`: otherwise each part of a `cat` is a loop of its own, four a layer in rotary embeddings.
 """
 
 WRAPPER_OPT_LEVEL = {"1": "O0", "2": "O1", "3": "O3"}

@@ -9,15 +9,20 @@ from neuronbuild.worker import products
 LIBRARY = {"aten.linear.default", "aten.scaled_dot_product_attention.default", "mkldnn._linear_pointwise.default"}
 
 
-def export(function, *tensors):
-    """What the exported function gives, and which of its operators are the library's."""
+def program_of(function, *tensors):
+    """The exported function."""
 
     class Module(torch.nn.Module):
         def forward(self, *given):
             return function(*given)
 
     with torch.no_grad(), products.FastForms():
-        program = torch.export.export(Module(), tensors)
+        return torch.export.export(Module(), tensors)
+
+
+def export(function, *tensors):
+    """What the exported function gives, and which of its operators are the library's."""
+    program = program_of(function, *tensors)
     with torch.no_grad():
         return program.module()(*tensors), LIBRARY & {str(node.target) for node in program.graph.nodes}
 
@@ -81,6 +86,22 @@ def test_attention_of_one_token_is_the_same_numbers_written_out(mask, scale, dty
     assert got.dtype == dtype
     assert torch.allclose(got, expected, atol=1e-6 if dtype == torch.float32 else 0.02)
     assert not library
+
+
+def test_products_of_one_tensor_share_it_until_it_changes():
+    first, second = torch.nn.Linear(16, 8), torch.nn.Linear(16, 8)
+
+    def both(tensor):
+        early = first(tensor), second(tensor)
+        return *early, first(tensor.add_(1))
+
+    tensor = torch.randn(1, 16)
+    expected = both(tensor.clone())
+    program = program_of(both, tensor.clone())
+    kept = [node for node in program.graph.nodes if "force_stride_order" in str(node.target)]
+    assert len(kept) == len(["before it changed", "after"])
+    for got, wanted in zip(program.module()(tensor.clone()), expected, strict=True):
+        assert torch.allclose(got, wanted, atol=1e-6)
 
 
 def test_attention_over_a_view_of_a_larger_tensor_is_written_out_too():
