@@ -32,7 +32,7 @@ RANGE = 4 * PIECE
 """Bytes asked for at a time. Requests of this size cost next to nothing, and four of them fill a line."""
 
 BLOCK = 1 << 18
-"""Bytes received at a time, into memory that is used again: small enough to be hashed and written from the processor's cache."""
+"""Bytes received at a time, into memory that is used again: few enough to be hashed and written from the processor's cache."""
 
 WORKERS = 8
 MOST_PARTS = 10_000

@@ -45,7 +45,7 @@ temperature) are written into the code, and the next fine-tune would be served w
 `joint_graph_constant_folding`: otherwise so is whatever is computed of one number alone, such as the exponential of a
 temperature, or a bias of one label in another precision.
 `dynamic_threads`: otherwise code made where one thread is to be used has no parallel loops.
-`threads`: only decides how deep loops are split; otherwise this host's count does, and the same action has other code elsewhere.
+`threads`: decides how deep loops are split, no more; otherwise this host's count does, and code differs from host to host.
 `force_pointwise_cat`: otherwise each part of a `cat` is a loop of its own, four a layer in rotary embeddings.
 """
 

@@ -47,7 +47,9 @@ class FastForms(TorchFunctionMode):
             return torch.ops.mkldnn._linear_pointwise(tensor, weight, bias, "none", [], "")
         return None
 
-    def attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask=None, *more, scale=None, **named):
+    def attention(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask=None, *more, scale=None, **named
+    ):
         """One token a row: (rows, heads, 1, size) to the same; `None` where it is best as it is.
 
         Arguments as torch.nn.functional.scaled_dot_product_attention has them; sums are in float32.
