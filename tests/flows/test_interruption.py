@@ -39,7 +39,9 @@ def test_a_killed_apply_leaves_nothing_running_and_the_next_one_finishes(site):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_and_its_like_stop_cleanly_and_say_what_was_done(site, number):
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup the tests ignore one, and what they start would too
     stopped = start("apply", cwd=site)
+    signal.signal(number, before)
     wait_for_text(site / "stderr", "compiling one")
     wait_until(lambda: descendants(stopped.pid), seconds=PATIENCE)
     below = descendants(stopped.pid)
