@@ -201,11 +201,12 @@ def _drain(body: Any, download: _Download, span: tuple[int, int]) -> list[int]: 
     size = download.pieces.size if download.pieces else PIECE
     damaged: list[int] = []
     sha = hashlib.sha256()
-    block = memoryview(bytearray(min(BLOCK, max(1, left))))
+    block = memoryview(bytearray(min(BLOCK, left)))
+    line = body._raw_stream  # noqa: SLF001 (boto3's stream copies every byte three times)
     with contextlib.closing(body):
         while left:
             room = size - start % size
-            data = block[: _receive(body, block[: min(left, room)])]
+            data = block[: _receive(line, block[: min(left, room)])]
             if not data:
                 raise _ShortBodyError
             _pwrite(download.handle, data, start)
@@ -217,15 +218,15 @@ def _drain(body: Any, download: _Download, span: tuple[int, int]) -> list[int]: 
                     if number >= len(download.pieces.sha256) or download.pieces.sha256[number] != sha.hexdigest():
                         damaged.append(number)
                     sha = hashlib.sha256()
-        if body._raw_stream._fp.isclosed():  # noqa: SLF001 (all of it was read, which urllib3 hasn't seen)
-            body._raw_stream.release_conn()  # noqa: SLF001
+        if line._fp.isclosed():  # noqa: SLF001 (all of it was read, which urllib3 hasn't seen)
+            line.release_conn()
     return damaged
 
 
-def _receive(body: Any, block: memoryview) -> int:  # noqa: ANN401 (boto3's stream)
-    """Fill some of a block from the line itself: reading through boto3's stream copies every byte three times."""
+def _receive(line: Any, block: memoryview) -> int:  # noqa: ANN401 (urllib3's response)
+    """Fill some of a block from the connection itself."""
     try:
-        return body._raw_stream._fp.readinto(block)  # type: ignore[no-any-return]  # noqa: SLF001 (botocore sets its time limit there too)
+        return line._fp.readinto(block)  # type: ignore[no-any-return]  # noqa: SLF001 (where botocore sets its time limit too)
     except (OSError, HTTPException) as error:
         raise ResponseStreamingError(error=error) from error
 
