@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.toolchain.base import OptionError
@@ -86,11 +87,11 @@ class Neuron(SdkToolchain):
         return faults
 
     def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:  # noqa: ARG002
-        """There must be a file; the worker has refused one without a compiled part."""
+        """There must be a file that is whole; the worker has refused one without a compiled part."""
         path = folder / FILE
         if FILE not in files or not path.is_file() or not os.path.getsize(path):  # noqa: PTH202
             return f"the compiler reported success, but left no usable {FILE}"
-        return None
+        return None if zipfile.is_zipfile(path) else f"{FILE} is a damaged archive: it is cut short"
 
 
 def arguments(options: Options) -> list[str]:

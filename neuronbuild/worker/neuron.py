@@ -25,6 +25,12 @@ SHARE_SHOWN = 0.005
 
 RETURNED = re.compile(r"Compile command returned: (-?\d+)")
 NOTHING = "No operations were successfully partitioned"
+LOGGER = "Neuron"
+"""The framework's logger: a part that the compiler fails on is told there, and stays on the CPU."""
+
+EXECUTABLE = ".neff"
+HEADER = 1024
+"""Bytes of a NEFF's header: a shorter file is none."""
 
 
 def compile_action(job: dict) -> dict:
@@ -58,8 +64,8 @@ def _trace(module: graph.Graph, inputs: tuple, job: dict):
     work = os.path.join(job["folder"], WORK)
     os.makedirs(work)
     try:
-        with traced.standing_in(work), torch.no_grad():
-            return torch_neuron.trace(
+        with traced.standing_in(work), neuron_log.keeping(LOGGER, work), torch.no_grad():
+            made = torch_neuron.trace(
                 module.eval(),
                 inputs,
                 compiler_args=list(compiler["arguments"]),
@@ -70,18 +76,44 @@ def _trace(module: graph.Graph, inputs: tuple, job: dict):
                 minimum_segment_size=compiler["minimum_segment_size"],
                 separate_weights=False,
             )
+    except FileNotFoundError as error:
+        if not str(error.filename).endswith(EXECUTABLE):
+            raise
+        raise JobError("output", f"neuron-cc reported success, but left no {os.path.basename(error.filename)}") from error
     except subprocess.TimeoutExpired as error:
         raise JobError("timeout", f"neuron-cc took longer than {error.timeout:g} s; allow more with limits.timeout") from error
     except (RuntimeError, AttributeError, subprocess.SubprocessError) as error:
         raise explain(error, neuron_log.read(work)) from error
+    _refuse_unsound(work)
+    return made
+
+
+def _refuse_unsound(work: str) -> None:
+    """Stop at a success that hides a failure: a part whose compiler was killed is on the CPU, by chance and not by the key.
+
+    Where the framework keeps the compiler's files they are looked at too: it takes whatever the compiler left.
+    """
+    log = neuron_log.read(work)
+    killed = [status for status in map(int, RETURNED.findall(log)) if status < 0 or status in neuron_log.KILLED]
+    if killed:
+        raise neuron_log.classify("neuron-cc", killed[0], log)
+    for place, _, names in os.walk(work):
+        for name in names:
+            if name.endswith(EXECUTABLE) and os.path.getsize(os.path.join(place, name)) <= HEADER:
+                raise JobError("output", f"neuron-cc reported success, but left a short {name}")
+
+
+def _gravity(status: int) -> tuple:
+    """Signals first, then the highest exit status: several parts may have failed, each in its way."""
+    return status > 0, -status
 
 
 def explain(error: Exception, log: str) -> Exception:
     """What a failed trace was, in the builder's classes."""
     text = str(error).strip()
-    returned = RETURNED.search(text + "\n" + log)
-    if returned and int(returned.group(1)) != 0:
-        return neuron_log.classify("neuron-cc", int(returned.group(1)), log)
+    failed = [int(status) for status in RETURNED.findall(text + "\n" + log) if int(status) != 0]
+    if failed:
+        return neuron_log.classify("neuron-cc", min(failed, key=_gravity), log)
     if isinstance(error, subprocess.SubprocessError):
         return neuron_log.classify("neuron-cc", 1, log or text)
     if NOTHING in text:

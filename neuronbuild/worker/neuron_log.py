@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import re
 import signal
@@ -9,7 +11,8 @@ import sys
 
 from .serve import JobError
 
-LOGS = ("log-neuron-cc.txt", "neuron-cc.log")
+SAID = "framework.log"
+LOGS = ("log-neuron-cc.txt", "neuron-cc.log", SAID)
 TAIL = 1 << 16
 
 CODE = re.compile(r"\[?(NCC_[EI][A-Z]*\d+)\]?[:\s-]*(.*)")
@@ -31,6 +34,19 @@ def read(folder: str) -> str:
     text = "\n".join(texts)
     sys.stdout.write(text)
     return text
+
+
+@contextlib.contextmanager
+def keeping(logger: str, folder: str):
+    """Write what a logger says in the meantime to a file of a folder as well."""
+    handler = logging.FileHandler(os.path.join(folder, SAID), encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger(logger).addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger(logger).removeHandler(handler)
+        handler.close()
 
 
 def classify(compiler: str, status: int, log: str) -> JobError:

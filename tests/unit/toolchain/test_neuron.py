@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -86,7 +87,10 @@ def test_what_is_wrong_with_an_environment_is_told(neuron, changes, problem):
     assert all(fault.advice for fault in faults)
 
 
-def test_a_file_must_be_there(neuron, tmp_path):
+def test_a_file_must_be_there_and_be_whole(neuron, tmp_path):
     assert "no usable" in neuron.fault(tmp_path, [FILE], {})
-    (tmp_path / FILE).write_bytes(b"something")
+    with zipfile.ZipFile(tmp_path / FILE, "w") as archive:
+        archive.writestr("model/code", "something")
     assert neuron.fault(tmp_path, [FILE], {}) is None
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:20])
+    assert "damaged archive" in neuron.fault(tmp_path, [FILE], {})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import time
 import warnings
 
 import neuron_double as double
@@ -20,8 +22,12 @@ KNOWN = {
 }  # fmt: skip
 OF_JIT_TRACE = {"strict", "check_trace"}
 NEURONX_ONLY = ("--target", "--auto-cast", "--optlevel", "--model-type")
+AGES = 600
+NOTHING = "No operations were successfully partitioned and compiled to neuron for this model - aborting trace!"
 _TRACING = []
 _GRAPHS: dict = {}
+_LOGGER = logging.getLogger("Neuron")
+_LOGGER.setLevel(logging.INFO)
 
 
 def _forward(inputs, blob, spec):
@@ -33,10 +39,10 @@ def _forward(inputs, blob, spec):
         if not same or str(tensor.dtype) != dtype:
             raise RuntimeError(f"inputs of {list(tensor.shape)} don't fit the compiled {shape}")
     data = blob.numpy().tobytes()
-    if data not in _GRAPHS:
-        _GRAPHS[data] = _REAL_LOAD(io.BytesIO(data))
+    if data not in _GRAPHS and not _TRACING:
+        _GRAPHS[data] = _REAL_LOAD(io.BytesIO(double.payload_of(data)))
     with torch.no_grad():
-        result = _GRAPHS[data](*inputs)
+        result = (_TRACING or [_GRAPHS.get(data)])[-1](*inputs)
     return [tensor.clone() for tensor in (result if isinstance(result, tuple) else (result,))]
 
 
@@ -87,7 +93,7 @@ def trace(model, example_inputs, **keywords):
         "inputs": [[list(tensor.shape), str(tensor.dtype)] for tensor in example_inputs],
         "dynamic": bool(keywords.get("dynamic_batch_size")),
     }
-    _TRACING.append(True)
+    _TRACING.append(plain)
     try:
         return torch.jit.trace(_Mixed(blob, spec, partial=chosen == "partial"), example_inputs, check_trace=False)
     finally:
@@ -96,33 +102,39 @@ def trace(model, example_inputs, **keywords):
 
 def _mishap(chosen, keywords):
     if chosen == "nothing":
-        raise RuntimeError(
-            "No operations were successfully partitioned and compiled to neuron for this model - aborting trace!"
-        )
+        raise RuntimeError(NOTHING)
     if chosen == "timeout":
         raise subprocess.TimeoutExpired("neuron-cc", keywords["compiler_timeout"])
     if chosen == "unsupported" and not keywords.get("fallback", True):
         raise AttributeError("aten::hum is not supported")
     if chosen == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if chosen == "disk":
+        raise OSError(28, "No space left on device")
+    if chosen == "hang":
+        time.sleep(AGES)
 
 
 def _compile(plain, arguments, workdir):
     buffer = io.BytesIO()
-    torch.jit.save(plain, buffer)
+    _REAL_SAVE(plain, buffer)
     graph, output = workdir / "graph_def.pb", workdir / "graph_def.neff"
     graph.write_bytes(buffer.getvalue())
     command = [shutil.which("neuron-cc"), "compile", str(graph), "--framework", "TENSORFLOW", "--io-config", "{}"]
     done = subprocess.run([*command, "--output", str(output), *arguments], check=False, capture_output=True, text=True)
+    _LOGGER.info("Compile command returned: %s", done.returncode)
     if done.returncode != 0:
         (workdir / "neuron-cc.log").write_text(done.stderr)
-        if done.returncode < 0:
-            (workdir / "neuron-cc.log").write_text(f"{done.stderr}\nCompile command returned: {done.returncode}\n")
+        if double.settings()["acts"].get(f"neuron-cc {os.environ[double.STEP]}", "").endswith("-left"):
+            _LOGGER.warning("torch.neuron.trace failed on _NeuronGraph$1; falling back to native python function call")
+            raise RuntimeError(NOTHING)
         raise subprocess.SubprocessError(f"neuron-cc failed with the following command line call: {' '.join(command)}")
+    if "another-part" in double.act("partition"):
+        _LOGGER.info("Compile command returned: -9")
     return output.read_bytes()
 
 
-_REAL_LOAD = torch.jit.load
+_REAL_LOAD, _REAL_SAVE = torch.jit.load, torch.jit.save
 
 
 def _load(file, *args, **kwargs):
@@ -134,4 +146,15 @@ def _load(file, *args, **kwargs):
     return module
 
 
-torch.jit.load = _load
+def _save(module, file, *args, **kwargs):
+    name = double.act("save")
+    if name == "disk":
+        pathlib.Path(file).write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file: No space left on device")
+    _REAL_SAVE(module, file, *args, **kwargs)
+    if name == "short":
+        data = pathlib.Path(file).read_bytes()
+        pathlib.Path(file).write_bytes(data[: len(data) // 2])
+
+
+torch.jit.load, torch.jit.save = _load, _save
