@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 from botocore.exceptions import ResponseStreamingError
 
 from neuronbuild.digest import PIECE
-from neuronbuild.errors import BlobCorruptError, StoreError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,11 +145,11 @@ class Transfer:
         size = pieces.size if pieces else PIECE
         step = max(1, RANGE // size) * size
 
-        def begin(answer: dict[str, Any]) -> tuple[_Download, list[int]]:
-            download = _Download(name, handle, int(answer["ContentLength"]), pieces)
-            return download, _drain(answer["Body"], download, (0, min(step, download.total)))
+        def begin(line: Any, total: int) -> tuple[_Download, list[int]]:  # noqa: ANN401 (urllib3's response)
+            download = _Download(name, handle, total, pieces)
+            return download, _drain(line, download, (0, min(step, total)))
 
-        begun = self._bucket.ask_if_there("get_object", name, begin)
+        begun = self._bucket.receive(name, begin)
         if begun is None:
             return False
         download, damaged = begun
@@ -164,13 +164,10 @@ class Transfer:
 
     def _get(self, download: _Download, span: tuple[int, int]) -> list[int]:
         """Fetch a range, and give the numbers of the pieces in it that arrived damaged."""
-        start, length = span
-        return self._bucket.ask(  # type: ignore[no-any-return]  # what the function that is handed in gives
-            "get_object",
-            download.name,
-            lambda answer: _drain(answer["Body"], download, span),
-            Range=f"bytes={start}-{start + length - 1}",
-        )
+        damaged = self._bucket.receive(download.name, lambda line, _: _drain(line, download, span), span)
+        if damaged is None:
+            raise BlobMissingError(self._bucket.location, _blob(download.name))
+        return damaged
 
     def _mend(self, download: _Download, piece: int, size: int) -> None:
         span = (piece * size, min(size, download.total - piece * size))
@@ -195,15 +192,14 @@ class Transfer:
             yield data
 
 
-def _drain(body: Any, download: _Download, span: tuple[int, int]) -> list[int]:  # noqa: ANN401 (boto3's stream)
+def _drain(line: Any, download: _Download, span: tuple[int, int]) -> list[int]:  # noqa: ANN401 (urllib3's response)
     """Write a range in its place as it arrives, and give the numbers of the pieces in it that are damaged."""
     start, left = span
     size = download.pieces.size if download.pieces else PIECE
     damaged: list[int] = []
     sha = hashlib.sha256()
     block = memoryview(bytearray(min(BLOCK, left)))
-    line = body._raw_stream  # noqa: SLF001 (boto3's stream copies every byte three times)
-    with contextlib.closing(body):
+    with contextlib.closing(line):
         while left:
             room = size - start % size
             data = block[: _receive(line, block[: min(left, room)])]
