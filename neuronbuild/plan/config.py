@@ -42,21 +42,22 @@ DROPPED = frozenset(
         "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty",
         "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
         "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores", "return_dict_in_generate",
-        "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty",
-        "suppress_tokens", "begin_suppress_tokens", "prefix", "tf_legacy_loss", "tokenizer_class",
+        "forced_bos_token_id", "forced_eos_token_id", "forced_decoder_ids", "remove_invalid_values",
+        "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix", "tf_legacy_loss",
+        "tokenizer_class",
     }
 )  # fmt: skip
 """Keys that say nothing about a graph in evaluation mode."""
 
+DROPPED_OF: dict[str, frozenset[str]] = {"whisper": frozenset({"mask_feature_prob", "mask_time_prob"})}
+"""What says nothing in one family: others have a weight for what is masked in training, but only if something is."""
+
 KEPT: dict[str, frozenset[str]] = {
     "audio-spectrogram-transformer": frozenset({"max_length"}),
     "esm": frozenset({"token_dropout"}),
-    "whisper": frozenset(
-        {"apply_spec_augment", "mask_feature_length", "mask_feature_min_masks", "mask_time_length", "mask_time_min_masks"}
-    ),
 }
-"""What is kept for a family all the same: the length of its table of positions; that embeddings are scaled, in evaluation too;
-and what its keys have always held.
+"""What is kept for a family all the same: the length of its table of positions; that embeddings are scaled, in evaluation
+too.
 """
 
 LEGACY: dict[str, object] = {"position_embedding_type": "absolute", "pruned_heads": {}}
@@ -77,8 +78,9 @@ LEGACY_OF_PARTS: dict[str, object] = {
 
 def is_dropped(key: str, family: str) -> bool:
     """Whether a key is left out. Dropout rates go by their name: in evaluation they do nothing."""
-    dropped = key in DROPPED or key.endswith(("dropout", "dropout_prob", "dropout_rate"))
-    return dropped and key not in KEPT.get(family, ())
+    if key in KEPT.get(family, ()):
+        return False
+    return key in DROPPED or key in DROPPED_OF.get(family, ()) or key.endswith(("dropout", "dropout_prob", "dropout_rate"))
 
 
 def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, object]:

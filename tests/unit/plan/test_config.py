@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.plan.config import DROPPED, LEGACY, count_labels, is_dropped, normalise_config
+from neuronbuild.plan.config import DROPPED, DROPPED_OF, LEGACY, count_labels, is_dropped, normalise_config
 from neuronbuild.plan.family_defaults import DEFAULTS
 from neuronbuild.tasks import FAMILIES, TASKS
 from tests.tools.fuzz import few, json_values, many
@@ -52,6 +52,20 @@ def test_null_is_something_said():
 @pytest.mark.parametrize("name", sorted(DROPPED))
 def test_a_dropped_key_leaves_no_trace(name):
     assert normal(**{name: "anything"}) == normal()
+
+
+@pytest.mark.parametrize("name", ["apply_spec_augment", "mask_time_prob", "mask_feature_prob", "mask_time_length"])
+def test_what_whisper_masks_in_training_leaves_no_trace(name):
+    plain = {"model_type": "whisper"}
+    speech = TASKS["speech-seq2seq"]
+    assert normalise_config({**plain, name: 0.5}, speech) == normalise_config(plain, speech)
+    assert name not in normalise_config(plain, speech)
+
+
+def test_families_with_a_weight_for_what_is_masked_tell_whether_anything_is():
+    plain = {"model_type": "wav2vec2"}
+    letters = TASKS["automatic-speech-recognition"]
+    assert normalise_config({**plain, "mask_time_prob": 0.0}, letters) != normalise_config(plain, letters)
 
 
 @pytest.mark.parametrize("name", LEGACY)
@@ -110,7 +124,11 @@ configs = st.sampled_from(sorted(FAMILIES)).flatmap(
     lambda family: st.tuples(
         st.just(family),
         st.sampled_from(list(TASKS.values())),
-        st.dictionaries(st.sampled_from([*DEFAULTS[family], *sorted(DROPPED)]) | st.text(max_size=6), json_values, max_size=5),
+        st.dictionaries(
+            st.sampled_from([*DEFAULTS[family], *sorted(DROPPED), *sorted(DROPPED_OF.get(family, ()))]) | st.text(max_size=6),
+            json_values,
+            max_size=5,
+        ),
     )
 )
 
