@@ -63,6 +63,18 @@ def test_a_task_that_a_family_lacks_is_told_who_has_it():
     assert " deberta," not in text
 
 
+@pytest.mark.parametrize(("model_type", "task"), [("whisper", "speech-seq2seq"), ("wav2vec2", "automatic-speech-recognition")])
+def test_speech_recognition_is_what_the_family_does_of_it(model_type, task):
+    made = make_subject({"model_type": model_type}, task="automatic-speech-recognition")
+    assert made.task.name == task
+    assert made.document["auto_class"] == TASKS[task].auto_class
+
+
+def test_what_another_family_calls_speech_recognition_is_refused_for_letters():
+    _, text = refusal({"model_type": "wav2vec2"}, task="speech-seq2seq")
+    assert text == "model type 'wav2vec2' isn't supported for speech-seq2seq; supported: whisper"
+
+
 def test_a_model_that_brings_its_own_classes_is_refused():
     key, text = refusal({**BERT, "auto_map": {"AutoModel": "own.Model"}})
     assert key == "model"
@@ -195,3 +207,21 @@ def test_a_value_that_is_dropped_may_be_anything():
 def test_more_layers_than_can_be_compiled_are_refused():
     _, text = refusal({**BERT, "num_hidden_layers": 10**9})
     assert text == "its config says num_hidden_layers: 1,000,000,000; at most 10,000 are compiled"
+
+
+SPECTROGRAMS = {"model_type": "audio-spectrogram-transformer", "num_mel_bins": 64, "max_length": 512}
+
+
+def test_features_of_spectrograms_have_just_the_frames_that_the_config_says():
+    made = make_subject(SPECTROGRAMS, task="audio-classification")
+    assert made.misfit("audio_sequence_length", 512) is None
+    for other in (511, 513, 16000):
+        assert made.misfit("audio_sequence_length", other) == (
+            "audio_sequence_length must be 512: this model reads features of just so many frames"
+        )
+
+
+def test_sound_of_which_no_frame_is_left_is_too_short():
+    made = make_subject({"model_type": "wav2vec2"}, task="audio-classification")
+    assert made.misfit("audio_sequence_length", 400) is None
+    assert "too short" in made.misfit("audio_sequence_length", 399)

@@ -108,6 +108,30 @@ def test_all_faults_of_the_axes_are_told_at_once():
     assert len(faults(**{B: 1, C: 2}, include=[{S: 1, C: 1}])) == 4
 
 
+def test_two_batches_cannot_be_split():
+    texts_and_images = {"text_batch_size": 2, "image_batch_size": 1, S: 8}
+    with pytest.raises(RecipeError) as caught:
+        expand(located(texts_and_images, dynamic_batch_size=True), "zero-shot-image-classification")
+    [issue] = caught.value.issues
+    assert issue.message == "zero-shot-image-classification has no batch_size to split"
+    assert len(expand(located(texts_and_images), "zero-shot-image-classification")) == 1
+
+
+def test_sizes_that_nobody_gives_are_the_guides():
+    [prefill, decode] = expand(located({}), "text-generation", {S: 2048})
+    assert prefill.shape.as_dict() == {B: 1, "prefill_length": 128, S: 2048}
+    assert decode.shape.as_dict() == {B: 1, "num_beams": 1, S: 2048}
+    assert (decode.options.auto_cast, decode.options.num_cores, decode.options.dtype) == ("none", 1, "float32")
+
+
+@pytest.mark.parametrize(("known", "taken"), [({}, 4096), ({S: 4096}, 4096), ({S: 131_072}, 4096), ({S: 64}, 64)])
+def test_the_longest_sequence_is_taken_up_to_a_cap(known, taken):
+    for target in expand(located({}), "text-generation", known):
+        sizes = target.shape.as_dict()
+        assert sizes[S] == taken
+        assert sizes.get("prefill_length", 1) <= taken
+
+
 def test_a_grid_that_excludes_everything_is_empty():
     assert faults(**{B: [1, 2], S: 8}, exclude=[{S: 8}]) == ["recipe.yaml:2:1: the grid is empty"]
 
