@@ -51,6 +51,7 @@ class Executor:
         self._starved: list[Step] = []
         self._threads: list[threading.Thread] = []
         self._told: dict[ActionKey, float] = {}
+        self._passed: set[ActionKey] = set()
 
     def run(self, plan: Plan, jobs: int) -> tuple[Outcome, ...]:
         """An outcome for each step of the plan, in its order.
@@ -101,20 +102,35 @@ class Executor:
             except queue.Empty:
                 return
             try:
-                self._settle(self._try(step))
+                outcome = self._try(step, todo)
+                if outcome is None:
+                    todo.put(step)
+                else:
+                    self._settle(outcome)
             except BaseException as error:  # noqa: BLE001 (handed to the main thread, which raises it)
                 self._fatal.append(error)
                 self._stop.set()
 
-    def _try(self, step: Step) -> Outcome:
-        outcome = self._build(step)
-        if outcome.error is not None and outcome.error.kind in RETRIED and not self._stop.is_set():
+    def _try(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
+        outcome = self._build(step, todo)
+        if outcome is not None and outcome.error is not None and outcome.error.kind in RETRIED and not self._stop.is_set():
             self._note(f"{step.target.recipe} {step.target.shape}: {outcome.error.message}; trying once more")
-            outcome = self._build(step)
+            outcome = self._build(step, todo)
         return outcome
 
-    def _build(self, step: Step) -> Outcome:
+    def _build(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
+        """Build a step; `None` if another builder has it and there are others to do first.
+
+        So builders that share a store divide a plan between them; in the end they wait for each other.
+        """
+        passed_over = False
+
         def waiting(holder: str) -> bool:
+            nonlocal passed_over
+            passed_over = step.action.key not in self._passed and not todo.empty()
+            if passed_over:
+                self._passed.add(step.action.key)
+                return False
             if time.monotonic() - self._told.get(step.action.key, -REMINDER) >= REMINDER:
                 self._told[step.action.key] = time.monotonic()
                 self._note(f"{step.target.recipe} {step.target.shape}: waiting for another build of it, by {holder}")
@@ -123,7 +139,8 @@ class Executor:
         def compiling() -> None:
             self._tell(lambda: self._progress.started(step))
 
-        return build_step(step, self._toolchain(step), self._place, waiting=waiting, compiling=compiling)
+        outcome = build_step(step, self._toolchain(step), self._place, waiting=waiting, compiling=compiling)
+        return None if passed_over else outcome
 
     def _settle(self, outcome: Outcome) -> None:
         if outcome.error is not None and outcome.error.kind == "memory" and outcome.step not in self._starved:

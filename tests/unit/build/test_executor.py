@@ -217,6 +217,18 @@ def test_ctrl_c_twice_is_no_worse(site):
     wait_until(lambda: all(map(is_gone, site.toolchain.processes())))
 
 
+def test_what_another_build_has_in_hand_comes_last(site):
+    site = site({1: "wait"})
+    other = site.start(1)
+    wait_until(lambda: site.toolchain.compiles() == [1])
+    process = site.start(4)
+    assert "waiting for another build of it" in process.stderr.readline()
+    assert site.toolchain.compiles() == [1, 2, 3, 4]
+    site.toolchain.let_go()
+    assert finish(process)["outcomes"] == ["reused", "built", "built", "built"]
+    assert finish(other)["outcomes"] == ["built"]
+
+
 def test_ctrl_c_while_another_build_has_the_lease_gives_up(site, tmp_path):
     site = site({1: "hang"})
     other = site.start(1)
