@@ -63,12 +63,8 @@ def running(command: list[str], port: int, folder: Path, env: dict[str, str] | N
         _wait(endpoint, process, folder / "log")
         yield endpoint
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # what it holds is of no use to anybody, and one of them takes its time to end
+        process.wait()
 
 
 def _wait(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -115,6 +111,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     (folder / "s3.json").write_text(json.dumps(config))
     command = [
         tool("weed"), "server", "-s3", "-filer", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false",
+        "-s3.port.iceberg=0", "-s3.port.lance=0",
         "-volume.max=50", "-master.volumeSizeLimitMB=1024", f"-dir={folder}", f"-s3.config={folder / 's3.json'}",
         *(f"-{name}={port}" for name, port in {**ports, **grpc}.items()),
     ]  # fmt: skip
