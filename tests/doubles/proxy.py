@@ -92,7 +92,12 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         where = urlsplit(self.upstream)
         self._open.add(client)
-        with contextlib.suppress(OSError, EOFError), client, socket.create_connection((where.hostname, where.port)) as server:
+        # A socket that is closed while it is waited for is a ValueError.
+        with (
+            contextlib.suppress(OSError, EOFError, ValueError),
+            client,
+            socket.create_connection((where.hostname, where.port)) as server,
+        ):
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.add(server)
