@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
+READER = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
+"""Of one who may only read, on a server that knows such."""
+
 BUCKET = "team"
 PATIENCE = 60.0
 
@@ -106,9 +109,9 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     ports = {name: free_port() for name in ("s3.port", "master.port", "volume.port", "filer.port")}
     grpc = {name.replace("port", "port.grpc"): free_port() for name in ports}
     folder.mkdir(parents=True, exist_ok=True)
-    key = {"accessKey": CREDENTIALS["AWS_ACCESS_KEY_ID"], "secretKey": CREDENTIALS["AWS_SECRET_ACCESS_KEY"]}
-    config = {"identities": [{"name": "team", "credentials": [key], "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
-    (folder / "s3.json").write_text(json.dumps(config))
+    team = _identity("team", CREDENTIALS, ["Admin", "Read", "List", "Tagging", "Write"])
+    reader = _identity("reader", READER, ["Read", "List"])
+    (folder / "s3.json").write_text(json.dumps({"identities": [team, reader]}))
     command = [
         tool("weed"), "server", "-s3", "-filer", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0",
@@ -118,6 +121,11 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     with running(command, ports["s3.port"], folder) as endpoint:
         _retry(lambda: make_bucket(endpoint))
         yield endpoint
+
+
+def _identity(name: str, credentials: dict[str, str], actions: list[str]) -> dict[str, object]:
+    key = {"accessKey": credentials["AWS_ACCESS_KEY_ID"], "secretKey": credentials["AWS_SECRET_ACCESS_KEY"]}
+    return {"name": name, "credentials": [key], "actions": actions}
 
 
 @contextlib.contextmanager

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
+import botocore.auth
 import pytest
 
 from neuronbuild.errors import StoreError, StoreOutageError
 from neuronbuild.store.location import open_objects
+from neuronbuild.store.objects import ANY
 from tests.doubles import s3
 
 NAME = "v1/a"
@@ -53,6 +57,34 @@ def test_a_wrong_secret_is_told(servers, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     with pytest.raises(StoreError, match=r"access key is unknown|denied"):
         open_objects(s3.location(endpoint)).read(NAME)
+
+
+def test_who_may_only_read_is_told_what_is_lacking(servers, monkeypatch, tmp_path):
+    location = s3.location(servers("seaweedfs"))
+    open_objects(location).write(NAME, b"bytes")
+    for name, value in s3.READER.items():
+        monkeypatch.setenv(name, value)
+    objects = open_objects(location)
+    assert objects.read(NAME) == b"bytes"
+    assert objects.fetch(NAME, tmp_path / "fetched") == "copy"
+    for expected in (ANY, None):
+        with pytest.raises(StoreError, match="access is denied") as caught:
+            objects.write("v1/b", b"bytes", expected)
+        assert "s3:PutObject" in caught.value.hint
+
+
+def test_a_clock_that_is_off_is_told(servers, monkeypatch, tmp_path):
+    objects, now = open_objects(s3.location(servers("seaweedfs"))), botocore.auth.get_current_datetime
+    objects.write(NAME, b"bytes")
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: now() - timedelta(hours=2))
+    for ask in (
+        lambda: objects.write("v1/b", b"bytes"),
+        lambda: objects.look(NAME),
+        lambda: objects.fetch(NAME, tmp_path / "fetched"),
+    ):
+        with pytest.raises(StoreError, match="clock and the server's differ") as caught:
+            ask()
+        assert "set the clock" in caught.value.hint
 
 
 def test_no_credentials_are_told(servers, monkeypatch):
