@@ -153,9 +153,15 @@ class CasStore(Store):
         """A lease in this place."""
         return hold_lease(self.objects, key, waiting, done=lambda: self.lookup(key) is not None, ttl=self._ttl)
 
-    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:  # noqa: ARG002
-        """Everything is at hand."""
-        return set()
+    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
+        """Looked up, artifacts count as used: no prune takes away what a long build needs in the end."""
+        return {key for key in keys if not self._has(key)}
+
+    def _has(self, key: ActionKey) -> bool:
+        try:
+            return self.lookup(key) is not None
+        except NewerRecordError:
+            return False
 
     def close(self) -> list[str]:
         """Nothing goes on."""

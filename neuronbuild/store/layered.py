@@ -133,8 +133,9 @@ class LayeredStore(Store):
 
     def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
         """Fetch what isn't whole near, several at a time; pass on what is, where an outage or a kill kept it from going far."""
-        near = self.near.known(keys)
-        missing = [key for key in keys if near.get(key, "") is not None]
+        known = self.near.known(keys)
+        whole = {key for key in keys if known.get(key, "") is None}
+        missing = list({*keys} - whole | self.near.bring(whole))
         with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
             filled = list(pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing))
         for far in self._writable:

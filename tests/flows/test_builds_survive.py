@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -9,8 +10,9 @@ from collections import Counter
 
 import pytest
 
+from neuronbuild.store.prune import Rules, prune_store
 from tests.doubles.toolchain import Site, fake_plan, finish, is_gone, kinds, wait_until
-from tests.unit.store.artifacts import assert_whole
+from tests.unit.store.artifacts import assert_whole, key_of
 from tests.unit.store.disks import fill, small_disk
 
 STEPS = 6
@@ -43,7 +45,7 @@ def test_a_build_takes_over_what_another_that_was_killed_had_begun(tmp_path):
     first.kill()
     first.communicate()
     assert finish(second)["outcomes"] == ["reused", *["built"] * (STEPS - 1)]
-    assert site.toolchain.compiles() == [1, 2, 2, 3, 4, 5, 6]
+    assert site.toolchain.compiles() == [1, 2, 3, 4, 5, 6, 2]
     assert_all_built(site)
 
 
@@ -106,4 +108,24 @@ def test_a_store_that_was_emptied_under_a_build_is_filled_again(tmp_path):
     for entry in list(site.store.objects.list("v1/blobs/")):
         site.store.objects.delete(entry.name)
     assert kinds(site.build(STEPS)) == ["built"] * STEPS
+    assert_all_built(site)
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_builds_beside_prunes_get_all_that_they_plan_on(tmp_path, planned):
+    site = Site(tmp_path, dict.fromkeys(range(4, STEPS + 1), "slow"))
+    site.build(3)
+    then = time.time() - 9 * 86400
+    for entry in list(site.store.objects.list("v1/")):
+        os.utime(site.store.objects.path(entry.name), (then, then))
+    process, pruned = site.start(STEPS), []
+    if planned:
+        wait_until(lambda: site.toolchain.compiles()[-1:] == [4])
+    while process.poll() is None:
+        pruned += prune_store(site.store, Rules(max_size=0), dry_run=False).artifacts
+    outcomes = finish(process)["outcomes"]
+    assert outcomes[3:] == ["built"] * 3
+    reused = {key_of(number) for number, outcome in enumerate(outcomes, 1) if outcome == "reused"}
+    assert len(reused) == 3 or not planned
+    assert (reused | {key_of(number) for number in (4, 5, 6)}).isdisjoint(pruned)
     assert_all_built(site)

@@ -7,6 +7,7 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
+from neuronbuild.store import prune
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from neuronbuild.store.prune import Rules, prune_store
@@ -121,3 +122,17 @@ def test_adding_a_blob_again_saves_it(store, tmp_path):
     age(store, blob_name(orphan.sha256), 9)
     assert store.add_bytes(b"orphan") == orphan
     assert prune_store(store, Rules(), dry_run=False).blobs == 0
+
+
+def test_a_store_on_s3_is_pruned_by_its_servers_dates(remote, tmp_path, monkeypatch):
+    far = open_store(remote)
+    for number in (1, 2, 3):
+        put(far, number, SIZE)
+    assert prune_store(far, Rules(max_size=0), dry_run=False).artifacts == ()
+    now = time.time()
+    monkeypatch.setattr(prune.time, "time", lambda: now + 9 * DAY)
+    pruned = prune_store(far, Rules(max_age=DAY, keep=lambda manifest: manifest.key == key_of(2)), dry_run=False)
+    assert set(pruned.artifacts) == {key_of(1), key_of(3)}
+    assert left(far) == [2]
+    assert get(far, 2, tmp_path) == contents(2, SIZE)
+    assert sum(entry.size for entry in far.objects.list("v1/")) == pruned.left
