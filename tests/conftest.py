@@ -146,6 +146,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
     made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
     made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
+    senses.write_whisper_parts(made["speech-seq2seq"])
     made |= {task: senses.make_sense_model(root / task, task, family) for task, family in senses.SAMPLES.items()}
     made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
     write_sentence_modules(made["sentence-similarity"])

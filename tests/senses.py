@@ -105,6 +105,20 @@ PROCESSORS: dict[str, dict[str, object]] = {
         "crop_size": {"height": 32, "width": 32},
     },
     "wav2vec2": {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": True},
+    "audio-spectrogram-transformer": {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "sampling_rate": 16000,
+        "num_mel_bins": 24,
+        "max_length": 40,
+    },
+    "whisper": {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "sampling_rate": 16000,
+        "feature_size": 8,
+        "hop_length": 400,
+        "n_fft": 400,
+        "chunk_length": 1,
+    },
 }
 
 
@@ -134,6 +148,26 @@ def write_letters(folder: Path) -> None:
     words = ["<pad>", "<s>", "</s>", "<unk>", "|", *map(chr, range(97, 123)), "'"]
     (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Wav2Vec2CTCTokenizer"}))
+
+
+def write_whisper_parts(folder: Path) -> None:
+    """An extractor of the features of one second in 40 frames; and, instead of any other, a tokenizer over single letters,
+    the last twenty tokens of which are timestamps.
+    """
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSORS["whisper"]))
+    (folder / "vocab.txt").unlink()
+    own = ["<|pad|>", "<|unk|>", "<|startoftext|>", "<|endoftext|>", "<|startoftranscript|>"]
+    letters = [chr(code) for code in range(97, 123)]
+    words = [*own, *letters, *(f"Ġ{letter}" for letter in letters), "Ġ"]
+    words += [*(f"!{number}" for number in range(99 - len(words))), "<|notimestamps|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    names = {f"{name}_token": word for name, word in zip(("pad", "unk", "bos", "eos"), own, strict=False)}
+    further = {"additional_special_tokens": [own[-1], words[-1]]}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "WhisperTokenizer", **names, **further}))
+    file = folder / "generation_config.json"
+    said = {key: value for key, value in json.loads(file.read_text()).items() if key != "_from_model_config"}
+    file.write_text(json.dumps({**said, "no_timestamps_token_id": words.index(words[-1])}))
 
 
 def write_pieces(folder: Path) -> None:

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from neuronbuild.models.base import ForwardModel
+    from neuronbuild.models.seq2seq import NeuronModelForSpeechSeq2Seq
 
 Rows = list[dict[str, object]]
 
 CONFIDENT = 0.5
 """Score from which on an object is shown."""
+
+OPENING = 4
+"""Tokens that answers of Whisper begin with: a start, a language, a task, and that there are no timestamps."""
 
 
 def _image(path: str) -> Any:  # noqa: ANN401 (Pillow is an extra)
@@ -127,6 +131,24 @@ def _words(model: ForwardModel, paths: list[str]) -> Rows:
     return [{"text": model.tokenizer.decode(_heard(model, path).logits[0].argmax(-1)), "file": path} for path in paths]
 
 
+def _sentences(model: NeuronModelForSpeechSeq2Seq, paths: list[str]) -> Rows:
+    """One at a time. What is longer than the model hears at once is heard part by part, which needs its timestamps."""
+    extractor = getattr(model.processor, "feature_extractor", model.processor)
+    rows: Rows = []
+    for path in paths:
+        samples = read_sound(path, extractor.sampling_rate)
+        long = len(samples) > extractor.n_samples
+        if long and getattr(model.generation_config, "no_timestamps_token_id", None) is None:
+            most = extractor.n_samples / extractor.sampling_rate
+            raise UsageError(f"{path} is longer than {most:g} seconds, and this model tells no timestamps", hint="cut it up")
+        parts = {"truncation": False, "padding": "longest", "return_attention_mask": True} if long else {}
+        heard = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt", **parts)
+        room = {"max_new_tokens": model.longest - OPENING}
+        made = model.generate(**heard, **room, **({"return_timestamps": True} if long else {}))
+        rows.append({"text": model.tokenizer.decode(made[0], skip_special_tokens=True), "file": path})
+    return rows
+
+
 def _voices(model: ForwardModel, paths: list[str]) -> Rows:
     import torch
 
@@ -147,5 +169,6 @@ SENSES: dict[str, Callable[[Any, list[str]], Rows]] = {
     "zero-shot-image-classification": _which,
     "audio-classification": _sound_labels,
     "automatic-speech-recognition": _words,
+    "speech-seq2seq": _sentences,
     "audio-xvector": _voices,
 }

@@ -135,8 +135,15 @@ class NeuronModel(Likeness, ABC):
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest compiled shape: the `max_length` to truncate to."""
-        return max(shape["sequence_length"] for shape in self.shapes)
+        """Tokens of the longest compiled shape: the `max_length` to truncate to.
+
+        Raises:
+            UsageError: the model reads and writes no text.
+        """
+        lengths = [shape["sequence_length"] for shape in self.shapes if "sequence_length" in shape]
+        if not lengths:
+            raise UsageError(f"a model for {self.task} has no longest text")
+        return max(lengths)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Copy the release to a folder that isn't there yet, or is empty.

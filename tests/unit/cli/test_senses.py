@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import neuronbuild
 from neuronbuild.cli.run import run_command
 from neuronbuild.cli.senses import read_sound
 from neuronbuild.errors import ShapeError, UsageError
+from tests.unit.runtime.releases import copy_release
 
 LABELS = {"LABEL_0", "LABEL_1"}
 
@@ -70,6 +72,30 @@ def test_sound_gets_labels_words_and_likenesses(built, tmp_path):
     assert row["similarity"] == pytest.approx(1)
     [alone] = run(built.releases["audio-xvector"], sound)
     assert len(alone["embedding"]) == 16
+
+
+def test_speech_is_written_down_however_long_it_is(built, tmp_path):
+    short, long = write_sound(tmp_path / "a.wav"), write_sound(tmp_path / "b.wav", 20_000)
+    rows = run(built.releases["speech-seq2seq"], short, long)
+    assert [row["file"] for row in rows] == [str(short), str(long)]
+    hears = neuronbuild.pipeline("automatic-speech-recognition", built.releases["speech-seq2seq"])
+    room = {"max_new_tokens": 28}
+    expected = [
+        hears(read_sound(str(short), 16_000), generate_kwargs=room),
+        hears(read_sound(str(long), 16_000), generate_kwargs=room, return_timestamps=True),
+    ]
+    assert [row["text"] for row in rows] == [each["text"] for each in expected]
+    assert any(row["text"] for row in rows)
+
+
+def test_long_speech_needs_timestamps(built, tmp_path):
+    release = copy_release(built.releases["speech-seq2seq"], tmp_path)
+    file = release / "generation_config.json"
+    text = file.read_text().replace('"no_timestamps_token_id"', '"no_timestamps_token_xx"')
+    file.unlink()
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"b\.wav is longer than 1 seconds, and this model tells no timestamps"):
+        run(release, write_sound(tmp_path / "b.wav", 20_000))
 
 
 def test_a_task_that_nothing_can_be_shown_of_is_told(built, tmp_path):

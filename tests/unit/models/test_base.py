@@ -144,6 +144,12 @@ def test_it_tells_its_shapes_device_and_config(built):
     assert model.config is model.config
 
 
+def test_the_longest_text_is_that_of_the_graphs_that_read_or_write_any(built):
+    assert neuronbuild.open_model(built.releases["speech-seq2seq"]).longest == 32
+    with pytest.raises(UsageError, match="a model for image-classification has no longest text"):
+        _ = neuronbuild.open_model(built.releases["image-classification"]).longest
+
+
 def test_warming_loads_everything_before_the_first_call(built):
     model = neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(built.releases["grid"], warm=True)
     assert len(model._runner._sessions._sessions) == 3

@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image
+from transformers.pipelines import PIPELINE_REGISTRY
 
 import neuronbuild
 from neuronbuild.errors import ReleaseError, UsageError
@@ -24,13 +25,14 @@ CASES = {
     "token-classification": ("the cat sits", {}),
     "text-generation": ("the cat", {"max_new_tokens": 5, "do_sample": False}),
     "image-classification": (PICTURE, {}),
-    "image-segmentation": (PICTURE, {}),
+    "semantic-segmentation": (PICTURE, {}),
     "object-detection": (PICTURE, {"threshold": 0.0}),
     "zero-shot-image-classification": (PICTURE, {"candidate_labels": ["a", "b"], "hypothesis_template": "see {}"}),
     "audio-classification": (SOUND, {}),
     "automatic-speech-recognition": (SOUND, {}),
+    "speech-seq2seq": (SOUND, {"generate_kwargs": {"max_new_tokens": 12, "num_beams": 2}}),
+    "sentence-similarity": ("the cat sits", {}),
 }
-NAMES = {"image-segmentation": "semantic-segmentation"}
 
 
 def plain(value):
@@ -62,17 +64,42 @@ def errors(caplog):
     logger.removeHandler(caplog.handler)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_pipeline_says_what_it_says_of_the_eager_model(built, models, errors, name):
-    task = NAMES.get(name, name)
-    given, options = CASES[name]
+def test_every_task_that_transformers_has_a_pipeline_for_is_here():
+    able = {task for task, row in TASKS.items() if row.graphs and row.runs_in in PIPELINE_REGISTRY.supported_tasks}
+    assert set(CASES) == able
+
+
+def both(built, models, task):
+    """transformers' pipelines for a task, over the compiled model and over the eager one, with the release's own parts."""
+    name = TASKS[task].runs_in
     compiled = pipeline(name, built.releases[task])
     parts = {part: getattr(compiled, part) for part in ("tokenizer", "image_processor", "feature_extractor")}
     eager = getattr(transformers, TASKS[task].auto_class).from_pretrained(models[task]).eval()
-    reference = transformers.pipeline(name, model=eager, device="cpu", **{k: v for k, v in parts.items() if v is not None})
+    return compiled, transformers.pipeline(name, model=eager, device="cpu", **{k: v for k, v in parts.items() if v is not None})
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_a_pipeline_says_what_it_says_of_the_eager_model(built, models, errors, task):
+    given, options = CASES[task]
+    compiled, reference = both(built, models, task)
     with torch.no_grad():
         assert alike(plain(compiled(given, **options)), plain(reference(given, **options)))
     assert errors() == []
+
+
+def test_speech_takes_one_beam_where_nobody_asks_for_more_than_are_compiled(built, models):
+    compiled, reference = both(built, models, "speech-seq2seq")
+    said = compiled(SOUND, generate_kwargs={"max_new_tokens": 12})
+    assert said == reference(SOUND, generate_kwargs={"max_new_tokens": 12, "num_beams": 1})
+    assert said != reference(SOUND, generate_kwargs={"max_new_tokens": 12})
+
+
+def test_speech_of_any_length_is_written_down(built, models):
+    sound = np.random.default_rng(1).standard_normal(20_000).astype("float32")
+    compiled, reference = both(built, models, "speech-seq2seq")
+    options = {"return_timestamps": True, "generate_kwargs": {"max_new_tokens": 12, "num_beams": 2}}
+    assert compiled(sound, **options) == reference(sound, **options)
+    assert len(compiled(sound, **options)["chunks"]) > 1
 
 
 def test_transformers_own_pipeline_takes_our_models(built, errors):

@@ -31,6 +31,7 @@ def without(built, task, tmp_path, *names):
         ("audio-classification", ["Wav2Vec2FeatureExtractor"]),
         ("automatic-speech-recognition", ["Wav2Vec2CTCTokenizer", "Wav2Vec2Processor"]),
         ("zero-shot-image-classification", ["CLIPTokenizer", "CLIPProcessor"]),
+        ("speech-seq2seq", ["WhisperTokenizer", "WhisperProcessor"]),
     ],
 )
 def test_a_release_gives_what_it_carries(built, task, kinds):
