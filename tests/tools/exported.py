@@ -66,6 +66,15 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
     return ExportedSessions(sessions), buckets
 
 
+def open_exported(model_class, model, task: str, shapes: list[tuple[str, dict[str, int]]], folder: Path):
+    """A generating model of ours over such graphs, with the files of the eager one."""
+    model.save_pretrained(folder)
+    sessions, buckets = export_graphs(model, task, shapes)
+    made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=SimpleNamespace(bindings={})))
+    made.sessions = sessions
+    return made
+
+
 def spec(name: str, tensor: torch.Tensor) -> dict[str, object]:
     """What a worker says of a tensor."""
     return {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
