@@ -11,9 +11,11 @@ import transformers
 import neuronbuild
 from neuronbuild.errors import InputError, ShapeError
 from neuronbuild.tasks import TASKS
-from tests.senses import SAMPLES
+from tests.conftest import run_cli, write_recipe
+from tests.senses import SAMPLES, make_sense_model
 
 SOUND = [task for task, family in SAMPLES.items() if family == "wav2vec2"]
+SPECTROGRAMS = "audio-spectrogram-transformer"
 PICTURES = {"image-classification": (32, 32), "semantic-segmentation": (64, 64), "object-detection": (32, 48)}
 """Height and width of what each model was compiled for."""
 
@@ -119,6 +121,56 @@ def test_inputs_of_the_wrong_kind_are_named_with_their_processor(pair, task, inp
     with pytest.raises(InputError, match=message) as caught:
         pair(task)[0](**inputs)
     assert caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def spectrograms(built, tmp_path_factory):
+    """A model that reads spectrograms, its folder and its release, from a recipe."""
+    root = tmp_path_factory.mktemp("spectrograms")
+    make_sense_model(root / "model", "audio-classification", SPECTROGRAMS)
+    shapes = {"batch_size": 1, "audio_sequence_length": 40}
+    write_recipe(root / "recipes/one.yaml", model="../model", shapes=shapes)
+    done = run_cli("apply", "--cache", built.cache, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return root / "model", root / "releases/one-cpu"
+
+
+def test_spectrograms_are_heard_as_by_eager_pytorch(spectrograms):
+    folder, release = spectrograms
+    eager = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
+    compiled = neuronbuild.NeuronModelForAudioClassification.from_pretrained(release)
+    heard = compiled.processor(noise(9_000).numpy(), sampling_rate=16_000, return_tensors="pt")
+    assert heard["input_values"].shape == (1, 40, 24)
+    assert_alike(compiled, eager, **heard)
+
+
+@pytest.mark.parametrize("frames", [39, 41])
+def test_a_recipe_for_spectrograms_of_another_length_is_refused(spectrograms, tmp_path, frames):
+    shapes = {"batch_size": 1, "audio_sequence_length": frames}
+    write_recipe(tmp_path / "recipes/one.yaml", model=str(spectrograms[0]), shapes=shapes)
+    done = run_cli("plan", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "one.yaml:" in done.stderr
+    assert "audio_sequence_length must be 40: this model reads features of just so many frames" in done.stderr
+
+
+def test_spectrograms_of_another_length_or_with_other_bins_are_refused(spectrograms):
+    compiled = neuronbuild.NeuronModelForAudioClassification.from_pretrained(spectrograms[1])
+    with pytest.raises(ShapeError, match="audio_sequence_length=41"):
+        compiled(input_values=noise(1, 41, 24))
+    with pytest.raises(InputError, match=r"input_values has shape \[1, 40, 25\]; this model takes \[1, 40, 24\]"):
+        compiled(input_values=noise(1, 40, 25))
+    with pytest.raises(InputError, match="input_values has 2 dimensions; the graph takes 3"):
+        compiled(input_values=noise(1, 16_000))
+
+
+def test_two_batches_are_not_split_and_a_recipe_that_asks_for_it_is_refused(models, tmp_path):
+    shapes = {"text_batch_size": 3, "image_batch_size": 2, "sequence_length": 24}
+    model = str(models["zero-shot-image-classification"])
+    write_recipe(tmp_path / "recipes/clip.yaml", model=model, shapes=shapes, dynamic_batch_size=True)
+    done = run_cli("plan", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "zero-shot-image-classification has no batch_size to split" in done.stderr
 
 
 def test_a_mask_that_leaves_nothing_out_says_nothing(pair):
