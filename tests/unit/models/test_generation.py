@@ -9,6 +9,8 @@ import transformers
 import neuronbuild
 from neuronbuild.errors import InputError, ShapeError, UsageError
 from neuronbuild.models.generation import pad_left
+from tests.conftest import SHAPES
+from tests.flows.checkpoints import copy_model
 
 SLOTS = 48
 
@@ -83,6 +85,14 @@ def test_scores_are_those_of_eager_transformers(model, eager):
         assert torch.allclose(mine, theirs, atol=1e-4)
 
 
+def test_the_scores_of_beams_are_those_of_eager_transformers(model, eager):
+    how = {"max_new_tokens": 8, "num_beams": 2, "num_return_sequences": 2}
+    got, expected = both(model, eager, prompts(2, 9), return_dict_in_generate=True, output_scores=True, **how)
+    assert torch.equal(got.sequences, expected.sequences)
+    assert torch.equal(got.beam_indices, expected.beam_indices)
+    assert torch.allclose(got.sequences_scores, expected.sequences_scores, atol=1e-4)
+
+
 def test_padding_may_stand_on_either_side(model):
     left = prompts(2, 9, left=4)
     right = {name: torch.stack([row[0], row[1].roll(-4)]) for name, row in left.items()}
@@ -128,6 +138,57 @@ def test_call_arguments_win_over_the_generation_config(model):
     config = transformers.GenerationConfig(max_new_tokens=3, do_sample=False, pad_token_id=0)
     assert model.generate(**prompts(1, 4), generation_config=config).shape == (1, 7)
     assert model.generate(**prompts(1, 4), generation_config=config, max_new_tokens=5, min_new_tokens=5).shape == (1, 9)
+
+
+@pytest.fixture
+def spoken(built, models, tmp_path):
+    """A release of a model whose own `generation_config.json` says much, compiled before."""
+    folder = copy_model(models["text-generation"], tmp_path / "model")
+    transformers.GenerationConfig(
+        max_new_tokens=9, num_beams=2, repetition_penalty=1.4, eos_token_id=[3, 17], pad_token_id=0
+    ).save_pretrained(folder)
+    shapes = {**SHAPES["text-generation"], "cache": str(built.cache), "output": tmp_path / "releases"}
+    return folder, neuronbuild.NeuronModelForCausalLM.from_pretrained(folder, export=True, **shapes)
+
+
+def test_a_release_generates_as_its_models_own_config_says(spoken):
+    folder, model = spoken
+    eager = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    config = model.generation_config
+    assert (config.max_new_tokens, config.num_beams, config.eos_token_id) == (9, 2, [3, 17])
+    assert torch.equal(*both(model, eager, prompts(2, 6, left=2)))
+    calls = {"num_beams": 1, "repetition_penalty": 1.0, "max_new_tokens": 12, "min_new_tokens": 12}
+    got, expected = both(model, eager, prompts(2, 6), **calls)
+    assert got.shape == (2, 18)
+    assert torch.equal(got, expected)
+
+
+def test_generation_ends_at_any_of_several_tokens(model, eager):
+    first = model.generate(**prompts(1, 6), max_new_tokens=6, min_new_tokens=6, do_sample=False)[0, 6:].tolist()
+    got, expected = both(model, eager, prompts(1, 6), max_new_tokens=20, do_sample=False, eos_token_id=[119, first[2]])
+    assert torch.equal(got, expected)
+    assert got[0, -1] == first[2]
+    assert got.shape[1] == 7 + first.index(first[2])
+
+
+def test_own_processors_of_scores_and_own_reasons_to_stop_are_asked(model, eager):
+    class Only(transformers.LogitsProcessor):
+        """Odd tokens alone."""
+
+        def __call__(self, input_ids, scores):
+            return scores.masked_fill(torch.arange(scores.shape[1]) % 2 == 0, -torch.inf)
+
+    class Enough(transformers.StoppingCriteria):
+        """Nine tokens, prompt and all."""
+
+        def __call__(self, input_ids, scores, **_):
+            return torch.full((len(input_ids),), input_ids.shape[1] >= 9)
+
+    own = {"logits_processor": [Only()], "stopping_criteria": transformers.StoppingCriteriaList([Enough()])}
+    got, expected = both(model, eager, prompts(2, 4), max_new_tokens=20, min_new_tokens=20, do_sample=False, **own)
+    assert torch.equal(got, expected)
+    assert got.shape == (2, 9)
+    assert (got[:, 4:] % 2 == 1).all()
 
 
 def test_a_streamer_is_given_each_token(model):
