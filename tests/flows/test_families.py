@@ -17,20 +17,8 @@ from neuronbuild import (
 )
 from neuronbuild.tasks import FAMILIES, families_for
 from tests.conftest import make_model, run_cli, write_recipe
-from tests.tools.tiny import tiny_answerer, tiny_decoder
+from tests.tools.tiny import OWN_ENCODER, tiny_answerer, tiny_decoder
 
-OWN_SIZES = {
-    "albert": {"embedding_size": 16, "num_hidden_groups": 1},
-    "convbert": {"embedding_size": 32, "head_ratio": 1, "conv_kernel_size": 3},
-    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
-    "electra": {"embedding_size": 16},
-    "esm": {"pad_token_id": 1, "mask_token_id": 4, "position_embedding_type": "absolute"},
-    "flaubert": {"emb_dim": 32, "n_layers": 2, "n_heads": 2, "n_words": 120},
-    "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "true_hidden_size": 16, "num_feedforward_networks": 1},
-    "modernbert": {"global_attn_every_n_layers": 1, "pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3},
-    "roformer": {"embedding_size": 32},
-    "xlm": {"emb_dim": 32, "n_layers": 2, "n_heads": 2, "n_words": 120},
-}
 SAMPLE = {"distilbert", "roberta"}
 """Compiled in every run; all of them by `make soak`."""
 
@@ -45,7 +33,7 @@ TASKS = {
 def test_a_family_answers_as_eager_pytorch(family, tmp_path):
     task = "feature-extraction" if family in SAMPLE else "token-classification"
     auto_class, model_class = TASKS[task]
-    model = make_model(tmp_path / "model", auto_class, family, **OWN_SIZES.get(family, {}))
+    model = make_model(tmp_path / "model", auto_class, family, **OWN_ENCODER.get(family, {}))
     shapes = {"batch_size": 2, "sequence_length": 12}
     write_recipe(tmp_path / "recipes/r.yaml", name="r", model=str(model), task=task, shapes=shapes)
     done = run_cli("apply", "--json", cwd=tmp_path)

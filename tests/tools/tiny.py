@@ -1,9 +1,23 @@
-"""Tiny models that generate, of every family, made from configs."""
+"""Tiny models of every family of text, made from configs."""
 
 from __future__ import annotations
 
 import torch
 import transformers
+
+OWN_ENCODER = {
+    "albert": {"embedding_size": 16, "num_hidden_groups": 1},
+    "convbert": {"embedding_size": 32, "head_ratio": 1, "conv_kernel_size": 3},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
+    "electra": {"embedding_size": 16},
+    "esm": {"pad_token_id": 1, "mask_token_id": 4, "position_embedding_type": "absolute"},
+    "flaubert": {"emb_dim": 32, "n_layers": 2, "n_heads": 2, "n_words": 120},
+    "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "true_hidden_size": 16, "num_feedforward_networks": 1},
+    "modernbert": {"global_attn_every_n_layers": 1, "pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3},
+    "roformer": {"embedding_size": 32},
+    "xlm": {"emb_dim": 32, "n_layers": 2, "n_heads": 2, "n_words": 120},
+}
+"""What families of encoders need besides `tests.conftest.SIZES`."""
 
 DECODER = {
     "vocab_size": 101,
