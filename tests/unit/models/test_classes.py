@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+
 import numpy
 import pytest
 import torch
@@ -8,6 +12,7 @@ import neuronbuild
 from neuronbuild.errors import ReleaseError
 from neuronbuild.models import MODEL_CLASSES, classes, open_model
 from neuronbuild.tasks import TASKS
+from tests.conftest import ROOT
 
 TEXTS = ["the cat sits on a mat", "who runs", "a dog", "the sun shines in the park", "it is red"]
 
@@ -22,6 +27,28 @@ def test_every_task_has_its_class_under_the_name_that_the_task_table_gives():
         name: task.model_class for name, task in TASKS.items()
     }
     assert all(getattr(neuronbuild, each.__name__) is each for each in MODEL_CLASSES.values())
+
+
+NEW_ROW = """
+TEXT_TASKS += (
+    Task("next-sentence", "AutoModelForNextSentencePrediction", "NeuronModelForNextSentence", "NextSentencePredictorOutput",
+        _text({"logits": (BATCH, None)}), ("ForNextSentencePrediction",)),
+)
+"""
+IS_USED = """
+import neuronbuild, transformers
+from neuronbuild.tasks import infer_task
+made = neuronbuild.NeuronModelForNextSentence
+assert made.task == "next-sentence" == infer_task(["BertForNextSentencePrediction"], sentence_transformers=False)
+assert made.__name__ in transformers.AutoModelForNextSentencePrediction._model_mapping._model_mapping.values()
+"""
+
+
+def test_a_new_row_of_the_task_table_makes_its_class(tmp_path):
+    shutil.copytree(ROOT / "neuronbuild", tmp_path / "neuronbuild", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "neuronbuild/tasks/table.py").open("a") as table:
+        table.write(NEW_ROW)
+    subprocess.run([sys.executable, "-c", IS_USED], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("task", MODEL_CLASSES)

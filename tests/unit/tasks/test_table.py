@@ -2,11 +2,57 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.tasks import TASKS, all_sizes, config_sizes
+from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, config_sizes, graph_inputs
 
 GRAPHS = [(task, graph) for task in TASKS.values() for graph in task.graphs]
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 every_graph = pytest.mark.parametrize(("task", "graph"), GRAPHS, ids=[f"{task.name}-{graph.name}" for task, graph in GRAPHS])
+
+
+B, S, SOUND = "batch_size", "sequence_length", "audio_sequence_length"
+MANDATORY = {
+    "feature-extraction": (B, S),
+    "sentence-similarity": (B, S),
+    "fill-mask": (B, S),
+    "text-classification": (B, S),
+    "token-classification": (B, S),
+    "question-answering": (B, S),
+    "multiple-choice": (B, S, "num_choices"),
+    "text-generation": (),
+    "text2text-generation": (B, S, "num_beams"),
+    "speech-seq2seq": (B, S),
+    "image-classification": (B,),
+    "semantic-segmentation": (B,),
+    "object-detection": (B,),
+    "zero-shot-image-classification": ("text_batch_size", "image_batch_size", S),
+    "audio-classification": (B, SOUND),
+    "automatic-speech-recognition": (B, SOUND),
+    "audio-frame-classification": (B, SOUND),
+    "audio-xvector": (B, SOUND),
+}
+"""What optimum-neuron's users must give, in its order."""
+
+INPUTS = {
+    ("bert", "fill-mask"): ["input_ids", "attention_mask", "token_type_ids"],
+    ("roberta", "fill-mask"): ["input_ids", "attention_mask"],
+    ("distilbert", "question-answering"): ["input_ids", "attention_mask"],
+    ("bert", "sentence-similarity"): ["input_ids", "attention_mask", "token_type_ids"],
+    ("clip", "zero-shot-image-classification"): ["input_ids", "pixel_values", "attention_mask"],
+    ("vit", "image-classification"): ["pixel_values"],
+    ("wav2vec2", "audio-xvector"): ["input_values"],
+    ("t5", "text2text-generation"): ["input_ids", "attention_mask"],
+    ("whisper", "speech-seq2seq"): ["input_features"],
+}
+"""Inputs of a task's first graph in order: the graph is positional."""
+
+
+def test_axes_that_must_be_given_are_those_that_users_of_optimum_neuron_know():
+    assert {name: task.mandatory for name, task in TASKS.items() if task.graphs} == MANDATORY
+
+
+@pytest.mark.parametrize(("family", "task"), INPUTS)
+def test_inputs_come_in_the_order_that_users_of_optimum_neuron_know(family, task):
+    assert [entry.name for entry in graph_inputs(TASKS[task].graphs[0], FAMILIES[family])] == INPUTS[family, task]
 
 
 def test_rows_are_filed_under_their_names():
