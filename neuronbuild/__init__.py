@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS
 from neuronbuild.version import __version__
 
 _PLACES = {
@@ -18,7 +18,7 @@ _PLACES = {
     "TasksManager": "neuronbuild.api.introspection",
     "open_model": "neuronbuild.models",
     "pipeline": "neuronbuild.models.pipelines",
-    **{task.model_class: "neuronbuild.models" for task in TASKS.values()},
+    **{task.model_class: "neuronbuild.models" for task in OWN_TASKS.values()},
 }
 
 __all__ = [  # noqa: PLE0604 (the tables are the list)

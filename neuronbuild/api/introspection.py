@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from neuronbuild.api.subjects import subject_of
 from neuronbuild.errors import UsageError
-from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
+from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import default_sizes
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.source.resolve import name_model, open_memory, resolve_model
-from neuronbuild.tasks import FAMILIES, TASKS, tasks_of
+from neuronbuild.tasks import FAMILIES, PIPELINES, TASKS, loader_of, tasks_of
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """A model's task, our class for it, the axes that must be given, and those that may be, with their defaults."""
+    """A model's task, the class that runs it, the axes that must be given, and those that may be, with their defaults."""
 
     task: str
     model_class: str
@@ -47,14 +48,13 @@ def axes(model: str | Path, task: str | None = None, *, revision: str | None = N
     memory = open_memory()
     found = resolve_model(name_model(str(model)), revision, base=Path.cwd(), memory=memory)
     memory.save()
-    modules = found.read_json(SENTENCE_MODULES)
-    pooling = pooling_file(modules)
     try:
-        subject = make_subject(found.config, task=task, modules=modules, pooling=found.read_json(pooling) if pooling else None)
+        subject = subject_of(found, task)
     except SubjectError as error:
         raise UsageError(f"{model}: {error}") from None
     row = subject.task
-    return Axes(row.name, row.model_class, row.mandatory, default_sizes(row, subject.sizes))
+    model_class = row.model_class or loader_of(row, subject.family, controlnets=False)
+    return Axes(row.name, model_class, row.mandatory, default_sizes(row, subject.sizes))
 
 
 @final
@@ -95,7 +95,8 @@ class TasksManager:
         Raises:
             UsageError: the model type isn't supported.
         """
-        return tasks_of(FAMILIES[_known("model type", model_type, list(FAMILIES))])
+        every = FAMILIES | {name: pipeline.family for name, pipeline in PIPELINES.items()}
+        return tasks_of(every[_known("model type", model_type, list(every))])
 
     @staticmethod
     def get_exporter_config_constructor(

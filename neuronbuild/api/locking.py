@@ -6,13 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING, final
 
+from neuronbuild.api.subjects import planning_documents
+from neuronbuild.api.wanted import wanted_of
 from neuronbuild.artifact.codec import DecodeError, decode_part
 from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_toolchain
 from neuronbuild.artifact.snapshot import Model
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import BlobMissingError, LockError, SourceError, StoreError
-from neuronbuild.plan.subject import SENTENCE_MODULES, pooling_file
-from neuronbuild.source.resolve import is_folder_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.artifact.snapshot import Snapshot
-    from neuronbuild.recipe.load import Located
     from neuronbuild.store.base import Store
 
 CONFIG = "config.json"
@@ -72,37 +71,27 @@ def make_lock(prepared: Iterable[Prepared], root: Path) -> LockFile:
     models: dict[tuple[str, str | None, str], LockedModel] = {}
     toolchains = {}
     for each in prepared:
-        name = lock_name(each.located, root)
-        subjects = models[name].subjects if name in models else ()
         subject = digest_json(each.subject.document).sha256
-        snapshot = each.model.snapshot
-        models[name] = LockedModel(
-            *name,
-            commit=snapshot.revision,
-            files=dict(snapshot.files),
-            documents=_documents(each.model),
-            subjects=tuple(sorted({*subjects, subject})),
-            license=snapshot.license,
-            gated=snapshot.gated,
-        )
+        parts = each.model.parts or {"": each.model}
+        for place, wanted in wanted_of(each.located).items():
+            name = wanted.locked_as(root)
+            subjects = models[name].subjects if name in models else ()
+            models[name] = _locked(name, parts[place], (*subjects, *(() if place else (subject,))))
         toolchains[each.options.toolchain, each.platform] = locked_toolchain(each.fingerprint)
     return LockFile(tuple(models.values()), tuple(toolchains.values()))
 
 
-def lock_name(located: Located, root: Path) -> tuple[str, str | None, str]:
-    """What a recipe's model is called in a lock: a path has a meaning only together with the recipe's folder."""
-    recipe = located.recipe
-    folder = os.path.relpath(located.path.parent, root) if is_folder_reference(recipe.model) else ""
-    return recipe.model, recipe.revision, folder
-
-
-def _documents(model: Model) -> dict[str, object]:
-    """The JSON files that planning reads."""
-    modules = model.read_json(SENTENCE_MODULES)
-    pooling = pooling_file(modules)
-    named = {SENTENCE_MODULES: modules, pooling: model.read_json(pooling) if pooling else None}
-    documents: dict[str, object] = {name: value for name, value in named.items() if name and value is not None}
-    return {CONFIG: dict(model.config), **documents}
+def _locked(name: tuple[str, str | None, str], model: Model, subjects: tuple[str, ...]) -> LockedModel:
+    snapshot = model.snapshot
+    return LockedModel(
+        *name,
+        commit=snapshot.revision,
+        files=dict(snapshot.files),
+        documents={CONFIG: dict(model.config), **planning_documents(model)},
+        subjects=tuple(sorted({*subjects})),
+        license=snapshot.license,
+        gated=snapshot.gated,
+    )
 
 
 @final

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.api.locking import LockedFiles, drift_of, lock_name, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.locking import LockedFiles, drift_of, locked_model, make_lock, read_lock, write_lock
 from neuronbuild.api.prepared import Prepared
+from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.trusting import open_trust
+from neuronbuild.api.wanted import Wanted, wanted_of
+from neuronbuild.artifact.snapshot import with_parts
 from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
 from neuronbuild.plan.action import ActionMaker, Way
+from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
-from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
+from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
+from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_layers
-from neuronbuild.tasks.table import SEQUENCE
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.load import Located
     from neuronbuild.recipe.target import Options, Target
+    from neuronbuild.recipe.yaml_tree import Keys
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
@@ -54,7 +59,7 @@ class Context:
     lock: LockFile | None = None
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
     fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
-    models: dict[tuple[str, str | None, Path, bool], Model | SourceError] = field(default_factory=dict)
+    models: dict[Wanted, Model | SourceError] = field(default_factory=dict)
     drift: set[str] = field(default_factory=set)
 
     @classmethod
@@ -98,44 +103,48 @@ class Context:
         return present
 
     def model(self, located: Located) -> Model:
-        """The pinned model of a recipe, resolved once for all recipes that name it; by the lock where it names it too.
+        """The pinned model of a recipe with what is put into it; each is resolved once for all recipes that name it.
 
         Raises:
-            SourceError: it can't be found, reached or used.
+            SourceError: one can't be found, reached or used.
         """
-        recipe = located.recipe
-        base = located.path.parent
-        key = (recipe.model, recipe.revision, base, recipe.trust_remote_code)
-        if key not in self.models:
+        found = {place: self._model(wanted) for place, wanted in wanted_of(located).items()}
+        main = found.pop("")
+        return with_parts(main, found) if found else main
+
+    def _model(self, wanted: Wanted) -> Model:
+        """By the lock where it names it."""
+        if wanted not in self.models:
             try:
-                self.models[key] = self._locked_model(located) if self.lock else self._resolve(located, recipe.revision)
+                self.models[wanted] = self._locked_model(wanted) if self.lock else self._resolve(wanted, wanted.revision)
             except SourceError as error:
-                self.models[key] = error
-        found = self.models[key]
+                self.models[wanted] = error
+        found = self.models[wanted]
         if isinstance(found, SourceError):
             raise found
         return found
 
-    def _resolve(self, located: Located, revision: str | None) -> Model:
-        recipe = located.recipe
-        return resolve_model(
-            recipe.model,
+    def _resolve(self, wanted: Wanted, revision: str | None) -> Model:
+        found = resolve_model(
+            wanted.reference,
             revision,
-            base=located.path.parent,
+            base=wanted.base,
             memory=self.memory,
-            trust_remote_code=recipe.trust_remote_code,
+            trust_remote_code=wanted.trusted,
+            layouts=wanted.layouts,
         )
+        return replace(found, snapshot=replace(found.snapshot, model=wanted.name)) if wanted.file else found
 
-    def _locked_model(self, located: Located) -> Model:
+    def _locked_model(self, wanted: Wanted) -> Model:
         """A model on the Hub is what the lock says, without asking. One in a folder is looked at, if it is there."""
         root = self.settings.lock.parent if self.settings.lock else Path()
-        locked = self.lock.model(lock_name(located, root)) if self.lock else None
+        locked = self.lock.model(wanted.locked_as(root)) if self.lock else None
         if locked is None:
-            self.drift.add(f"model {located.recipe.model}: not in the lock")
-            return self._resolve(located, located.recipe.revision)
+            self.drift.add(f"model {wanted.name}: not in the lock")
+            return self._resolve(wanted, wanted.revision)
         if locked.commit is None and not self.settings.no_build:
             try:
-                present = self._resolve(located, None)
+                present = self._resolve(wanted, None)
             except SourceError:
                 pass  # known by the lock all the same
             else:
@@ -143,7 +152,7 @@ class Context:
                 return present
         files = LockedFiles(
             locked,
-            lambda: self._resolve(located, locked.commit),
+            lambda: self._resolve(wanted, locked.commit),
             self.store,
             self.settings.scratch / "models",
             store_first=self.settings.no_build,
@@ -207,7 +216,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         except RecipeError as error:
             issues += error.issues
         except SourceError as error:
-            faults.append((located.issue(("model",), str(error)), error.hint))
+            faults.append((located.issue(_blamed(located, error), str(error)), error.hint))
     context.memory.save()
     if issues:
         raise RecipeError([*issues, *(issue for issue, _ in faults)])
@@ -231,8 +240,8 @@ def _prepare(located: Located, context: Context) -> list[Prepared]:
     model = context.model(located)
     subject = _subject(located, model)
     targets = expand(located, subject.task.name, subject.sizes)
-    _tell_length(located, targets, subject)
-    _refuse_misfits(located, targets, subject)
+    tell_length(located, targets, subject)
+    refuse_misfits(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
         by_options.setdefault(target.options, []).append(target)
@@ -254,39 +263,19 @@ def _way(located: Located, options: Options, model: Model, subject: Subject, con
         compiler = toolchain.options(options, subject.document)
     except OptionError as error:
         raise RecipeError([located.issue(error.keys, str(error))]) from None
-    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention)
+    commits = model.commits if options.toolchain == DELEGATED else None
+    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
 
 
 def _subject(located: Located, model: Model) -> Subject:
-    modules = model.read_json(SENTENCE_MODULES)
-    pooling = pooling_file(modules)
-    code = {path: digest.sha256 for path, digest in model.snapshot.files.items() if path.endswith(".py")}
+    recipe = located.recipe
+    additions = Additions(tuple((lora.weights, lora.scale) for lora in recipe.lora), len(recipe.controlnet))
     try:
-        return make_subject(
-            model.config,
-            task=located.recipe.task,
-            modules=modules,
-            pooling=model.read_json(pooling) if pooling else None,
-            code=code,
-        )
+        return subject_of(model, recipe.task, additions)
     except SubjectError as error:
         raise RecipeError([located.issue((error.key,), str(error))]) from None
 
 
-def _tell_length(located: Located, targets: list[Target], subject: Subject) -> None:
-    """A length that nobody asked for takes memory and time in proportion, so it is told."""
-    shapes = located.recipe.shapes
-    if subject.task.optional.get(SEQUENCE, 0) is None and SEQUENCE not in {
-        *shapes.axes,
-        *(axis for point in shapes.include for axis in point),
-    }:
-        length = targets[0].shape.as_dict()[SEQUENCE]
-        rest = f" of the {subject.longest} that the model can read" if length != subject.longest else ""
-        logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
-
-
-def _refuse_misfits(located: Located, targets: list[Target], subject: Subject) -> None:
-    sizes = sorted({pair for target in targets for pair in target.shape.axes})
-    faults = {axis: fault for axis, size in reversed(sizes) if (fault := subject.misfit(axis, size)) is not None}
-    if faults:
-        raise RecipeError([located.issue(("shapes", axis), fault) for axis, fault in faults.items()])
+def _blamed(located: Located, error: SourceError) -> Keys:
+    """The keys of the model that a fault is about."""
+    return next((each.keys for each in wanted_of(located).values() if error.model in {each.name, each.reference}), ("model",))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.request import ReleaseRequest
+from neuronbuild.tasks import loader_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,4 +59,11 @@ def release_request(each: Prepared, settings: Settings, *, checked: bool) -> Rel
         repo=recipe.release.repo,
         link_mode=settings.link_mode,
         checked=checked,
+        loader=_loader(each),
     )
+
+
+def _loader(each: Prepared) -> str:
+    if each.options.toolchain != DELEGATED:
+        return ""
+    return loader_of(each.subject.task, each.subject.family, controlnets=bool(each.located.recipe.controlnet))

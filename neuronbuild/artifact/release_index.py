@@ -59,7 +59,8 @@ class Bucket:
 class ReleaseIndex:
     """A release, whole. `stamp` is the digest of everything that decided it: equal stamps mean an up-to-date folder.
 
-    `notes` are sentences for whoever uses it.
+    `notes` are sentences for whoever uses it. `loader` is the class of another tool that runs it, with its package, where
+    that isn't ours to run.
     """
 
     name: str
@@ -78,4 +79,5 @@ class ReleaseIndex:
     padding_matters: bool = False
     toolchain: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    loader: str = ""
     format: int = FORMAT

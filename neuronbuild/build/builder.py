@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.base import Store
     from neuronbuild.store.lease import Lease
-    from neuronbuild.tasks import Axes
+    from neuronbuild.tasks import Axes, Graph, Input
     from neuronbuild.toolchain.base import Toolchain
 
 WORK = "work"
@@ -186,13 +186,17 @@ def _signature(said: object, step: Step) -> Signature:
     graph, model = TASKS[step.target.task].graph(step.target.graph), step.action.document["model"]
     config = decode_part(dict[str, object], decode_part(dict[str, object], model)["config"])
     sizes = all_sizes(step.target.shape.as_dict(), config)
-    axes = {entry.name: entry.axes for entry in graph_inputs(graph, FAMILIES[str(config["model_type"])])}
+    axes = {entry.name: entry.axes for entry in _inputs(graph, str(config["model_type"]))}
     return Signature(
         inputs=tuple(_tensor(entry, axes[str(entry["name"])], sizes) for entry in parts["inputs"]),
         outputs=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts["outputs"]),
         constants=decode_part(tuple[ConstantSpec, ...], parts["constants"]),
         states=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts.get("states", ())),
     )
+
+
+def _inputs(graph: Graph, model_type: str) -> tuple[Input, ...]:
+    return graph_inputs(graph, FAMILIES[model_type]) if graph.inputs else ()
 
 
 def _tensor(entry: dict[str, object], axes: Axes, sizes: dict[str, int]) -> TensorSpec:

@@ -16,7 +16,7 @@ from neuronbuild.models.likeness import Likeness
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ Self = TypeVar("Self", bound="NeuronModel")
 class NeuronModel(Likeness, ABC):
     """A loaded release of one task."""
 
-    task: ClassVar[str]
+    task: ClassVar[str] = ""
 
     def __init__(self, release: ReleaseFolder) -> None:
         self._release = release
@@ -76,7 +76,8 @@ class NeuronModel(Likeness, ABC):
             folder = find_release(str(model), revision)
         release = read_release(folder, core)
         if release.index.task != cls.task:
-            fitting = TASKS[release.index.task].model_class if release.index.task in TASKS else "no class of this version"
+            row = OWN_TASKS.get(release.index.task)
+            fitting = row.model_class if row else "no class of this version"
             raise ReleaseError(str(folder), f"it was compiled for {release.index.task}", hint=f"load it with {fitting}")
         loaded = cls(release)
         if warm:
@@ -202,7 +203,7 @@ class ForwardModel(NeuronModel):
 
     def _output(self, tensors: dict[str, torch.Tensor]) -> ModelOutput:
         """Outputs as transformers' class for this task."""
-        name = TASKS[self.task].output_class
+        name = OWN_TASKS[self.task].output_class
         output: ModelOutput = getattr(modeling_outputs, name, ModelOutput)(**tensors)
         return output
 

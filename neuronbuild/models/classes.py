@@ -12,7 +12,7 @@ from neuronbuild.models.generation import NeuronModelForCausalLM
 from neuronbuild.models.registry import register
 from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS
 
 
 @final
@@ -47,7 +47,7 @@ _OWN: tuple[type[NeuronModel], ...] = (
 
 
 def _make_class(task: str) -> type[NeuronModel]:
-    row = TASKS[task]
+    row = OWN_TASKS[task]
     outputs = ", ".join(f"`{name}`" for graph in row.graphs for name in graph.outputs)
     text = f"Models for {task}: call it as transformers' class of the same name. Outputs: {outputs}, where the model has them."
     first = row.graphs[0].inputs[0].name
@@ -55,10 +55,12 @@ def _make_class(task: str) -> type[NeuronModel]:
     return type(row.model_class, (ForwardModel,), members)
 
 
-MODEL_CLASSES: dict[str, type[NeuronModel]] = {task: _make_class(task) for task in TASKS} | {each.task: each for each in _OWN}
+MODEL_CLASSES: dict[str, type[NeuronModel]] = {task: _make_class(task) for task in OWN_TASKS} | {
+    each.task: each for each in _OWN
+}
 """Classes by task."""
 
-register(TASKS.values())
+register(OWN_TASKS.values())
 
 BY_NAME = {each.__name__: each for each in MODEL_CLASSES.values()}
 
@@ -69,4 +71,4 @@ def open_model(folder: str | Path) -> NeuronModel:
     Raises:
         ReleaseError: it is none, or this host can't run it.
     """
-    return MODEL_CLASSES[read_index(Path(folder)).task].from_pretrained(folder)
+    return MODEL_CLASSES.get(read_index(Path(folder)).task, NeuronModel).from_pretrained(folder)

@@ -13,7 +13,7 @@ from neuronbuild.models.base import NeuronModel, find_release
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
 from neuronbuild.recipe.schema import unknown_word
-from neuronbuild.tasks import ALIASES, TASKS
+from neuronbuild.tasks import ALIASES, OWN_TASKS
 
 
 def pipeline(
@@ -34,10 +34,10 @@ def pipeline(
         ReleaseError, SourceError, RecipeError, StoreError, ToolchainError: as for `from_pretrained`.
     """
     name = PIPELINE_REGISTRY.task_aliases.get(task, ALIASES.get(task, task))
-    able = [each for each, row in TASKS.items() if row.runs_in in PIPELINE_REGISTRY.supported_tasks]
+    able = [each for each, row in OWN_TASKS.items() if row.runs_in in PIPELINE_REGISTRY.supported_tasks]
     if name not in able:
         raise UsageError(unknown_word("pipeline", task, able))
-    tag = TASKS[name].runs_in
+    tag = OWN_TASKS[name].runs_in
     if isinstance(model, NeuronModel):
         loaded = model
     elif export:
@@ -45,7 +45,7 @@ def pipeline(
         loaded = open_model(export_model(str(model), name, {**ours, "revision": revision}))
     else:
         loaded = open_model(find_release(str(model), revision))
-    made_for = TASKS[loaded.task].runs_in
+    made_for = OWN_TASKS[loaded.task].runs_in
     if made_for != tag:
         raise UsageError(f"this model was compiled for {loaded.task}, no pipeline for {task} can run it")
     return transformers.pipeline(tag, model=loaded, **{**_parts(loaded), **arguments})

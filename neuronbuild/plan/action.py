@@ -39,7 +39,8 @@ class Way:
     """How a model is compiled: all of an action but model, graph and shape.
 
     `compiler` is the toolchain's word on its options, `weights` are digests by path where they are compiled in, and
-    `attention` is the implementation where it isn't the family's own.
+    `attention` is the implementation where it isn't the family's own. `commits` are those of the model and of its parts where
+    another tool is handed all of their files, by part.
     """
 
     dtype: str
@@ -47,6 +48,7 @@ class Way:
     fingerprint: Fingerprint
     weights: Mapping[str, str] | None = None
     attention: str | None = None
+    commits: Mapping[str, str] | None = None
 
 
 class ActionMaker:
@@ -57,7 +59,9 @@ class ActionMaker:
     """
 
     def __init__(self, subject: Subject, way: Way) -> None:
-        own = {"attention": way.attention} if way.attention else {}
+        own: dict[str, object] = {"attention": way.attention} if way.attention else {}
+        if way.commits:
+            own["commits"] = dict(way.commits)
         self._common: dict[str, object] = {
             "format": FORMAT,
             "kind": "compile",

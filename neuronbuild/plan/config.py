@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 DROPPED = frozenset(
     {
         # who saved it, when, with what
-        "_name_or_path", "_commit_hash", "transformers_version", "auto_map", "custom_pipelines", "adapters",
-        "name", "language", "total_flos",
+        "_name_or_path", "_commit_hash", "transformers_version", "_diffusers_version", "auto_map", "custom_pipelines",
+        "adapters", "name", "language", "total_flos",
         # names: their count is kept as num_labels where it matters
         "id2label", "label2id", "num_labels", "_num_labels", "architectures", "finetuning_task", "problem_type",
         "task_specific_params",
@@ -88,7 +88,8 @@ def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, obje
 
     A null for a key that the family has no default for says what its absence says.
     """
-    defaults = DEFAULTS[str(config["model_type"])]
+    family = str(config["model_type"])
+    defaults = DEFAULTS.get(family, {"model_type": family})
     result = _complete(respell(config), defaults, LEGACY)
     result = _derive(result, {key for key, value in result.items() if value is None and key not in defaults})
     if task.labels:

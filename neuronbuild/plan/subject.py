@@ -63,6 +63,9 @@ class Subject:
 
     def misfit(self, axis: str, size: int) -> str | None:
         """Why the model can't be compiled for a size, if it can't."""
+        step = self.task.multiples.get(axis, 1)
+        if size % step:
+            return f"{axis} must be a multiple of {step}, not {size}"
         if axis == SEQUENCE and self.longest is not None and size > self.longest:
             return f"{axis} {size} is longer than this model can read: {self.longest} tokens"
         if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
@@ -100,6 +103,8 @@ def make_subject(
     if "auto_map" in config:
         raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
     family = FAMILIES.get(str(config["model_type"]))
+    if task is not None and not TASKS[task].graphs:
+        raise SubjectError("model", f"{task} is done by pipelines of diffusers, and this model is none: no model_index.json")
     names = _architectures(config)
     chosen = _task(names, task, family, modules)
     if family is not None and chosen.name not in family.tasks:

@@ -46,7 +46,7 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> l
     points = grid(located, task, known)
     return [
         Target(recipe.name, recipe.model, task, graph.name, shape, options)
-        for options in (_options(recipe, platform) for platform in recipe.platforms)
+        for options in (_options(recipe, platform, task) for platform in recipe.platforms)
         for graph in _graphs(located, task, options, points)
         for shape in dict.fromkeys(Shape.of(point.as_dict(), graph.axes) for point in points)
     ]
@@ -55,6 +55,10 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> l
 def _graphs(located: Located, task: str, options: Options, points: list[Shape]) -> tuple[Graph, ...]:
     """What is compiled apart from one another: a task's graphs, or the whole model where that is another tool's business."""
     if options.toolchain != DELEGATED:
+        if not TASKS[task].graphs:
+            problem = f"{task} goes through the toolchain optimum, for inf2 and Trainium; {options.toolchain}, which compiles"
+            message = f"{problem} for {options.platform}, has no graphs for it: leave {options.platform} out"
+            raise RecipeError([located.issue(("platforms",), message)])
         return TASKS[task].graphs
     whole = TASKS[task].delegated
     key = ("num_cores",) if options.num_cores > 1 else ("toolchain",)
@@ -177,7 +181,7 @@ def _axis_issues(located: Located, task: str) -> list[Issue]:
     return issues
 
 
-def _options(recipe: Recipe, platform: str) -> Options:
+def _options(recipe: Recipe, platform: str, task: str) -> Options:
     compiler = recipe.compiler
     return Options(
         platform=platform,
@@ -189,6 +193,6 @@ def _options(recipe: Recipe, platform: str) -> Options:
         dtype=recipe.dtype,
         num_cores=recipe.num_cores,
         dynamic_batch_size=recipe.dynamic_batch_size,
-        delegated=recipe.toolchain == DELEGATED,
+        delegated=recipe.toolchain == DELEGATED or not TASKS[task].graphs,
         loading=tuple(name for name in ("lazy_load", "async_load") if getattr(compiler, name)),
     )

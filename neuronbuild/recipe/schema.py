@@ -77,6 +77,38 @@ class Shapes(BaseModel):
         return dict(self.__pydantic_extra__)
 
 
+_WEIGHTS = re.compile(r"[A-Za-z0-9][\w.-]{0,199}\.(safetensors|bin)")
+
+
+class Adapter(Strict):
+    """A LoRA that is fused into a diffusion pipeline before it is compiled."""
+
+    model: str = Field(min_length=1, description="Hub id, ./folder, or package:module/subfolder")
+    revision: str | None = Field(None, description="branch, tag or commit on the Hub")
+    weights: str = Field("pytorch_lora_weights.safetensors", description="its file of weights")
+    scale: Annotated[float, Field(strict=False, allow_inf_nan=False)] = Field(1.0, description="how strongly it counts")
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_a_file(cls, value: str) -> str:
+        if not _WEIGHTS.fullmatch(value):
+            raise ValueError(f"{value[:80]!r} is no file of weights at the top of a model: give a .safetensors or .bin file")
+        return value
+
+
+class Network(Strict):
+    """A ControlNet that is compiled beside a diffusion pipeline."""
+
+    model: str = Field(min_length=1, description="Hub id, ./folder, or package:module/subfolder")
+    revision: str | None = Field(None, description="branch, tag or commit on the Hub")
+
+
+def _as_models(value: object) -> object:
+    """One model for a list of one, and text for its mapping."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return [{"model": one} if isinstance(one, str) else one for one in several]
+
+
 class ReleaseSettings(Strict):
     """How the release folder is called, and where it may be pushed."""
 
@@ -106,6 +138,12 @@ class Recipe(Strict):
         None, description="optimum: on inf2 and Trainium, optimum-neuron exports the whole model. Default with num_cores > 1"
     )
     dtype: Dtype = Field("float32", description="of the weights in the graph")
+    lora: Annotated[tuple[Adapter, ...], Field(strict=False), BeforeValidator(_as_models)] = Field(
+        (), description="adapters fused into a diffusion pipeline"
+    )
+    controlnet: Annotated[tuple[Network, ...], Field(strict=False), BeforeValidator(_as_models)] = Field(
+        (), description="ControlNets compiled beside a diffusion pipeline"
+    )
     trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 

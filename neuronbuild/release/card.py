@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.release_index import Bucket, ReleaseIndex
     from neuronbuild.artifact.snapshot import Snapshot
 
-THEIRS = {"NeuronModelForSpeechSeq2Seq": "NeuronWhisperForConditionalGeneration"}
-"""Classes that optimum-neuron has under another name."""
-
 
 def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
     """README.md of a release: the same index and snapshot give the same text."""
@@ -60,10 +57,8 @@ def render_card(index: ReleaseIndex, snapshot: Snapshot) -> str:
 
 def _loader(index: ReleaseIndex) -> tuple[str, str]:
     """What loads it: the package, and its class."""
-    model_class = TASKS[index.task].model_class
-    if index.toolchain.get("name") == "optimum":
-        return "optimum.neuron", THEIRS.get(model_class, model_class)
-    return "neuronbuild", model_class
+    package, _, model_class = index.loader.rpartition(".")
+    return (package, model_class) if package else ("neuronbuild", TASKS[index.task].model_class)
 
 
 def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:

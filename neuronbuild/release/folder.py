@@ -14,7 +14,7 @@ from filelock import FileLock
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.artifact.snapshot import WEIGHT_INDEXES
+from neuronbuild.artifact.snapshot import is_weight_index
 from neuronbuild.digest import Digest, digest_bytes
 from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
 from neuronbuild.files import read_plain
@@ -109,6 +109,7 @@ def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> 
         omitted_outputs=weights.omitted,
         toolchain=dict(request.toolchain),
         notes=layout.notes,
+        loader=request.loader,
     )
 
 
@@ -122,7 +123,8 @@ def _manifest(store: Store, key: ActionKey) -> Manifest:
 def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: _Files) -> None:
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
-    small = [name for name in model.snapshot.files if name not in model.snapshot.weights and name not in WEIGHT_INDEXES]
+    others = (name for name in model.snapshot.files if name not in model.snapshot.weights and not is_weight_index(name))
+    small = [name for name in others if layout.takes(name)]
     for name in small:
         copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
     for name in weights.files:

@@ -31,10 +31,18 @@ REFUSED = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`root` is the artifact whose file stands at the top, if one does; `notes` are sentences for the card."""
+    """`root` is the artifact whose file stands at the top, if one does; `notes` are sentences for the card.
+
+    `exported` says that another tool wrote the folder, parts and their configs included.
+    """
 
     root: Manifest | None
     notes: tuple[str, ...] = ()
+    exported: bool = False
+
+    def takes(self, path: str) -> bool:
+        """Whether a small file of the model goes into the release: not a part's config, which goes with a part's weights."""
+        return not (self.exported and path.endswith("/config.json"))
 
     def place(self, manifest: Manifest, path: str, folder: str) -> str:
         """The path in the release of a file of an artifact, whose own folder is `folder`."""
@@ -50,7 +58,7 @@ def lay_out(manifests: Sequence[Manifest]) -> Layout:
     said = tuple(dict.fromkeys(note for manifest in manifests for note in manifest.notes))
     traced = [manifest for manifest in manifests if manifest.file(TRACED) is not None]
     if not traced:
-        return Layout(None, said)
+        return Layout(None, said, any(entry.path.startswith(EXPORTED) for each in manifests for entry in each.files))
     if traced[0].action["weights"] == "separate":
         return Layout(None, (*said, REFUSED))
     if any(manifest.action["graph"] != FORWARD for manifest in traced):

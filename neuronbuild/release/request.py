@@ -38,7 +38,8 @@ class RunJob(Protocol):
 class ReleaseRequest:
     """One release folder to be: recipe and platform, a pinned model, and the actions whose artifacts are its buckets.
 
-    `checked` says that this host can run them, and that they are compared with eager PyTorch.
+    `checked` says that this host can run them, and that they are compared with eager PyTorch. `loader` is the class that runs
+    it, of another tool.
     """
 
     recipe: str
@@ -54,6 +55,7 @@ class ReleaseRequest:
     repo: str | None = None
     link_mode: LinkMode = "auto"
     checked: bool = True
+    loader: str = ""
 
     @property
     def stamp(self) -> str:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
 
 DERIVED = "weights.safetensors"
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
 
 def _unpacked(request: ReleaseRequest, first: Manifest, store: Store, run: RunJob) -> tuple[FileEntry, ...]:
     """Config and tokenizer of a checkpoint that holds them itself."""
-    if CONFIG in request.model.snapshot.files:
+    if request.model.snapshot.describes_itself:
         return ()
     converted = _convert(request, first.action, [], store, run)
     return tuple(entry for entry in converted.files if entry.path != DERIVED)

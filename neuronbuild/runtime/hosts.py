@@ -28,8 +28,10 @@ def check_host(folder: Path, index: ReleaseIndex) -> None:
         ReleaseError: it was compiled for something else.
     """
     if index.toolchain.get("name") == "optimum":
-        hint = "load it with optimum-neuron; the folder's README.md says how"
-        raise ReleaseError(str(folder), "optimum-neuron exported it, and its loader runs it", hint=hint)
+        package, _, model_class = index.loader.rpartition(".")
+        how = f"`from {package} import {model_class}`" if package else "the folder's README.md says how"
+        problem = f"optimum-neuron exported it, and its {model_class or 'loader'} runs it"
+        raise ReleaseError(str(folder), problem, hint=f"load it with optimum-neuron: {how}")
     if index.platform == "cpu":
         _check_cpu(folder, index)
     else:

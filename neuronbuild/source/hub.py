@@ -13,16 +13,17 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
-from neuronbuild.artifact.snapshot import WEIGHT_INDEXES, Model, Snapshot
+from neuronbuild.artifact.snapshot import WEIGHT_SUFFIXES, Model, Snapshot, is_weight_index
 from neuronbuild.digest import Digest, is_hex_digest
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import WHOLE_WEIGHTS, Source, lost_shards, read_config, refuse_remote_code
-from neuronbuild.source.files import select_files
+from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.files import MODELS, layout_of, select_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from neuronbuild.source.digests import DigestMemory
+    from neuronbuild.source.files import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,14 @@ class HubSource(Source):
     def __init__(self, memory: DigestMemory) -> None:
         self._memory = memory
 
-    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+    def resolve(
+        self,
+        reference: str,
+        revision: str | None,
+        *,
+        trust_remote_code: bool = False,
+        layouts: tuple[Layout, ...] = MODELS,
+    ) -> Model:
         """Pin the commit that the revision points at, by default the one of `main`."""
         revision = revision or constants.DEFAULT_REVISION
         try:
@@ -75,37 +83,46 @@ class HubSource(Source):
                 raise refusal from None
             if not isinstance(error, errors.OfflineModeIsEnabled):
                 logger.warning("%s; going by the local cache for model %s", _problem(error), reference)
-            return self._without_hub(reference, revision, _problem(error), trusted=trust_remote_code)
-        return self._from_hub(reference, revision, listing, trusted=trust_remote_code)
+            return self._without_hub(reference, revision, _problem(error), layouts, trusted=trust_remote_code)
+        return self._from_hub(reference, revision, listing, layouts, trusted=trust_remote_code)
 
-    def _from_hub(self, reference: str, revision: str, listing: _Listing, *, trusted: bool) -> Model:
-        if constants.CONFIG_NAME not in listing.files:
-            raise SourceError(reference, "it has no config.json", hint="choose a model in transformers' format")
-        config = read_config(reference, _download_config(reference, revision, listing.commit))
+    def _from_hub(
+        self, reference: str, revision: str, listing: _Listing, layouts: tuple[Layout, ...], *, trusted: bool
+    ) -> Model:
+        layout = layout_of(listing.files, layouts)
+        names = select_files(listing.files, code=trusted, layout=layout)
+        refuse_missing_adapter(reference, names, layout)
+        if layout.document is not None and layout.document not in listing.files:
+            hint = f"choose a model in {layout.library}' format"
+            raise SourceError(reference, f"it has no {layout.document}", hint=hint)
+        folder = _download_first(reference, layout.document or names[0], revision, listing.commit).parent
+        config = read_config(reference, folder, layout)
         refuse_remote_code(reference, config, trusted=trusted)
         files = {
             name: listing.files[name] or self._fetched_digest(reference, _download(reference, name, listing.commit))
-            for name in select_files(listing.files, code=trusted)
+            for name in names
         }
         return self._model(Snapshot(reference, listing.commit, files, listing.license, listing.gated), config)
 
-    def _without_hub(self, reference: str, revision: str, problem: str, *, trusted: bool) -> Model:
+    def _without_hub(self, reference: str, revision: str, problem: str, layouts: tuple[Layout, ...], *, trusted: bool) -> Model:
         try:
-            return self._from_cache(reference, revision, problem, trusted=trusted)
+            return self._from_cache(reference, revision, problem, layouts, trusted=trusted)
         except (OSError, ValueError) as error:
             hint = f"check the files and their permissions in {constants.HF_HUB_CACHE}"
             raise SourceError(reference, f"{problem}, and the local cache can't be read: {error}", hint=hint) from None
 
-    def _from_cache(self, reference: str, revision: str, problem: str, *, trusted: bool) -> Model:
+    def _from_cache(self, reference: str, revision: str, problem: str, layouts: tuple[Layout, ...], *, trusted: bool) -> Model:
         hint = FETCH.format(reference=reference, revision=revision)
-        found = try_to_load_from_cache(reference, constants.CONFIG_NAME, revision=revision)
-        if not isinstance(found, str):
+        signs = [(layout, layout.document or layout.weights[0][0]) for layout in layouts]
+        cached = [(layout, try_to_load_from_cache(reference, sign, revision=revision)) for layout, sign in signs]
+        layout, found = next(((each, path) for each, path in cached if isinstance(path, str)), (layouts[-1], None))
+        if found is None:
             raise SourceError(reference, f"{problem}, and the local cache has no revision {revision!r} of it", hint=hint)
         folder = Path(found).parent
-        config = read_config(reference, folder / constants.CONFIG_NAME)
+        config = read_config(reference, folder, layout)
         refuse_remote_code(reference, config, trusted=trusted)
         present = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        names = select_files(present, code=trusted)
+        names = select_files(present, code=trusted, layout=layout)
         if missing := _missing_weights(folder, names):
             listed = ", ".join(missing)
             raise SourceError(reference, f"{problem}, and the local cache has no usable {listed} of it", hint=hint)
@@ -143,10 +160,10 @@ def _ask(reference: str, revision: str) -> _Listing:
     return _Listing(str(info.sha), files, str(license_name) if license_name else None, bool(info.gated))
 
 
-def _download_config(reference: str, revision: str, commit: str) -> Path:
+def _download_first(reference: str, name: str, revision: str, commit: str) -> Path:
     # Asked for by a branch's name, the client also notes the branch in its cache, where offline work looks it up.
-    path = _download(reference, constants.CONFIG_NAME, revision)
-    return path if path.parent.name == commit else _download(reference, constants.CONFIG_NAME, commit)
+    path = _download(reference, name, revision)
+    return path if path.parent.name == commit else _download(reference, name, commit)
 
 
 def _download(reference: str, name: str, revision: str) -> Path:
@@ -162,7 +179,7 @@ def _download(reference: str, name: str, revision: str) -> Path:
 
 def _missing_weights(folder: Path, names: list[str]) -> list[str]:
     """Weights that a cached snapshot lacks: all of them, or shards."""
-    if not {*names} & {*WHOLE_WEIGHTS, *WEIGHT_INDEXES}:
+    if not any(name.endswith(WEIGHT_SUFFIXES) or is_weight_index(name) for name in names):
         return ["weights"]
     return lost_shards(folder, names)
 

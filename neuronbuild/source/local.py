@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, lost_shards, read_config, refuse_remote_code
-from neuronbuild.source.files import select_files
+from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.files import MODELS, layout_of, select_files
 from neuronbuild.source.gguf import SUFFIX, open_gguf
 
 if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
+    from neuronbuild.source.files import Layout
 
 PACKAGE_PREFIX = "package:"
 COUNTED = "paths count from the recipe's own folder"
@@ -29,7 +30,14 @@ class FolderSource(Source):
         self._base = base
         self._memory = memory
 
-    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+    def resolve(
+        self,
+        reference: str,
+        revision: str | None,
+        *,
+        trust_remote_code: bool = False,
+        layouts: tuple[Layout, ...] = MODELS,
+    ) -> Model:
         """Digest the folder's files that matter."""
         _refuse_revision(reference, revision)
         try:
@@ -44,7 +52,7 @@ class FolderSource(Source):
             return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
             raise SourceError(reference, f"there is no folder {folder}", hint=COUNTED)
-        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
 
 
 @final
@@ -57,7 +65,14 @@ class PackageSource(Source):
     def __init__(self, memory: DigestMemory) -> None:
         self._memory = memory
 
-    def resolve(self, reference: str, revision: str | None, *, trust_remote_code: bool = False) -> Model:
+    def resolve(
+        self,
+        reference: str,
+        revision: str | None,
+        *,
+        trust_remote_code: bool = False,
+        layouts: tuple[Layout, ...] = MODELS,
+    ) -> Model:
         """Digest the files that the package ships in that subfolder."""
         _refuse_revision(reference, revision)
         module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
@@ -66,7 +81,7 @@ class PackageSource(Source):
             return open_gguf(reference, folder, self._memory)
         if not folder.is_dir():
             raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
-        return open_folder(reference, folder, self._memory, trusted=trust_remote_code)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
 
 
 def is_gguf(path: Path) -> bool:
@@ -74,16 +89,20 @@ def is_gguf(path: Path) -> bool:
     return path.suffix == SUFFIX and path.is_file()
 
 
-def open_folder(reference: str, folder: Path, memory: DigestMemory, *, trusted: bool) -> Model:
+def open_folder(
+    reference: str, folder: Path, memory: DigestMemory, *, trusted: bool, layouts: tuple[Layout, ...] = MODELS
+) -> Model:
     """Pin a folder: its files stay where they are, and are checked against their digests at use.
 
     Raises:
         SourceError: no usable config, code that isn't trusted, or files that can't be read.
     """
-    config = read_config(reference, folder / "config.json")
+    layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
+    config = read_config(reference, folder, layout)
     refuse_remote_code(reference, config, trusted=trusted)
     try:
-        names = select_files(_walk(folder), code=trusted)
+        names = select_files(_walk(folder), code=trusted, layout=layout)
+        refuse_missing_adapter(reference, names, layout)
         if lost := lost_shards(folder, names):
             problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
             raise SourceError(reference, problem, hint="get the model's files again")

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.source.digests import DigestMemory
+from neuronbuild.source.files import MODELS
 from neuronbuild.source.local import PACKAGE_PREFIX, FolderSource, PackageSource
 
 if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.source.base import Source
+    from neuronbuild.source.files import Layout
 
 
 def user_cache() -> Path:
@@ -44,17 +46,23 @@ def name_model(text: str) -> str:
 
 
 def resolve_model(
-    reference: str, revision: str | None, *, base: Path, memory: DigestMemory, trust_remote_code: bool = False
+    reference: str,
+    revision: str | None,
+    *,
+    base: Path,
+    memory: DigestMemory,
+    trust_remote_code: bool = False,
+    layouts: tuple[Layout, ...] = MODELS,
 ) -> Model:
     """Pin the model that a reference names.
 
-    `base` is the folder that relative paths count from.
+    `base` is the folder that relative paths count from, `layouts` are the ways in which it may be saved.
 
     Raises:
         SourceError: it isn't there, can't be reached or can't be used.
     """
     source = _source_for(reference, base, memory)
-    return source.resolve(reference, revision, trust_remote_code=trust_remote_code)
+    return source.resolve(reference, revision, trust_remote_code=trust_remote_code, layouts=layouts)
 
 
 def _source_for(reference: str, base: Path, memory: DigestMemory) -> Source:

@@ -6,6 +6,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from neuronbuild.tasks.audio import AUDIO_TASKS
+from neuronbuild.tasks.diffusion import DIFFUSION_TASKS
 from neuronbuild.tasks.images import IMAGE_TASKS
 from neuronbuild.tasks.table import TEXT_TASKS
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
     from neuronbuild.tasks.table import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*TEXT_TASKS, *IMAGE_TASKS, *AUDIO_TASKS)}
+TASKS: dict[str, Task] = {task.name: task for task in (*TEXT_TASKS, *IMAGE_TASKS, *AUDIO_TASKS, *DIFFUSION_TASKS)}
+
+OWN_TASKS = {name: task for name, task in TASKS.items() if task.graphs}
+"""Those that have classes here: the others are run by the tool that exports them."""
 
 ALIASES = {task.tag: task.name for task in TASKS.values() if task.tag and task.tag not in TASKS}
 """The Hub's names for tasks that are called otherwise here."""

@@ -67,7 +67,8 @@ class Task:
     axes that a recipe may leave out, with the size that they have then; `None` is what the model's config says: its image
     size, or the longest sequence that it can read. `suffixes` are the endings of transformers' class names from which the
     task is inferred. `labels` says that the number of labels shapes the graph. `whole` are the axes that shape a model which
-    another tool exports all at once.
+    another tool exports all at once; tasks without graphs are that tool's alone, to run as well. `multiples` says of which
+    numbers the sizes of axes are multiples.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Task:
     tag: str = ""
     pipeline: str = ""
     whole: tuple[str, ...] = ()
+    multiples: dict[str, int] = field(default_factory=dict)
 
     @property
     def pipeline_tag(self) -> str:
@@ -95,7 +97,7 @@ class Task:
     @property
     def axes(self) -> tuple[str, ...]:
         """Every axis of the task's grid, in order."""
-        return tuple(dict.fromkeys(axis for graph in self.graphs for axis in graph.axes))
+        return tuple(dict.fromkeys(axis for graph in self.every for axis in graph.axes))
 
     @property
     def mandatory(self) -> tuple[str, ...]:

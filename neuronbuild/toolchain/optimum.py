@@ -5,17 +5,19 @@ Options that it would drop without a word are refused, and what it left is compa
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
+from neuronbuild.tasks import PIPELINES, Pipeline
+from neuronbuild.tasks.pipelines import adapter_folder, controlnet_folder
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
+from neuronbuild.toolchain.exported import exporter_fault
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.interpreter import Fault, neuronx_faults
 from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
-from neuronbuild.toolchain.sdks import NXD, OPTIMUM, TRANSFORMERS, minor_of, torch_of
+from neuronbuild.toolchain.sdks import LIBRARIES, NXD, OPTIMUM, TRANSFORMERS, minor_of, torch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,14 +35,23 @@ PACKAGES = (
     "optimum-neuron", "torch-neuronx", "libneuronxla", "neuronx-distributed", "torch-xla", "torch", "transformers",
 )  # fmt: skip
 
+DECODER = "text-generation"
+
 TASKS = {
-    "AutoModelForCausalLM": "text-generation",
+    "AutoModelForCausalLM": DECODER,
     "AutoModelForSeq2SeqLM": "text2text-generation",
     "AutoModelForSpeechSeq2Seq": "automatic-speech-recognition",
+    "AutoPipelineForText2Image": "text-to-image",
+    "AutoPipelineForImage2Image": "image-to-image",
+    "AutoPipelineForInpainting": "inpainting",
 }
-"""By transformers' auto class, what the exporter calls the task."""
+"""By the auto class of transformers or diffusers, what the exporter calls the task."""
 
-PARTS = ("encoder", "decoder")
+MODEL = "model"
+"""The folder that the worker puts the model into: the exporter runs beside it."""
+
+OF_PIPELINES = ("diffusers", "peft")
+
 CASTS = ("bf16", "fp16", "tf32")
 DEFAULT_OPTLEVEL = 2
 DTYPES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
@@ -63,17 +74,25 @@ class Optimum(SdkToolchain):
         task = TASKS.get(str(model.get("auto_class")))
         if task is None:
             raise OptionError(("num_cores",), "only models that generate are spread over cores; use num_cores: 1")
-        refuse_platform(options.platform, minor_of(self.versions()["neuronx-cc"]))
+        versions = self.versions()
+        refuse_platform(options.platform, minor_of(versions["neuronx-cc"]))
         if options.weights == "separate":
             raise OptionError(("weights",), "optimum-neuron's folders hold their weights; use `weights: inline`")
-        if options.dynamic_batch_size or options.extra_args or options.loading:
-            key = (
-                ("dynamic_batch_size",)
-                if options.dynamic_batch_size
-                else ("compiler", *(options.loading or ("extra_args",))[:1])
-            )
-            raise OptionError(key, "optimum-neuron would drop this without a word: leave it out")
-        return {"arguments": _arguments(options, task), "num_cores": options.num_cores}
+        pipeline = PIPELINES.get(_model_type(model))
+        dropped: list[tuple[str, ...]] = [("compiler", name) for name in options.loading]
+        dropped += [("compiler", "extra_args")] if options.extra_args else []
+        dropped += [("dynamic_batch_size",)] if options.dynamic_batch_size and pipeline is None else []
+        if dropped:
+            raise OptionError(dropped[0], "optimum-neuron would drop this without a word: leave it out")
+        said: dict[str, object] = {"arguments": _arguments(options, task), "num_cores": options.num_cores}
+        if pipeline is None:
+            return said
+        libraries = LIBRARIES.get(versions.get("optimum-neuron", ""), {}) if self._setup.sdk else self.installed.packages
+        return {
+            **said,
+            "arguments": [*_arguments(options, task), *_additions(options, model, pipeline)],
+            "libraries": {name: versions.get(name) or libraries.get(name, "") for name in OF_PIPELINES},
+        }
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:
         """The exporter that is made for the release, and what it pins itself."""
@@ -121,18 +140,36 @@ class Optimum(SdkToolchain):
         empty = sorted(name for name in files if not os.path.getsize(folder / name))  # noqa: PTH202
         if empty:
             return f"optimum-neuron left an empty file: {empty[0]}"
-        if "neuron_config.json" in found:
-            return _decoder_fault(folder / EXPORTED, found, action)
-        for part in PARTS:
-            if not {f"{part}/model.neuron", f"{part}/config.json"} <= found:
-                return f"optimum-neuron reported success, but left no usable {part}/model.neuron"
-        return None
+        return exporter_fault(folder / EXPORTED, found, action)
+
+
+def _model_type(model: Mapping[str, object]) -> str:
+    config = model.get("config")
+    return str(config.get("model_type")) if isinstance(config, dict) else ""
+
+
+def _additions(options: Options, model: Mapping[str, object], pipeline: Pipeline) -> list[str]:
+    """What only pipelines are given. The exporter passes over a LoRA without a file name, and over several without names."""
+    lora, controlnets = model.get("lora"), model.get("controlnets")
+    if options.num_cores > 1 and not pipeline.sharded:
+        raise OptionError(("num_cores",), f"optimum-neuron doesn't spread a {pipeline.name} over cores: leave this out")
+    if options.num_cores > 1 and lora:
+        raise OptionError(("lora",), "parts over several cores are read from the checkpoint, without any LoRA: leave it out")
+    words = ["--dynamic-batch-size"] if options.dynamic_batch_size else []
+    if isinstance(lora, list) and lora:
+        names = [adapter_folder(index) for index in range(len(lora))]
+        words += ["--lora_model_ids", *(f"{MODEL}/{name}" for name in names)]
+        words += ["--lora_weight_names", *(str(each["weights"]) for each in lora), "--lora_adapter_names", *names]
+        words += ["--lora_scales", *(repr(each["scale"]) for each in lora)]
+    if isinstance(controlnets, int) and controlnets:
+        words += ["--controlnet_ids", *(f"{MODEL}/{controlnet_folder(index)}" for index in range(controlnets))]
+    return words
 
 
 def _arguments(options: Options, task: str) -> list[str]:
     words = ["--task", task, "--instance_type", options.platform, "--tensor_parallel_size", str(options.num_cores)]
     words += ["--torch_dtype", DTYPES[options.dtype]]
-    if task == TASKS["AutoModelForCausalLM"]:
+    if task == DECODER:
         if options.auto_cast != "none" or options.optlevel != DEFAULT_OPTLEVEL:
             key = ("compiler", "auto_cast" if options.auto_cast != "none" else "optlevel")
             raise OptionError(key, "optimum-neuron would drop this without a word for a decoder: leave it out")
@@ -142,27 +179,3 @@ def _arguments(options: Options, task: str) -> list[str]:
             raise OptionError(("compiler", "auto_cast_type"), f"optimum-neuron casts to {' or '.join(CASTS)}")
         words += ["--auto_cast_type", options.auto_cast_type]
     return [*words, "--auto_cast", options.auto_cast, f"-O{options.optlevel}", "--inline-weights-neff"]
-
-
-def _decoder_fault(folder: Path, found: set[str], action: Mapping[str, object]) -> str | None:
-    if "model.pt" not in found:
-        return "optimum-neuron reported success, but left no usable model.pt"
-    try:
-        config = json.loads((folder / "neuron_config.json").read_bytes())
-        asked = _asked(action)
-        wrong = [f"{name} {config.get(name)} instead of {value}" for name, value in asked.items() if config.get(name) != value]
-    except (ValueError, TypeError, AttributeError) as error:
-        return f"optimum-neuron's neuron_config.json can't be read: {error}"
-    if wrong:
-        return f"optimum-neuron compiled something else: {', '.join(wrong)}"
-    ranks = [f"checkpoint/weights/tp{rank}_sharded_checkpoint.safetensors" for rank in range(int(str(asked["tp_degree"])))]
-    lacking = [name for name in ranks if name not in found]
-    return f"optimum-neuron left no {lacking[0]}: the folder would need the checkpoint again" if lacking else None
-
-
-def _asked(action: Mapping[str, object]) -> dict[str, object]:
-    shape, compiler, toolchain = action["shape"], action["compiler"], action["toolchain"]
-    if not isinstance(shape, dict) or not isinstance(compiler, dict) or not isinstance(toolchain, dict):
-        raise TypeError("the action is none")
-    target = toolchain["flags"]["target_override"]
-    return {**shape, "tp_degree": compiler["num_cores"], "target": target, "torch_dtype": action["dtype"]}

@@ -77,7 +77,7 @@ class SdkToolchain(Toolchain):
         faults = self.faults(self.installed)
         if faults:
             raise ToolchainError(self.name, self._words(faults), hint=faults[0].advice)
-        here = self.found(self.installed)
+        here = {**self.installed.packages, **self.found(self.installed)}
         for package, wanted in self.versions().items():
             found = here.get(package, "missing")
             if wanted not in {found, found.partition("+")[0]}:

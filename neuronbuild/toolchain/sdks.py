@@ -64,6 +64,9 @@ TRANSFORMERS = {"neuronx": "4.57.1", "neuron": "4.36.2", "optimum": "4.57.1"}
 OPTIMUM = {"2.26.1": "0.4.5"}
 """The optimum-neuron that is made for a release."""
 
+LIBRARIES = {"0.4.5": {"diffusers": "0.35.2", "peft": "0.17.0"}}
+"""What an optimum-neuron wants for diffusion; of diffusers 0.35 the last."""
+
 NXD = {"2.26.1": "0.15.22404"}
 """The neuronx-distributed that comes with it."""
 

@@ -12,16 +12,19 @@ import subprocess
 import sys
 
 from . import neuron_log, traced
-from .serve import JobError
+from .serve import JobError, UserError
 
 MODULE = "optimum.exporters.neuron"
 MODEL, EXPORTED, WORK = "model", "exported", "work"
-PACKAGES = ("optimum-neuron", "neuronx-cc", "torch-neuronx", "neuronx-distributed", "torch", "transformers")
+PACKAGES = (
+    "optimum-neuron", "neuronx-cc", "torch-neuronx", "neuronx-distributed", "torch", "transformers", "diffusers", "peft",
+)  # fmt: skip
 
 
 def compile_action(job: dict) -> dict:
     """Export, and list what isn't the model's own."""
     folder, action = job["folder"], job["action"]
+    _refuse_other_libraries(action["compiler"].get("libraries", {}))
     work = os.path.join(folder, WORK)
     os.makedirs(work)
     command = [sys.executable, "-m", MODULE, "--model", MODEL, *action["compiler"]["arguments"]]
@@ -47,13 +50,31 @@ def compile_action(job: dict) -> dict:
     }
 
 
+def _refuse_other_libraries(wanted: dict) -> None:
+    """Stop where what loads the model isn't what was planned for.
+
+    Raises:
+        UserError: a library is missing, or of another version.
+    """
+    here = traced.versions(tuple(wanted))
+    for name, version in sorted(wanted.items()):
+        if here.get(name) != (version or None):
+            found = "isn't installed" if name not in here else f"is {here[name]}, and {version or 'none'} was planned for"
+            advice = f"install optimum-neuron[diffusers] there, or correct toolchains.optimum.versions ({name})"
+            raise UserError(f"{name} {found} in {sys.executable}: {advice}")
+
+
 def _made(folder: str) -> list:
-    """Files of the folder that the exporter made: those that it copied are the model's, and a release has them from there."""
-    own = set(os.listdir(os.path.join(folder, MODEL))) - {"config.json"}
+    """Files of the folder that the exporter made: those that it copied are the model's, and a release has them from there.
+
+    Configs are its own, whatever they are called.
+    """
+    exported, model = os.path.join(folder, EXPORTED), os.path.join(folder, MODEL)
     found = []
-    for place, _, names in os.walk(os.path.join(folder, EXPORTED)):
+    for place, _, names in os.walk(exported):
         for name in names:
-            path = os.path.relpath(os.path.join(place, name), folder)
-            if os.path.relpath(path, EXPORTED) not in own and not name.startswith("."):
-                found.append(path.replace(os.sep, "/"))
+            path = os.path.relpath(os.path.join(place, name), exported)
+            copied = name != "config.json" and os.path.isfile(os.path.join(model, path))
+            if not copied and not name.startswith("."):
+                found.append(os.path.join(EXPORTED, path).replace(os.sep, "/"))
     return found

@@ -16,7 +16,8 @@ import sys
 
 PACKAGES = (
     "neuronx-cc", "torch-neuronx", "libneuronxla", "torch-xla", "neuronx-distributed", "neuronx-distributed-inference",
-    "torch-neuron", "neuron-cc", "optimum-neuron", "torch", "transformers", "safetensors",
+    "torch-neuron", "neuron-cc", "optimum-neuron", "torch", "transformers", "safetensors", "diffusers",
+    "peft",
 )  # fmt: skip
 COMPILERS = ("neuronx-cc", "neuron-cc")
 PATIENCE = 120

@@ -59,6 +59,8 @@ def recipes_for(root: Path, models: dict[str, Path]) -> None:
         "translator": {"task": "text2text-generation", "platforms": ["inf2"], "shapes": TEXT | BEAMS},
         "sharded": {"task": "text-generation", "platforms": ["trn2"], "shapes": SHARDED, "num_cores": 2, "dtype": "bfloat16"},
         "parts": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "toolchain": "optimum"},
+        "spread": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "num_cores": 2},
+        "listener": {"task": "speech-seq2seq", "platforms": ["trn1"], "shapes": TEXT, "toolchain": "optimum"},
         "first": {"task": "fill-mask", "platforms": ["inf1"], "shapes": TEXT},
     }
     for name, keys in kinds.items():

@@ -6,22 +6,41 @@ import json
 
 import pytest
 
-from neuronbuild import NeuronModelForCausalLM, api
+from neuronbuild import api, open_model
 from neuronbuild.api import Settings
+from neuronbuild.api.prepare import Context, prepare
+from neuronbuild.build.model_files import link_model
+from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import ReleaseError
 from neuronbuild.recipe.schema import Interpreter
+from neuronbuild.store.location import open_store
 from tests.conftest import run_cli, write_recipe
 from tests.doubles.neuron_sdk import install_optimum
-from tests.doubles.toolchain import Recorder
+from tests.doubles.toolchain import Recorder, is_gone, wait_until
 
 MISHAPS = {
     "fails": ("user", "NCC_EVRF001", 1),
+    "internal": ("internal", "NCC_ILSM901", 2),
+    "status-70": ("internal", "an internal error (70)", 2),
     "killed": ("memory", "want of memory", 2),
+    "f137": ("memory", "want of memory", 2),
+    "segfault": ("crash", "optimum-neuron crashed with SIGSEGV", 2),
+    "disk": ("system", "no space left on device", 1),
     "no-model": ("output", "no usable model.pt", 2),
     "empty": ("output", "an empty file: exported/model.pt", 2),
+    "short": ("output", "model.pt is a damaged archive", 2),
     "missing-rank": ("output", "tp1_sharded_checkpoint.safetensors", 2),
     "wrong-target": ("output", "target trn1 instead of trn2", 2),
 }
+OF_PARTS = {
+    "fails": ("user", "NCC_EVRF001", 1),
+    "no-model": ("output", "no usable decoder/model.neuron", 2),
+    "empty": ("output", "an empty file: exported/decoder/model.neuron", 2),
+    "short": ("output", "encoder/model.neuron is a damaged archive", 2),
+    "no-neff": ("output", "encoder/model.neuron holds no NEFF", 2),
+    "other-size": ("output", "static_sequence_length 17 instead of 16", 2),
+}
+"""Of models in two parts, of which the exporter says less."""
 
 
 def test_a_decoder_over_cores_is_the_folder_that_the_exporter_left(neuron_built):
@@ -46,15 +65,40 @@ def test_parts_lie_where_the_loader_looks_and_the_top_has_no_block(neuron_built)
     assert "neuron" not in json.loads((folder / "config.json").read_text())
 
 
+def test_over_several_cores_a_parts_file_is_a_folder_of_ranks(neuron_built):
+    folder = neuron_built.release("spread", "trn1")
+    ranks = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("tp_*.pt"))
+    assert ranks == [f"{part}/model.neuron/tp_{rank}.pt" for part in ("decoder", "encoder") for rank in (0, 1)]
+
+
+def test_whisper_is_an_encoder_and_a_decoder_as_well(neuron_built):
+    folder = neuron_built.release("listener", "trn1")
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {f"{part}/{name}" for part in ("encoder", "decoder") for name in ("model.neuron", "config.json")} <= names
+    assert {"config.json", "generation_config.json", "README.md"} <= names
+    block = json.loads((folder / "decoder/config.json").read_text())["neuron"]
+    assert (block["model_type"], block["static_batch_size"], block["static_sequence_length"]) == ("whisper-decoder", 2, 16)
+
+
+def call_for(neuron_built, *words: str) -> list[str]:
+    [argv] = [entry["argv"] for entry in neuron_built.calls["optimum"] if set(words) <= set(entry["argv"])]
+    return argv
+
+
 def test_the_exporter_gets_no_word_that_it_would_drop_or_misread(neuron_built):
-    calls = {entry["argv"][entry["argv"].index("--task") + 1]: entry for entry in neuron_built.calls["optimum"]}
-    decoder = calls["text-generation"]["argv"]
-    assert decoder == [
+    assert call_for(neuron_built, "text-generation") == [
         "--model", "model", "--task", "text-generation", "--instance_type", "trn2", "--tensor_parallel_size", "2",
         "--torch_dtype", "bfloat16", "--batch_size", "1", "--sequence_length", "32", "--disable_neuron_cache",
         "--disable-validation", "exported",
     ]  # fmt: skip
-    assert "--inline-weights-neff" in calls["text2text-generation"]["argv"]
+    assert call_for(neuron_built, "automatic-speech-recognition") == [
+        "--model", "model", "--task", "automatic-speech-recognition", "--instance_type", "trn1", "--tensor_parallel_size", "1",
+        "--torch_dtype", "float32", "--auto_cast", "none", "-O2", "--inline-weights-neff", "--batch_size", "2",
+        "--sequence_length", "16", "--disable_neuron_cache", "--disable-validation", "exported",
+    ]  # fmt: skip
+    translator = call_for(neuron_built, "text2text-generation", "1")
+    assert translator[translator.index("--num_beams") + 1] == "2"
+    assert "--inline-weights-neff" in translator
 
 
 def test_its_caches_are_private_to_the_job(neuron_built):
@@ -70,44 +114,89 @@ def test_the_key_has_the_weights_and_the_exporters_version(neuron_built):
     assert manifest["action"]["weights"]["model.safetensors"]
 
 
-def test_the_card_names_the_loader(neuron_built):
-    assert (
-        "from optimum.neuron import NeuronModelForCausalLM"
-        in (neuron_built.release("sharded", "trn2") / "README.md").read_text()
-    )
+@pytest.mark.parametrize(
+    ("name", "platform", "loader"),
+    [
+        ("sharded", "trn2", "NeuronModelForCausalLM"),
+        ("parts", "trn1", "NeuronModelForSeq2SeqLM"),
+        ("listener", "trn1", "NeuronWhisperForConditionalGeneration"),
+    ],
+)
+def test_our_own_classes_say_whose_it_is(neuron_built, name, platform, loader):
+    with pytest.raises(ReleaseError, match=f"optimum-neuron exported it, and its {loader} runs it") as caught:
+        open_model(neuron_built.release(name, platform))
+    assert f"from optimum.neuron import {loader}" in caught.value.hint
+    assert f"from optimum.neuron import {loader}" in (neuron_built.release(name, platform) / "README.md").read_text()
 
 
-def test_our_own_classes_say_whose_it_is(neuron_built):
-    with pytest.raises(ReleaseError, match="optimum-neuron exported it"):
-        NeuronModelForCausalLM.from_pretrained(neuron_built.release("sharded", "trn2"))
+class Replays:
+    """One `apply` over models that generate, one way to fail each: decoders over two cores, and one in two parts."""
+
+    def __init__(self, models, root) -> None:
+        self.sdk = install_optimum(root / "sdk")
+        names = [*MISHAPS, "internal once", *(f"part {name}" for name in OF_PARTS)]
+        self.steps = {name: index + 2 for index, name in enumerate(names)}
+        self.sdk.set(acts={f"optimum {step}": name.removeprefix("part ") for name, step in self.steps.items()})
+        for name, step in self.steps.items():
+            shapes = {"batch_size": step, "sequence_length": 16}
+            keys = {"task": "text-generation", "platforms": ["trn2"], "num_cores": 2, "shapes": shapes}
+            if name.startswith("part "):
+                task = {"task": "text2text-generation", "platforms": ["trn1"], "toolchain": "optimum"}
+                keys = {**task, "shapes": shapes | {"num_beams": 2}}
+            plain = name.replace(" ", "-")
+            write_recipe(root / f"recipes/{plain}.yaml", name=plain, model=str(models[keys["task"]]), **keys)
+        places = {"optimum": Interpreter(python=str(self.sdk.python))}
+        self.settings = Settings(
+            cache=str(root / "cache"), output=root / "out", scratch=root / "scratch", interpreters=places, keep_going=True,
+            jobs=1, timeout=300.0,
+        )  # fmt: skip
+        self.progress = Recorder()
+        self.located = api.load_recipes([root / "recipes"])
+        report = api.apply(self.located, self.settings, self.progress)
+        self.outcomes = {outcome.step.target.shape.as_dict()["batch_size"]: outcome for outcome in report.outcomes}
+
+    def of(self, name: str):
+        step = self.steps[name]
+        return self.outcomes[step], self.progress.started_steps.count(step)
 
 
 @pytest.fixture(scope="module")
-def replayed(models, tmp_path_factory):
-    root = tmp_path_factory.mktemp("optimum-failures")
-    sdk = install_optimum(root / "sdk")
-    names = {name: index + 2 for index, name in enumerate(MISHAPS)}
-    sdk.set(acts={f"optimum {step}": name for name, step in names.items()})
-    for name, step in names.items():
-        shapes = {"batch_size": step, "sequence_length": 16}
-        keys = {"task": "text-generation", "platforms": ["trn2"], "num_cores": 2, "shapes": shapes}
-        write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(models["text-generation"]), **keys)
-    places = {"optimum": Interpreter(python=str(sdk.python))}
-    settings = Settings(
-        cache=str(root / "cache"), output=root / "out", scratch=root / "scratch", interpreters=places, keep_going=True, jobs=1
-    )
-    progress = Recorder()
-    report = api.apply(api.load_recipes([root / "recipes"]), settings, progress)
-    outcomes = {outcome.step.target.recipe: outcome for outcome in report.outcomes}
-    return {name: (outcomes[name], progress.started_steps.count(step)) for name, step in names.items()}
+def replayed(models, tmp_path_factory) -> Replays:
+    return Replays(models, tmp_path_factory.mktemp("optimum-failures"))
 
 
-@pytest.mark.parametrize("name", MISHAPS)
+@pytest.mark.parametrize("name", [*MISHAPS, *(f"part {name}" for name in OF_PARTS)])
 def test_its_failures_are_told_also_those_that_it_calls_successes(replayed, name):
-    kind, message, tries = MISHAPS[name]
-    outcome, tried = replayed[name]
-    assert (outcome.kind, outcome.error.kind, tried) == ("failed", kind, tries)
+    kind, message, tries = MISHAPS[name] if name in MISHAPS else OF_PARTS[name.removeprefix("part ")]
+    outcome, tried = replayed.of(name)
+    assert (outcome.kind, outcome.error.kind, tried) == ("failed", kind, tries), outcome.error
     assert message in outcome.error.message
+
+
+def test_what_failed_once_and_passed_then_is_built(replayed):
+    outcome, tried = replayed.of("internal once")
+    assert (outcome.kind, tried) == ("built", 2)
+
+
+def test_none_of_its_failures_is_in_the_store(replayed):
+    store = open_store(replayed.settings.cache)
+    failed = [outcome for outcome in replayed.outcomes.values() if outcome.kind == "failed"]
+    assert [outcome.error for outcome in failed if store.lookup(outcome.step.action.key) is not None] == []
+
+
+def test_an_exporter_that_hangs_is_stopped(replayed, tmp_path):
+    context = Context.open(replayed.settings)
+    each = prepare(replayed.located, context)[0]
+    _, action = each.steps[0]
+    step = action.document["shape"]["batch_size"]
+    replayed.sdk.set(acts={f"optimum {step}": "hang"})
+    with Workbench(tmp_path / "work", 6.0) as bench, bench.folder() as folder:
+        link_model(each.model, folder / "model")
+        job = {"kind": "compile", "action": action.document, "model": str(folder / "model")}
+        answer = bench.run(context.toolchains["optimum", each.platform], job, folder)
+    assert (answer.error.kind, "longer than 6 s" in answer.error.message) == ("timeout", True)
+    [process] = [entry["process"] for entry in replayed.sdk.diary() if "process" in entry]
+    wait_until(lambda: is_gone(process))
 
 
 @pytest.mark.parametrize(

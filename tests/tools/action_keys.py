@@ -57,6 +57,22 @@ WAV2VEC2 = {"model_type": "wav2vec2", "conv_bias": True, "do_stable_layer_norm":
 AST = {"model_type": "audio-spectrogram-transformer", "num_labels": 527}
 SOUND = {"batch_size": 1, "audio_sequence_length": 16000}
 
+SD = {
+    "_class_name": "StableDiffusionPipeline",
+    "model_type": "StableDiffusionPipeline",
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+PICTURES = {
+    "config": SD,
+    "graph": "model",
+    "sizes": {"batch_size": 1, "height": 512, "width": 512, "num_images_per_prompt": 1, "sequence_length": 77},
+    "weights": {"unet/diffusion_pytorch_model.safetensors": "5" * 64, "lora_0/ink.safetensors": "7" * 64},
+    "fingerprint": Fingerprint("optimum", "inf2", {"optimum-neuron": "0.4.5"}),
+    "compiler": {"arguments": ["--task", "text-to-image"], "num_cores": 1, "libraries": {"diffusers": "0.35.2"}},
+}
+
 CASES = {
     "feature-extraction on cpu": {"config": BERT, **CPU},
     "feature-extraction on cpu, cast": {"config": BERT, **CPU, "auto_cast": "all", "auto_cast_type": "fp16"},
@@ -92,6 +108,9 @@ CASES = {
     "audio-frame-classification on cpu": {"config": WAV2VEC2, **CPU, "sizes": SOUND},
     "audio-xvector on inf2": {"config": WAV2VEC2, "sizes": SOUND, "weights": WEIGHTS},
     "multiple-choice on cpu": {"config": BERT, **CPU, "sizes": {"batch_size": 2, "sequence_length": 128, "num_choices": 4}},
+    "text-to-image on inf2": PICTURES,
+    "image-to-image on inf2": PICTURES,
+    "inpainting on inf2": PICTURES,
 }
 
 

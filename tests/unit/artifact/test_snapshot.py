@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.artifact.snapshot import Model, Snapshot
+from neuronbuild.artifact.snapshot import Model, Snapshot, is_weight_index, with_parts
 from neuronbuild.digest import Digest, digest_json
 from neuronbuild.errors import SourceError
 
@@ -92,3 +92,36 @@ def test_a_json_file_that_cant_be_read_is_told(tmp_path, text):
     with pytest.raises(SourceError, match=r"its modules\.json can't be read") as caught:
         model_in(tmp_path, ["modules.json"]).read_json("modules.json")
     assert caught.value.hint
+
+
+def part(name, commit, licence="mit", **more):
+    snapshot = Snapshot(name, commit, {"w.safetensors": Digest("7" * 64, 7)}, licence, **more)
+    return Model(snapshot, {}, lambda path: f"{name}:{path}")
+
+
+def test_parts_are_folders_of_one_snapshot():
+    main = Model(replace(SNAPSHOT, license="mit"), {"model_type": "m"}, lambda path: f"main:{path}", immutable=True)
+    whole = with_parts(main, {"lora_0": part("org/ink", "c" * 40, "openrail", gated=True)})
+    assert whole.snapshot.files["lora_0/w.safetensors"] == Digest("7" * 64, 7)
+    assert (whole.open_file("lora_0/w.safetensors"), whole.open_file("config.json")) == (
+        "org/ink:w.safetensors",
+        "main:config.json",
+    )
+    assert (whole.snapshot.gated, whole.snapshot.license, whole.immutable) == (True, "mit and openrail", False)
+    assert whole.parts[""] is main
+
+
+def test_commits_are_those_that_there_are():
+    main = Model(SNAPSHOT, {}, lambda path: path)
+    whole = with_parts(main, {"lora_0": part("org/ink", "c" * 40), "controlnet_0": part("./edges", None)})
+    assert whole.commits == {"": "a" * 40, "lora_0": "c" * 40}
+
+
+def test_a_licence_that_one_part_doesnt_state_is_none():
+    main = Model(replace(SNAPSHOT, license="mit"), {}, lambda path: path)
+    assert with_parts(main, {"lora_0": part("org/ink", None, None)}).snapshot.license is None
+
+
+def test_an_index_of_shards_is_told_in_any_folder():
+    assert is_weight_index("unet/diffusion_pytorch_model.safetensors.index.json")
+    assert not is_weight_index("model_index.json")

@@ -11,7 +11,7 @@ import torch
 import neuronbuild
 from neuronbuild.errors import ReleaseError
 from neuronbuild.models import MODEL_CLASSES, classes, open_model
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS
 from tests.conftest import ROOT
 
 TEXTS = ["the cat sits on a mat", "who runs", "a dog", "the sun shines in the park", "it is red"]
@@ -24,7 +24,7 @@ def sentences(built):
 
 def test_every_task_has_its_class_under_the_name_that_the_task_table_gives():
     assert {task: each.__name__ for task, each in MODEL_CLASSES.items()} == {
-        name: task.model_class for name, task in TASKS.items()
+        name: task.model_class for name, task in OWN_TASKS.items()
     }
     assert all(getattr(neuronbuild, each.__name__) is each for each in MODEL_CLASSES.values())
 

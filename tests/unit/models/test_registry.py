@@ -4,12 +4,12 @@ import pytest
 import transformers
 
 from neuronbuild.models import MODEL_CLASSES
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", OWN_TASKS)
 def test_a_class_stands_among_those_that_transformers_knows_for_its_task(task):
-    names = getattr(transformers, TASKS[task].auto_class)._model_mapping._model_mapping
+    names = getattr(transformers, OWN_TASKS[task].auto_class)._model_mapping._model_mapping
     assert MODEL_CLASSES[task].__name__ in names.values()
 
 

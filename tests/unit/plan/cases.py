@@ -8,6 +8,7 @@ from pathlib import Path
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.plan.action import Action, ActionMaker, Way
+from neuronbuild.plan.pipeline import Additions, is_pipeline, make_pipeline
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.target import Options
 from neuronbuild.tasks import TASKS
@@ -46,6 +47,9 @@ OPTIONS = Options(
     num_cores=1,
     dynamic_batch_size=False,
 )
+ADDITIONS = Additions((("ink.safetensors", 0.5),), 0)
+"""What pipelines are given here."""
+
 SIZES = {"batch_size": 1, "sequence_length": 64, "num_choices": 4}
 
 
@@ -63,7 +67,11 @@ def make_action(
     **options,
 ) -> Action:
     """The action for a model and shape; `options` replace some of `OPTIONS`, `compiler` what a toolchain makes of them."""
-    subject = make_subject(config, task=task, modules=modules, pooling=pooling)
+    subject = (
+        make_pipeline(config, task=task, documents={}, files={"unet/config.json": "6" * 64}, additions=ADDITIONS)
+        if is_pipeline(config)
+        else make_subject(config, task=task, modules=modules, pooling=pooling)
+    )
     if compiler is not None:
         maker = ActionMaker(subject, Way(OPTIONS.dtype, compiler, fingerprint, weights))
         return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))

@@ -11,7 +11,7 @@ from neuronbuild.artifact.release_index import FORMAT, ReleaseIndex
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.models import MODEL_CLASSES
 from neuronbuild.release.card import render_card
-from neuronbuild.tasks import TASKS
+from neuronbuild.tasks import OWN_TASKS, TASKS
 
 FROM_HUB = Snapshot("my-org/my-model", "0123456789abcdef0123456789abcdef01234567", {}, license="apache-2.0")
 FROM_FOLDER = Snapshot("./my model", None, {})
@@ -33,11 +33,18 @@ def test_the_hub_reads_the_metadata(index):
     assert data.tags == ["neuronbuild", "ahead-of-time", "cpu"]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", OWN_TASKS)
 def test_every_task_gives_metadata_that_the_hub_reads(index, task):
     card = ModelCard(render_card(replace(index, task=task), FROM_HUB))
-    assert card.data.pipeline_tag == TASKS[task].pipeline_tag
+    assert card.data.pipeline_tag == OWN_TASKS[task].pipeline_tag
     assert f"from neuronbuild import {MODEL_CLASSES[task].__name__}" in card.text
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if name not in OWN_TASKS])
+def test_what_another_tool_runs_names_its_class(index, task):
+    card = ModelCard(render_card(replace(index, task=task, loader="optimum.neuron.NeuronFluxPipeline"), FROM_HUB))
+    assert card.data.pipeline_tag in {"text-to-image", "image-to-image"}
+    assert "from optimum.neuron import NeuronFluxPipeline" in card.text
 
 
 def test_a_model_from_a_folder_has_no_base_model_on_the_hub(index):

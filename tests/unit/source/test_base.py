@@ -5,13 +5,14 @@ import os
 import pytest
 
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import lost_shards, read_config, refuse_remote_code
+from neuronbuild.source.base import lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.files import PIPELINE, adapter
 
 
 def config_file(tmp_path, text):
     file = tmp_path / "config.json"
     file.write_text(text)
-    return file
+    return tmp_path
 
 
 def test_a_config_is_read(tmp_path):
@@ -33,12 +34,12 @@ def test_a_config_nested_too_deep_is_refused(tmp_path, depth):
 def test_a_pipe_is_not_waited_on(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(SourceError, match="no regular file"):
-        read_config("m", tmp_path / "config.json")
+        read_config("m", tmp_path)
 
 
 def test_a_missing_config_says_what_to_give(tmp_path):
     with pytest.raises(SourceError, match=r"it has no config\.json") as caught:
-        read_config("m", tmp_path / "config.json")
+        read_config("m", tmp_path)
     assert caught.value.hint
 
 
@@ -66,3 +67,24 @@ def test_shards_that_an_index_names_and_nobody_has_are_told(tmp_path):
 def test_an_index_that_cant_be_read_is_told_itself(tmp_path, text):
     (tmp_path / INDEX).write_text(text)
     assert lost_shards(tmp_path, [INDEX]) == [INDEX]
+
+
+def test_shards_of_a_part_are_looked_for_in_its_folder(tmp_path):
+    index = "unet/diffusion_pytorch_model.safetensors.index.json"
+    (tmp_path / "unet").mkdir()
+    (tmp_path / index).write_text('{"weight_map": {"a": "one.safetensors"}}')
+    assert lost_shards(tmp_path, [index]) == ["unet/one.safetensors"]
+    assert lost_shards(tmp_path, [index, "unet/one.safetensors"]) == []
+
+
+def test_a_pipelines_class_stands_for_its_model_type(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    assert read_config("m", tmp_path, PIPELINE)["model_type"] == "FluxPipeline"
+
+
+def test_a_lora_without_its_file_is_refused():
+    refuse_missing_adapter("m", ["a.safetensors"], adapter("a.safetensors"))
+    refuse_missing_adapter("m", [], PIPELINE)
+    with pytest.raises(SourceError, match=r"it has no a\.safetensors") as caught:
+        refuse_missing_adapter("m", [], adapter("a.safetensors"))
+    assert "weights" in caught.value.hint

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.source.files import select_files
+from neuronbuild.source.files import MODELS, NETWORK, PIPELINE, TRANSFORMERS, adapter, layout_of, select_files
 
 OF_A_MODEL = [
     "1_Pooling/config.json",
@@ -84,3 +84,36 @@ def test_selecting_again_changes_nothing(names, code):
     once = select_files(names, code=code)
     assert set(once) <= set(names)
     assert select_files(once, code=code) == once
+
+
+OF_A_PIPELINE = [
+    "model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json", "text_encoder/model.safetensors",
+    "tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/vocab.json", "unet/config.json",
+    "unet/diffusion_pytorch_model-00001-of-00002.safetensors", "unet/diffusion_pytorch_model-00002-of-00002.safetensors",
+    "unet/diffusion_pytorch_model.safetensors.index.json", "vae/config.json", "vae/diffusion_pytorch_model.bin",
+]  # fmt: skip
+OF_OTHERS = [
+    "README.md", "sd.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.bin",
+    "text_encoder/model.fp16.safetensors", "text_encoder/pytorch_model.bin", "unet/deep/config.json",
+]  # fmt: skip
+
+
+def test_a_pipeline_is_its_parts_each_by_its_own_best_weights():
+    assert select_files(OF_A_PIPELINE + OF_OTHERS, code=False, layout=PIPELINE) == OF_A_PIPELINE
+
+
+def test_a_controlnet_is_one_network():
+    names = ["config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin", "images/bird.png"]
+    assert select_files(names, code=False, layout=NETWORK) == names[:2]
+
+
+def test_a_lora_is_one_file():
+    assert select_files(["a.safetensors", "b.safetensors", "README.md"], code=False, layout=adapter("b.safetensors")) == [
+        "b.safetensors"
+    ]
+
+
+def test_a_layout_is_told_by_its_document():
+    assert layout_of(["config.json", "model_index.json"], MODELS) is PIPELINE
+    assert layout_of(["config.json"], MODELS) is TRANSFORMERS
+    assert layout_of([], MODELS) is TRANSFORMERS

@@ -14,6 +14,7 @@ from huggingface_hub import constants
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import SourceError
 from neuronbuild.source.digests import DigestMemory
+from neuronbuild.source.files import NETWORK, adapter
 from neuronbuild.source.hub import HubSource
 from tests.doubles.hub import COMMIT, GOOD_TOKEN, HubDouble, HubRepo, lead_client_to, one_commit
 
@@ -33,13 +34,20 @@ SHARDS = {
     "model.safetensors.index.json": b'{"weight_map": {"a": "model-00001-of-00002.safetensors", '
     b'"b": "model-00002-of-00002.safetensors"}}',
 }
+PARTS = {
+    "model_index.json": b'{"_class_name": "StableDiffusionPipeline"}',
+    "unet/config.json": b"{}",
+    "unet/diffusion_pytorch_model.safetensors": WEIGHTS,
+    "unet/diffusion_pytorch_model.fp16.safetensors": WEIGHTS,
+    "tokenizer/vocab.json": b"{}",
+}
 NEXT_COMMIT = "b" * 40
 PINNED = {name: digest_bytes(FILES[name]) for name in ("config.json", "model.safetensors", "tokenizer.json")}
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with HubDouble({"org/tiny": one_commit(FILES), "org/shards": one_commit(SHARDS)}) as double:
+    with HubDouble({"org/tiny": one_commit(FILES), "org/shards": one_commit(SHARDS), "org/sd": one_commit(PARTS)}) as double:
         lead_client_to(double.endpoint, tmp_path, monkeypatch)
         yield double
 
@@ -451,6 +459,7 @@ def test_a_cache_that_cannot_be_written_is_named(hub, tmp_path):
 SCRIPT = """
 import json, sys
 from neuronbuild.source.digests import DigestMemory
+from neuronbuild.source.files import NETWORK, adapter
 from neuronbuild.source.hub import HubSource
 model = HubSource(DigestMemory(None)).resolve("org/tiny", None)
 print(json.dumps([model.snapshot.revision, model.open_file("model.safetensors").read_text()]))
@@ -465,3 +474,30 @@ def test_settings_of_the_environment_are_obeyed(tmp_path):
             done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, check=True)
             assert json.loads(done.stdout) == [COMMIT, WEIGHTS.decode()]
     assert hub.paths("GET")[-1] == f"/lfs/{hashlib.sha256(WEIGHTS).hexdigest()}"
+
+
+def test_a_pipeline_is_pinned_part_by_part_and_offline_too(hub, offline):
+    online = resolve("org/sd")
+    assert online.config["model_type"] == "StableDiffusionPipeline"
+    assert set(online.snapshot.files) == set(PARTS) - {"unet/diffusion_pytorch_model.fp16.safetensors"}
+    for name in online.snapshot.files:
+        online.open_file(name)
+    offline()
+    assert resolve("org/sd").snapshot.files == online.snapshot.files
+
+
+def test_a_lora_is_one_file_of_a_repository_and_offline_too(hub, offline):
+    layouts = (adapter("model.safetensors"),)
+    online = resolve(layouts=layouts)
+    assert set(online.snapshot.files) == {"model.safetensors"}
+    assert online.open_file("model.safetensors").read_bytes() == WEIGHTS
+    offline()
+    assert resolve(layouts=layouts).snapshot.files == online.snapshot.files
+
+
+@pytest.mark.parametrize(
+    ("layouts", "message"), [((adapter("b.safetensors"),), r"it has no b\.safetensors"), ((NETWORK,), "names no _class_name")]
+)
+def test_what_a_repository_isnt_is_told(hub, layouts, message):
+    with pytest.raises(SourceError, match=message):
+        resolve(layouts=layouts)

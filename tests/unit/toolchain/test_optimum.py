@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from neuronbuild.errors import ToolchainError
+from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.interpreter import Installed
 from neuronbuild.toolchain.optimum import Optimum
 from neuronbuild.toolchain.setup import Setup
@@ -51,25 +51,55 @@ def test_it_is_never_run_by_us(optimum):
     assert not optimum.runs_here("trn1")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_a_config_that_cant_be_read_is_a_fault(optimum, tmp_path, text):
+def test_an_empty_file_is_a_fault(optimum, tmp_path):
     (tmp_path / "exported").mkdir()
-    files = ["exported/neuron_config.json", "exported/model.pt"]
-    for name in files:
-        (tmp_path / name).write_text(text or "x")
-    action = {
-        "shape": {},
-        "compiler": {"num_cores": 2},
-        "toolchain": {"flags": {"target_override": "trn1"}},
-        "dtype": "float32",
-    }
-    assert "can't be read" in optimum.fault(tmp_path, files, action)
+    (tmp_path / "exported/model.pt").touch()
+    assert "an empty file: exported/model.pt" in optimum.fault(tmp_path, ["exported/model.pt"], {})
 
 
-def test_a_folder_in_parts_needs_both(optimum, tmp_path):
-    files = [f"exported/{part}/{name}" for part in ("encoder", "decoder") for name in ("model.neuron", "config.json")]
-    for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(json.dumps({}))
-    assert optimum.fault(tmp_path, files, {}) is None
-    assert "decoder/model.neuron" in optimum.fault(tmp_path, files[:2], {})
+SD = {
+    "config": {"model_type": "StableDiffusionPipeline"},
+    "auto_class": "AutoPipelineForText2Image",
+    "lora": [],
+    "controlnets": 0,
+}
+FLUX = {**SD, "config": {"model_type": "FluxPipeline"}}
+LORA = {"lora": [{"weights": "a.safetensors", "scale": 0.5}, {"weights": "b.bin", "scale": 1.0}]}
+ONE = replace(TWO, num_cores=1)
+
+
+def test_every_lora_gets_a_file_a_name_and_a_scale(optimum):
+    said = optimum.options(ONE, {**SD, **LORA, "controlnets": 1})["arguments"]
+    assert said[said.index("--lora_model_ids") :] == [
+        "--lora_model_ids", "model/lora_0", "model/lora_1", "--lora_weight_names", "a.safetensors", "b.bin",
+        "--lora_adapter_names", "lora_0", "lora_1", "--lora_scales", "0.5", "1.0", "--controlnet_ids", "model/controlnet_0",
+    ]  # fmt: skip
+
+
+def test_the_libraries_that_load_a_pipeline_are_in_its_key(optimum, tmp_path):
+    assert optimum.options(ONE, SD)["libraries"] == {"diffusers": "0.35.2", "peft": "0.17.0"}
+    other = Optimum(Setup(tmp_path, sdk="2.26.1", versions={"diffusers": "0.35.1"}), "trn1")
+    assert other.options(ONE, SD)["libraries"]["diffusers"] == "0.35.1"
+    assert "libraries" not in optimum.options(ONE, T5)
+
+
+def test_pipelines_may_split_larger_batches(optimum):
+    assert "--dynamic-batch-size" in optimum.options(replace(ONE, dynamic_batch_size=True), SD)["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "key"),
+    [
+        (TWO, SD, ("num_cores",)),
+        (TWO, {**FLUX, **LORA}, ("lora",)),
+        (replace(ONE, dynamic_batch_size=True), T5, ("dynamic_batch_size",)),
+    ],
+)
+def test_what_it_would_drop_is_refused(optimum, options, model, key):
+    with pytest.raises(OptionError) as caught:
+        optimum.options(options, model)
+    assert caught.value.keys == key
+
+
+def test_a_pipeline_that_it_shards_goes_over_cores(optimum):
+    assert optimum.options(TWO, FLUX)["num_cores"] == 2

@@ -1,0 +1,114 @@
+"""Pipelines of diffusers that optimum-neuron exports, and its classes that run them; of whole models too. Plain data.
+
+A pipeline takes the place of a model type: its class, as `model_index.json` names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.tasks.families import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from neuronbuild.tasks.table import Task
+
+TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING = "text-to-image", "image-to-image", "inpainting"
+
+PACKAGE = "optimum.neuron"
+
+COMPONENTS = ("text_encoder", "text_encoder_2", "unet", "transformer", "image_encoder")
+"""Parts of pipelines that are compiled under their own names."""
+
+CODERS = ("vae_encoder", "vae_decoder")
+"""What is made of the one `vae` that every pipeline has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline's class, optimum-neuron's class by task, and that which takes ControlNets, if one does.
+
+    `sharded` says that its largest parts can be spread over cores; they are read from the checkpoint anew then.
+    """
+
+    name: str
+    loaders: Mapping[str, str]
+    with_controlnets: Mapping[str, str]
+    sharded: bool = False
+
+    @property
+    def family(self) -> Family:
+        """As a model type: sequences are bounded by its tokenizer alone."""
+        return Family(self.name, tuple(self.loaders))
+
+
+def _pipeline(name: str, controlled: str = "", *, sharded: bool = False, **classes: str) -> Pipeline:
+    tasks = {"text": TEXT_TO_IMAGE, "image": IMAGE_TO_IMAGE, "inpaint": INPAINTING}
+    loaders = {tasks[key]: f"Neuron{kind}Pipeline" for key, kind in classes.items()}
+    return Pipeline(name, loaders, {TEXT_TO_IMAGE: f"Neuron{controlled}Pipeline"} if controlled else {}, sharded)
+
+
+PIPELINES: dict[str, Pipeline] = {
+    pipeline.name: pipeline
+    for pipeline in (
+        _pipeline("FluxInpaintPipeline", sharded=True, inpaint="FluxInpaint"),
+        _pipeline("FluxKontextPipeline", sharded=True, image="FluxKontext"),
+        _pipeline("FluxPipeline", sharded=True, text="Flux", inpaint="FluxInpaint"),
+        _pipeline("LatentConsistencyModelPipeline", text="LatentConsistencyModel"),
+        _pipeline("PixArtAlphaPipeline", text="PixArtAlpha"),
+        _pipeline("PixArtSigmaPipeline", text="PixArtSigma"),
+        _pipeline("StableDiffusionImg2ImgPipeline", image="StableDiffusionImg2Img"),
+        _pipeline("StableDiffusionInpaintPipeline", inpaint="StableDiffusionInpaint"),
+        _pipeline("StableDiffusionInstructPix2PixPipeline", image="StableDiffusionInstructPix2Pix"),
+        _pipeline(
+            "StableDiffusionPipeline",
+            "StableDiffusionControlNet",
+            text="StableDiffusion",
+            image="StableDiffusionImg2Img",
+            inpaint="StableDiffusionInpaint",
+        ),
+        _pipeline("StableDiffusionXLImg2ImgPipeline", image="StableDiffusionXLImg2Img"),
+        _pipeline("StableDiffusionXLInpaintPipeline", inpaint="StableDiffusionXLInpaint"),
+        _pipeline(
+            "StableDiffusionXLPipeline",
+            "StableDiffusionXLControlNet",
+            text="StableDiffusionXL",
+            image="StableDiffusionXLImg2Img",
+            inpaint="StableDiffusionXLInpaint",
+        ),
+    )
+}
+
+THEIRS = {"NeuronModelForSpeechSeq2Seq": "NeuronWhisperForConditionalGeneration"}
+"""optimum-neuron's names of classes that are called otherwise here."""
+
+
+def adapter_folder(index: int) -> str:
+    """The folder within a pipeline's that a LoRA goes into, and the name that it is fused by."""
+    return f"lora_{index}"
+
+
+def controlnet_folder(index: int) -> str:
+    """The folder within a pipeline's that a ControlNet goes into: of the name that the exporter gives what it makes of it."""
+    return f"controlnet_{index}"
+
+
+def parts_of(config: Mapping[str, object], controlnets: int) -> list[str]:
+    """The folders that the exporter compiles a pipeline into. A part that a pipeline can do without is null there."""
+    there = [name for name in COMPONENTS if isinstance(config.get(name), list) and config[name] != [None, None]]
+    return [*there, *CODERS, *(controlnet_folder(index) for index in range(controlnets))]
+
+
+def loader_of(task: Task, family: Family, *, controlnets: bool) -> str:
+    """The class of optimum-neuron that runs what its exporter made of a model, with its package.
+
+    Raises:
+        KeyError: no class takes ControlNets for this pipeline and task.
+    """
+    pipeline = PIPELINES.get(family.model_type)
+    if pipeline is None:
+        return f"{PACKAGE}.{THEIRS.get(task.model_class, task.model_class)}"
+    classes = pipeline.with_controlnets if controlnets else pipeline.loaders
+    return f"{PACKAGE}.{classes[task.name]}"
