@@ -241,6 +241,17 @@ def test_the_order_of_a_configs_keys_makes_no_difference(seed):
     assert key(config=dict(items)) == KEY
 
 
+def test_the_commits_of_what_another_tool_reads_whole_are_in_its_key():
+    subject, shape = make_subject(BERT, task="text-classification"), Shape.of({"batch_size": 1, "sequence_length": 64})
+    made = {
+        commit: ActionMaker(subject, replace(way(), commits={"": commit} if commit else None)).make("forward", shape)
+        for commit in (None, "a" * 40, "b" * 40)
+    }
+    assert len({action.key for action in made.values()}) == len(made)
+    assert "commits" not in made[None].document["model"]
+    assert all(digest_json(action.document).sha256 == action.key for action in made.values())
+
+
 @pytest.mark.parametrize("name", sorted(read_golden()))
 def test_keys_of_old_stay_as_they_are(name):
     assert compute_keys()[name] == read_golden()[name], (
