@@ -190,6 +190,13 @@ def test_what_no_part_reads_changes_no_key(planned, tmp_path):
     assert planned() == before
 
 
+def test_two_clones_in_different_folders_get_identical_keys(planned, tmp_path):
+    clone = tmp_path / "another/place"
+    shutil.copytree(tmp_path, clone, ignore=shutil.ignore_patterns("another"))
+    done = run_cli("plan", "--json", cwd=clone)
+    assert {step["recipe"]: step["key"] for step in json.loads(done.stdout)["steps"]} == planned()
+
+
 def test_a_lock_plans_the_same_keys_where_no_model_is(planned, tmp_path):
     before = planned()
     assert run_cli("lock", "recipes", cwd=tmp_path).returncode == 0
