@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+# Threads of compiled graphs spin while they wait for each other. Beside other work on the same processors that takes a
+# hundred times as long as the graphs themselves, so before torch is loaded they are told to sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from tests import senses
 from tests.doubles import s3
 from tests.tools.tiny import ANSWERER, WHISPER

@@ -63,12 +63,13 @@ class NeuronModel(Likeness, ABC):
 
         Raises:
             ReleaseError: not a release, one for another task, or one that this host can't run.
-            UsageError: an argument is unknown.
+            UsageError: an argument is unknown, or `model` would be compiled for a task of another class.
             RecipeError, SourceError, StoreError, ToolchainError: compiling is not possible; see the message.
         """
         if export:
-            from neuronbuild.models.export import export_model
+            from neuronbuild.models.export import export_model, refuse_misfit
 
+            refuse_misfit(str(model), cls.task, {**arguments, "revision": revision})
             folder = export_model(str(model), cls.task, {**arguments, "revision": revision})
         elif arguments:
             raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")

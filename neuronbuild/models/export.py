@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from neuronbuild.api import Settings, apply
+from neuronbuild.api.introspection import axes
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
 from neuronbuild.recipe.load import Located, validation_issues
@@ -72,6 +73,19 @@ def export_model(model: str, task: str, arguments: Mapping[str, object]) -> Path
     if not report.releases:
         raise NeuronBuildError(f"{model}: nothing was released")
     return report.releases[0].folder
+
+
+def refuse_misfit(model: str, task: str, arguments: Mapping[str, object]) -> None:
+    """Stop, before anything is compiled, where what the arguments mean is for a class of another task.
+
+    Raises:
+        UsageError: it is, or the model can't be compiled for the task that is asked for.
+        SourceError: there is no such model.
+    """
+    revision = arguments.get("revision")
+    found = axes(model, str(arguments.get("task") or task), revision=None if revision is None else str(revision))
+    if found.task != task:
+        raise UsageError(f"from_pretrained: {model} would be compiled for {found.task}; use {found.model_class} for that")
 
 
 def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Located:

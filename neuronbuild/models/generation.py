@@ -103,7 +103,7 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # as
     ) -> None:
         """Where transformers makes its cache, before it computes anything: one that has room for all that may come."""
         if model_kwargs.get("past_key_values") is None:
-            rows = batch_size * max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1)
+            rows = batch_size * rows_each(generation_config)
             model_kwargs["past_key_values"] = self._open_cache(model_kwargs, rows, max_cache_length + 1)
 
     @abstractmethod
@@ -184,6 +184,11 @@ class NeuronModelForCausalLM(GenerativeModel):
     def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Decoder]:  # noqa: ARG002
         """In the cheapest shape that has room."""
         return DecoderCache(open_decoder(self.sessions, self.buckets, rows, slots))
+
+
+def rows_each(config: GenerationConfig) -> int:
+    """Rows of the cache that each prompt takes."""
+    return max(config.num_beams or 1, config.num_return_sequences or 1)
 
 
 def pad_left(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

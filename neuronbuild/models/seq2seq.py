@@ -12,9 +12,9 @@ from transformers.models.whisper.generation_whisper import WhisperGenerationMixi
 from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError
-from neuronbuild.models.generation import DecoderCache, GenerativeModel
+from neuronbuild.models.generation import DecoderCache, GenerativeModel, rows_each
 from neuronbuild.runtime.padding import pad_token
-from neuronbuild.runtime.seq2seq import Answer, encode, open_answer
+from neuronbuild.runtime.seq2seq import Answer, encode, find_room, open_answer
 from neuronbuild.tasks.table import BEAMS
 
 if TYPE_CHECKING:
@@ -129,6 +129,23 @@ class Seq2SeqModel(GenerativeModel):
         """What `forward` takes: the tokens that the cache hasn't got yet."""
         ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
         return {"decoder_input_ids": ids, "encoder_outputs": encoder_outputs, "past_key_values": past_key_values}
+
+    def _maybe_prepare_encoder_kwargs_for_generation(
+        self,
+        inputs_tensor: torch.Tensor,
+        model_kwargs: dict[str, Any],
+        model_input_name: str | None,
+        generation_config: GenerationConfig,
+    ) -> dict[str, Any]:
+        """Where transformers has the encoder read: what no cache has room for is refused before."""
+        prompt, new = model_kwargs.get("decoder_input_ids"), generation_config.max_new_tokens
+        read = 1 if prompt is None else prompt.shape[1]
+        slots = (generation_config.max_length or 0) if new is None else read + new
+        find_room(self.buckets, len(inputs_tensor) * rows_each(generation_config), slots)
+        prepared: dict[str, Any] = super()._maybe_prepare_encoder_kwargs_for_generation(
+            inputs_tensor, model_kwargs, model_input_name, generation_config
+        )
+        return prepared
 
     def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Answer]:  # noqa: ARG002
         """Inputs come a row a beam by then."""

@@ -105,14 +105,22 @@ def open_answer(
     Raises:
         ShapeError: none is large enough.
     """
-    rows = len(encoded["last_hidden_state"])
-    length = max(slots, encoded[MASK].shape[1]) if MASK in encoded else slots
-    index = cheapest(buckets, DECODER_GRAPH, {ROWS: rows, SEQUENCE: length})
+    length = encoded[MASK].shape[1] if MASK in encoded else 0
+    return Answer(sessions, buckets, find_room(buckets, len(encoded["last_hidden_state"]), slots, length), encoded)
+
+
+def find_room(buckets: Sequence[CompiledShape], rows: int, slots: int, length: int = 0) -> int:
+    """Index of the cheapest bucket for so many answers of so many tokens each, to inputs of a length.
+
+    Raises:
+        ShapeError: none is large enough.
+    """
+    index = cheapest(buckets, DECODER_GRAPH, {ROWS: rows, SEQUENCE: max(slots, length)})
     if index is None:
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODER_GRAPH]
         hint = "ask for fewer new tokens or sequences (beams count), or compile a larger shape"
         raise ShapeError(f"{rows} sequences of {slots} new tokens", compiled, hint=hint)
-    return Answer(sessions, buckets, index, encoded)
+    return index
 
 
 def _fill(state: torch.Tensor, value: torch.Tensor) -> None:

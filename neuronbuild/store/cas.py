@@ -155,13 +155,13 @@ class CasStore(Store):
 
     def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
         """Looked up, artifacts count as used: no prune takes away what a long build needs in the end."""
-        return {key for key in keys if not self._has(key)}
-
-    def _has(self, key: ActionKey) -> bool:
-        try:
-            return self.lookup(key) is not None
-        except NewerRecordError:
-            return False
+        lost = set()
+        for key in keys:
+            try:
+                lost |= set() if self.lookup(key) else {key}
+            except NewerRecordError:
+                lost.add(key)
+        return lost
 
     def close(self) -> list[str]:
         """Nothing goes on."""

@@ -25,7 +25,7 @@ from neuronbuild.toolchain.setup import Setup
 from tests.conftest import ROOT
 from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.doubles.toolchain import FakeToolchain, fake_action
-from tests.unit.neffs import neff
+from tests.unit.neffs import archive, neff
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,22 @@ class Kind:
 
 
 CPU_FILES = {"model.pt2": b"something", "constants.safetensors": b"something"}
-NEURON_FILES = {"model.neuron": neff()}
 
 
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory) -> dict[str, Kind]:
     """Those of the Neuron SDK are in environments of doubles."""
     root = tmp_path_factory.mktemp("environments")
+    graph = archive(root / "graph", neff()).read_bytes()
     sdk, old, optimum = install_sdk(root / "sdk"), install_inf1(root / "old"), install_optimum(root / "optimum")
     config = b'{"batch_size": 1, "tp_degree": 1, "target": "trn1", "torch_dtype": "float32"}'
     rank = "exported/checkpoint/weights/tp0_sharded_checkpoint.safetensors"
-    exported = {"exported/neuron_config.json": config, "exported/model.pt": b"graphs", rank: b"weights"}
+    exported = {"exported/neuron_config.json": config, "exported/model.pt": graph, rank: b"weights"}
     return {
         "inductor": Kind(Inductor, "cpu", CPU_FILES),
         "fake": Kind(FakeToolchain, "cpu", CPU_FILES),
-        "neuronx": Kind(lambda folder: Neuronx(Setup(folder, python=str(sdk.python)), "inf2"), "inf2", NEURON_FILES),
-        "neuron": Kind(lambda folder: Neuron(Setup(folder, python=str(old.python))), "inf1", NEURON_FILES),
+        "neuronx": Kind(lambda folder: Neuronx(Setup(folder, python=str(sdk.python)), "inf2"), "inf2", {"model.neuron": graph}),
+        "neuron": Kind(lambda folder: Neuron(Setup(folder, python=str(old.python))), "inf1", {"model.neuron": graph}),
         "optimum": Kind(lambda folder: Optimum(Setup(folder, python=str(optimum.python)), "trn1"), "trn1", exported),
     }
 

@@ -6,7 +6,8 @@ import pytest
 
 from neuronbuild.api.prepare import Context, make_full_plan, plan, prepare
 from neuronbuild.errors import RecipeError, SourceError, SourcesError, StoreError, ToolchainError
-from tests.conftest import SHAPES, TEXT, make_model
+from neuronbuild.recipe.load import load_recipes
+from tests.conftest import SHAPES, TEXT, make_model, write_recipe
 
 
 def test_what_is_known_is_a_hit_and_the_rest_a_miss(settings, recipe):
@@ -117,3 +118,12 @@ def test_other_options_are_other_actions_and_other_names_are_not(settings, recip
     ]
     assert len(set(same)) == 1
     assert len({same[0], *other}) == 5
+
+
+def test_a_length_that_nobody_asked_for_is_told(settings, tmp_path, models, caplog):
+    model = str(models["text-generation"])
+    for name, shapes in (("silent", {"batch_size": 1}), ("asked", {"batch_size": 1, "sequence_length": 16})):
+        write_recipe(tmp_path / f"{name}.yaml", model=model, task="text-generation", shapes=shapes)
+        plan(load_recipes([tmp_path / f"{name}.yaml"]), settings)
+    (record,) = caplog.records
+    assert record.getMessage() == "silent: no sequence_length is given; taking 66 tokens"

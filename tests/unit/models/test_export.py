@@ -53,6 +53,29 @@ def test_the_words_of_optimum_neuron_mean_the_same(models, places):
     assert theirs._release.folder == same._release.folder
 
 
+def test_a_task_may_be_said_by_any_name_that_fits_the_class(models, places):
+    before = compiles(places)
+    CLASS.from_pretrained(models[TASK], export=True, task=TASK, **TEXT, **places)
+    kwargs = {"batch_size": 2, "num_beams": 2, "sequence_length": 32, "task": "automatic-speech-recognition", **places}
+    neuronbuild.NeuronModelForSpeechSeq2Seq.from_pretrained(models["speech-seq2seq"], export=True, **kwargs)
+    assert compiles(places) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "fitting"),
+    [
+        ("NeuronModelForSequenceClassification", "fill-mask", "NeuronModelForMaskedLM"),
+        ("NeuronModelForCTC", None, "NeuronModelForSpeechSeq2Seq"),
+    ],
+)
+def test_a_task_of_another_class_is_refused_before_anything_is_compiled(models, places, name, task, fitting):
+    before = compiles(places)
+    model = models[TASK if task else "speech-seq2seq"]
+    with pytest.raises(UsageError, match=f"; use {fitting}"):
+        getattr(neuronbuild, name).from_pretrained(model, export=True, task=task, batch_size=9, **places)
+    assert compiles(places) == before
+
+
 def test_a_list_of_sizes_is_a_grid(models, places):
     model = neuronbuild.NeuronModelForFeatureExtraction.from_pretrained(
         models["feature-extraction"], export=True, batch_size=1, sequence_length=[8, 32], dynamic_batch_size=True, **places

@@ -90,10 +90,23 @@ def test_what_no_shape_has_room_for_is_refused(t5):
     model, _ = t5
     with pytest.raises(ShapeError, match="sequence_length=25"):
         model.generate(**text(1, 25))
-    with pytest.raises(ShapeError, match="2 sequences of 31 new tokens"):
-        model.generate(**text(2, 5), max_new_tokens=30)
-    with pytest.raises(ShapeError, match="6 sequences"):
-        model.generate(**text(2, 5), max_new_tokens=4, num_beams=3)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"max_new_tokens": 34}, "2 sequences of 3[56] new tokens"),
+        ({"max_length": 34}, "2 sequences of 3[46] new tokens"),
+        ({"max_new_tokens": 31, "decoder_input_ids": torch.zeros((2, 3)).long()}, "2 sequences of 34 new tokens"),
+        ({"max_new_tokens": 4, "num_beams": 3}, "6 sequences"),
+    ],
+    ids=str,
+)
+def test_answers_that_no_cache_has_room_for_are_refused_before_anything_is_computed(t5, whisper, monkeypatch, how, told):
+    for (model, _), given in ((t5, text(2, 5)), (whisper, sound(2))):
+        monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+        with pytest.raises(ShapeError, match=told):
+            model.generate(**given, **how)
 
 
 def test_inputs_of_the_wrong_kind_are_refused(t5, whisper):
