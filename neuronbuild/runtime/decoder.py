@@ -13,13 +13,13 @@ import torch
 
 from neuronbuild.errors import ShapeError
 from neuronbuild.runtime.bucket import CALL, cover
+from neuronbuild.runtime.states import States
 from neuronbuild.tasks import BATCH, all_sizes
 from neuronbuild.tasks.table import DECODE_GRAPH, PREFILL, PREFILL_GRAPH, ROWS, SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from neuronbuild.artifact.signature import Signature
     from neuronbuild.runtime.reader import CompiledShape
     from neuronbuild.runtime.sessions import Sessions
 
@@ -30,7 +30,7 @@ class Conversation(ABC):
     All rows stand at one slot. Not for several threads at once: each generation has its own.
     """
 
-    def __init__(self, rows: int, slots: int, states: list[torch.Tensor]) -> None:
+    def __init__(self, rows: int, slots: int, states: States) -> None:
         self.rows, self.slots, self.length = rows, slots, 0
         self._states = states
 
@@ -38,12 +38,13 @@ class Conversation(ABC):
     def reorder(self, rows: torch.Tensor) -> None:
         """Have each row continue what another row has said so far."""
 
-    def _reorder(self, rows: torch.Tensor, states: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Move what states hold from row to row, and give the whole order."""
+    def _reorder(self, rows: torch.Tensor, which: Sequence[int] | None = None) -> torch.Tensor:
+        """Move what states hold from row to row, of all or of those with these numbers, and give the whole order."""
         order = torch.arange(self.rows)
         order[: len(rows)] = rows
         if not torch.equal(order, torch.arange(self.rows)):
-            for state in states:
+            tensors = self._states.tensors()
+            for state in tensors if which is None else [tensors[index] for index in which]:
                 state[:, :, : self.length] = state[order, :, : self.length]
         return order
 
@@ -54,7 +55,7 @@ class Decoder(Conversation):
 
     def __init__(self, sessions: Sessions, buckets: Sequence[CompiledShape], decode: int) -> None:
         sizes = all_sizes(buckets[decode].shape.as_dict())
-        super().__init__(sizes[ROWS], sizes[SEQUENCE], blank_states(buckets[decode].signature))
+        super().__init__(sizes[ROWS], sizes[SEQUENCE], States.blank(buckets[decode].signature))
         self._sessions = sessions
         self._decode = decode
         self._prefills = _prefills(buckets, self.slots)
@@ -74,7 +75,7 @@ class Decoder(Conversation):
         if ids.shape[1] == 1:
             step = slice(self.length, end)
             given = [self._ids[:, step].contiguous(), self._mask, positions[:, step].contiguous(), torch.tensor([self.length])]
-            scores = self._sessions.get(self._decode).run([*given, *self._states])[0]
+            scores = self._states.run(self._sessions.get(self._decode), given)[0]
         else:
             scores = self._read_prompts(positions, end)
         self.length = end
@@ -82,7 +83,7 @@ class Decoder(Conversation):
 
     def reorder(self, rows: torch.Tensor) -> None:
         """Have each row continue what another row has said so far."""
-        order = self._reorder(rows, self._states)
+        order = self._reorder(rows)
         self._ids, self._mask = self._ids[order], self._mask[order]
 
     def _read_prompts(self, positions: torch.Tensor, end: int) -> torch.Tensor:
@@ -95,19 +96,17 @@ class Decoder(Conversation):
             group = distinct[first : first + batch]
             padded = group + group[-1:] * (batch - len(group))
             in_place = padded == list(range(self.rows))
-            states = self._states if in_place else [state[padded] for state in self._states]
+            states = self._states if in_place else States([state[padded] for state in self._states.tensors()])
             scores |= zip(group, self._read_group(padded, positions[padded], states, end, batch), strict=False)
-            for state, fresh in zip(self._states, states, strict=True):
-                if not in_place:
+            if not in_place:
+                for state, fresh in zip(self._states.tensors(), states.tensors(), strict=True):
                     state[group] = fresh[: len(group)]
         if len(distinct) < self.rows:
-            for state in self._states:
+            for state in self._states.tensors():
                 state[:, :, :end] = state[source, :, :end]
         return torch.stack([scores[row] for row in source])
 
-    def _read_group(
-        self, rows: list[int], positions: torch.Tensor, states: list[torch.Tensor], end: int, batch: int
-    ) -> torch.Tensor:
+    def _read_group(self, rows: list[int], positions: torch.Tensor, states: States, end: int, batch: int) -> torch.Tensor:
         """Scores (batch, vocabulary) after prompts, read in chunks by the cheapest sequence of buckets.
 
         Near the end of the cache a chunk begins earlier, over tokens that were read already: they come to the same.
@@ -120,9 +119,8 @@ class Decoder(Conversation):
             chunk = slice(start, start + lengths[index])
             done += taken
             given = [self._ids[rows, chunk], self._mask[rows], positions[:, chunk].contiguous()]
-            scores = self._sessions.get(index).run([*given, torch.tensor([start]), torch.tensor([done - 1 - start]), *states])[
-                0
-            ]
+            ends = [torch.tensor([start]), torch.tensor([done - 1 - start])]
+            scores = states.run(self._sessions.get(index), [*given, *ends])[0]
         return scores
 
 
@@ -156,11 +154,6 @@ def own_or_last(rows: int, count: int) -> torch.Tensor:
     A row that attends to nothing would give NaN in some models.
     """
     return torch.arange(rows).clamp(max=count - 1)
-
-
-def blank_states(signature: Signature) -> list[torch.Tensor]:
-    """An empty cache for a graph."""
-    return [torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in signature.states]
 
 
 def _prefills(buckets: Sequence[CompiledShape], slots: int) -> dict[int, dict[int, int]]:

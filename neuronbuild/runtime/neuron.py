@@ -40,6 +40,7 @@ class NeuronSession(Session):
         self._inputs = len(bucket.signature.inputs)
         self._states = list(self._loaded.parameters()) if bucket.signature.states else []
         self._held: list[tuple[weakref.ref[torch.Tensor], int]] = []
+        self._fetched = True
         if constants:
             framework.replace_weights(self._loaded, dict(constants))
             framework.move_trace_to_device(self._loaded, core or 0)  # else they are moved again in every call
@@ -47,25 +48,49 @@ class NeuronSession(Session):
             _place(framework, self._loaded, path, core)
 
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Call the graph. Its cache is on the device: the caller's goes in where it isn't what came out last, and comes out."""
+        """Call the graph. Its cache stays on the device: of the caller's goes in what isn't there already."""
         given, states = inputs[: self._inputs], inputs[self._inputs :]
         with self._lock, torch.no_grad():
-            if not self._holds(states):
-                for own, state in zip(self._states, states, strict=True):
-                    own.copy_(state)
+            missing = self._missing(states)
+            if missing:
+                self._bring_out()
+            self._held, self._fetched = [], True  # a call that fails leaves nothing that could be used
+            for own, state in missing:
+                own.copy_(state)
             outputs = self._loaded(*given)
-            for own, state in zip(self._states, states, strict=True):
-                state.copy_(own)
-            self._held = [(weakref.ref(state), state._version) for state in states]  # noqa: SLF001 (torch's only count)
+            self._hold(states)
+            self._fetched = not states
         return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
-    def _holds(self, states: Sequence[torch.Tensor]) -> bool:
-        """Whether these very tensors came out last, and nobody has written to them since.
+    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+        """Copy the cache out of the device, if these are its tensors still: another's call has brought them out before."""
+        with self._lock, torch.no_grad():
+            if not self._missing(states):
+                self._bring_out()
+                self._hold(states)
+
+    def _missing(self, states: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The device's tensors with those of the caller's that they don't hold: others, or written to since they came.
 
         By reference: another conversation's tensors may lie where those of one that is over lay.
         """
-        now = [(tensor() is state, state._version) for (tensor, _), state in zip(self._held, states, strict=False)]  # noqa: SLF001
-        return len(now) == len(states) and now == [(True, version) for _, version in self._held]
+        held: list[tuple[Any, int]] = [(tensor(), version) for tensor, version in self._held] or [(None, 0)] * len(states)
+        return [
+            (own, state)
+            for own, state, (tensor, version) in zip(self._states, states, held, strict=True)
+            if tensor is not state or tensor._version != version  # noqa: SLF001 (torch's only count)
+        ]
+
+    def _hold(self, states: Sequence[torch.Tensor]) -> None:
+        self._held = [(weakref.ref(state), state._version) for state in states]  # noqa: SLF001 (as above)
+
+    def _bring_out(self) -> None:
+        """Copy the cache to the tensors that it came from, unless that was done, or they are gone or hold something newer."""
+        for own, (reference, version) in zip(self._states, [] if self._fetched else self._held, strict=False):
+            tensor = reference()
+            if tensor is not None and tensor._version == version:  # noqa: SLF001 (as above)
+                tensor.copy_(own)
+        self._fetched = True
 
 
 def _refuse_unusable(bucket: CompiledShape) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from neuronbuild.errors import ShapeError
-from neuronbuild.runtime.decoder import Conversation, blank_states, cheapest, own_or_last
+from neuronbuild.runtime.decoder import Conversation, cheapest, own_or_last
 from neuronbuild.runtime.inputs import complete_inputs
 from neuronbuild.runtime.padding import MASK, cut_output, pad_input
+from neuronbuild.runtime.states import States
 from neuronbuild.tasks import BATCH, all_sizes
 from neuronbuild.tasks.table import DECODER_GRAPH, ENCODER_GRAPH, ROWS, SEQUENCE
 
@@ -73,22 +74,21 @@ class Answer(Conversation):
         self, sessions: Sessions, buckets: Sequence[CompiledShape], decoder: int, encoded: Mapping[str, torch.Tensor]
     ) -> None:
         sizes, signature = all_sizes(buckets[decoder].shape.as_dict()), buckets[decoder].signature
-        super().__init__(sizes[ROWS], sizes[SEQUENCE], blank_states(signature))
+        super().__init__(sizes[ROWS], sizes[SEQUENCE], States.blank(signature))
         self._session = sessions.get(decoder)
-        self._named = {spec.name: state for spec, state in zip(signature.states, self._states, strict=True)}
-        for name, state in self._named.items():
-            if name.startswith(CROSS):
-                _fill(state, encoded[name])
+        for spec, state in zip(signature.states, self._states.tensors(), strict=True):
+            if spec.name.startswith(CROSS):
+                _fill(state, encoded[spec.name])
         self._masks = [_masked(spec.shape, encoded[MASK]) for spec in signature.inputs if spec.name == MASK]
-        self._mine = [state for name, state in self._named.items() if not name.startswith(CROSS)]
+        self._mine = [index for index, spec in enumerate(signature.states) if not spec.name.startswith(CROSS)]
 
     def read(self, ids: torch.Tensor) -> torch.Tensor:
         """Read tokens (n, count), and give the scores (n, count, vocabulary) of what may follow each."""
         rows = own_or_last(self.rows, len(ids))
         scores = []
         for column in ids.unbind(1):
-            given = [column[rows][:, None].contiguous(), *self._masks, torch.tensor([self.length]), *self._states]
-            scores.append(self._session.run(given)[0][: len(ids)])
+            given = [column[rows][:, None].contiguous(), *self._masks, torch.tensor([self.length])]
+            scores.append(self._states.run(self._session, given)[0][: len(ids)])
             self.length += 1
         return torch.stack(scores, 1)
 

@@ -23,7 +23,14 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Outputs for inputs of just the compiled shapes and dtypes, in the signature's order."""
+        """Outputs for inputs of just the compiled shapes and dtypes, in the signature's order; after them come the states.
+
+        States are updated by the call. What is in these tensors then counts once they are fetched.
+        """
+
+    @abstractmethod
+    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+        """Have tensors that were states of a call hold what it left: needed before they are read, or written in part."""
 
 
 @final
@@ -57,3 +64,6 @@ class AotiSession(Session):
         """Call the graph."""
         outputs: list[torch.Tensor] = self._loader.run(list(inputs))
         return outputs
+
+    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+        """Nothing is to be done: the graph has updated the tensors themselves."""

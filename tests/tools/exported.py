@@ -11,22 +11,26 @@ import torch
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.build.builder import _signature
 from neuronbuild.runtime.reader import CompiledShape
+from neuronbuild.runtime.session import Session
 from neuronbuild.tasks import TASKS
 from neuronbuild.worker import graphs, inductor
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
 
 
-class Exported:
+class Exported(Session):
     """A session over an exported program."""
 
     def __init__(self, module, example) -> None:
         self._program = inductor.export(module, example).module()
 
-    def run(self, tensors):
+    def run(self, inputs):
         """Call it."""
         with torch.no_grad():
-            return list(self._program(*tensors))
+            return list(self._program(*inputs))
+
+    def fetch(self, states):
+        """It has updated the tensors themselves."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from neuronbuild.artifact.signature import Signature, TensorSpec
 from neuronbuild.errors import ReleaseError
 from neuronbuild.runtime.neuron import NeuronSession
 from neuronbuild.runtime.reader import CompiledShape
+from neuronbuild.runtime.states import States
 from tests.unit.neffs import archive, neff
 
 INPUT = TensorSpec("values", "float32", (2,), (None,))
@@ -71,26 +72,74 @@ def test_a_core_is_chosen_after_loading(framework, bucket):
     assert framework.calls == [("cores", 5, 1)]
 
 
-def test_a_cache_goes_in_once_and_comes_out_every_time(framework, bucket):
-    state = TensorSpec("self.0.keys", "float32", (2,), (None,))
-    session = NeuronSession(bucket([state]), {}, "inf2", None)
+KEYS = TensorSpec("self.0.keys", "float32", (2,), (None,))
+
+
+def test_a_cache_goes_in_once_and_comes_out_when_it_is_fetched(framework, bucket):
+    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
     mine = torch.full((2,), 10.0)
     session.run([torch.ones(2), mine])
-    assert mine.tolist() == [11.0, 11.0]
     framework.loaded.state.add_(100.0)  # what is on the device counts, as long as nobody wrote to ours
     session.run([torch.ones(2), mine])
+    assert mine.tolist() == [10.0, 10.0]
+    session.fetch([mine])
     assert mine.tolist() == [112.0, 112.0]
-    mine.zero_()
+    framework.loaded.state.add_(1000.0)  # and it stays there, fetched or not
     session.run([torch.ones(2), mine])
-    assert mine.tolist() == [1.0, 1.0]
+    session.fetch([mine])
+    assert mine.tolist() == [1113.0, 1113.0]
+
+
+def test_what_is_written_to_a_fetched_cache_goes_in(framework, bucket):
+    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    mine = torch.full((2,), 10.0)
+    session.run([torch.ones(2), mine])
+    session.fetch([mine])
+    mine.mul_(2)
+    session.run([torch.ones(2), mine])
+    session.fetch([mine])
+    assert mine.tolist() == [23.0, 23.0]
+
+
+def test_conversations_take_turns_on_one_graph(framework, bucket):
+    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    one, other = torch.zeros(2), torch.full((2,), 50.0)
+    for _ in range(3):
+        session.run([torch.ones(2), one])
+        session.run([torch.full((2,), 2.0), other])
+    session.fetch([one])
+    session.fetch([other])
+    assert (one.tolist(), other.tolist()) == ([3.0, 3.0], [56.0, 56.0])
+
+
+def test_a_conversation_goes_from_graph_to_graph_and_back(framework, bucket):
+    first = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    framework.loaded = Counting()
+    second = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    states = States([torch.zeros(2)])
+    for session in (first, first, second, first, second, second):
+        states.run(session, [torch.ones(2)])
+    assert states.tensors()[0].tolist() == [6.0, 6.0]
+
+
+def test_after_a_call_that_failed_the_next_begins_with_what_the_caller_has(framework, bucket):
+    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    one, other = torch.full((2,), 10.0), torch.full((2,), 50.0)
+    session.run([torch.ones(2), one])
+    session.fetch([one])
+    with pytest.raises(TypeError):
+        session.run([None, other])
+    session.run([torch.ones(2), one])
+    session.fetch([one])
+    assert one.tolist() == [12.0, 12.0]
 
 
 def test_another_conversation_is_never_taken_for_one_that_is_over(framework, bucket):
-    state = TensorSpec("self.0.keys", "float32", (2,), (None,))
-    session = NeuronSession(bucket([state]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
     for start in range(50):
         mine = torch.full((2,), float(start))  # often where the last one lay, with as many changes
         session.run([torch.ones(2), mine])
+        session.fetch([mine])
         assert mine.tolist() == [start + 1.0] * 2
 
 
