@@ -52,7 +52,9 @@ VALUES: dict[str, tuple[str, ...] | None] = {
 """What else may be said: the values of each flag, `()` for one that takes none, `None` for any."""
 
 FIRST = {"--native-int64": 27, "--implicit-integer-downcast": 27, "--disable-mixed-precision-accumulation": 22}
-"""The minor version of the compiler that first knows a flag, of those that are newer than the oldest release we know."""
+"""The minor version of the compiler that first knows a flag, of those that are newer than the oldest release we know.
+
+Values need no table: `fp8_e4m3` is known from 2.5 on (its release notes of March 2023), which is older than all of these."""
 
 ALIASES = {"--logical-nc-config": "--lnc", "-lnc": "--lnc", "-O": "--optlevel"}
 

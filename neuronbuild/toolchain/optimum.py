@@ -155,6 +155,8 @@ def _additions(options: Options, model: Mapping[str, object], pipeline: Pipeline
         raise OptionError(("num_cores",), f"optimum-neuron doesn't spread a {pipeline.name} over cores: leave this out")
     if options.num_cores > 1 and lora:
         raise OptionError(("lora",), "parts over several cores are read from the checkpoint, without any LoRA: leave it out")
+    if controlnets and options.dtype != "float32":
+        raise OptionError(("dtype",), "optimum-neuron compiles ControlNets in float32, whatever the rest is in: leave this out")
     words = ["--dynamic-batch-size"] if options.dynamic_batch_size else []
     if isinstance(lora, list) and lora:
         names = [adapter_folder(index) for index in range(len(lora))]

@@ -222,6 +222,7 @@ def test_a_lock_plans_the_same_keys_where_no_model_is(planned, tmp_path):
         ({"shapes": {**SHAPES, "sequence_length": 78}}, "r.yaml:", "longer than this model can read: 77 tokens"),
         ({"task": "fill-mask"}, "r.yaml:", "isn't exported for fill-mask; it is for text-to-image"),
         ({"task": "inpainting", "controlnet": "models/edges"}, "r.yaml:", "takes no ControlNet for inpainting"),
+        ({"dtype": "bfloat16", "controlnet": "models/edges"}, "r.yaml:", "compiles ControlNets in float32"),
         ({"num_cores": 2}, "r.yaml:", "doesn't spread a StableDiffusionPipeline over cores"),
         ({"weights": "separate"}, "r.yaml:", "use `weights: inline`"),
         ({"model": "models/flux", "num_cores": 2, "lora": "models/ink"}, "r.yaml:", "without any LoRA"),

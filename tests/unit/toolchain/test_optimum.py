@@ -92,6 +92,7 @@ def test_pipelines_may_split_larger_batches(optimum):
     [
         (TWO, SD, ("num_cores",)),
         (TWO, {**FLUX, **LORA}, ("lora",)),
+        (replace(ONE, dtype="bfloat16"), {**SD, "controlnets": 1}, ("dtype",)),
         (replace(ONE, dynamic_batch_size=True), T5, ("dynamic_batch_size",)),
     ],
 )
