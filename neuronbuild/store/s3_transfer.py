@@ -1,7 +1,7 @@
 """Large objects up and down: in parts, in parallel, in bounded memory, every part checked.
 
-A download's ranges are written in place. Where pieces are known, each is checked as it arrives, and only a damaged one is
-fetched again.
+A download asks for the size first, and then for all ranges at once, each of which is written in its place. Where pieces are
+known, each is checked as it arrives, and only a damaged one is fetched again.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import os
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -149,23 +150,35 @@ class Transfer:
     def _download(self, name: str, handle: int, pieces: Pieces | None) -> bool:
         size = pieces.size if pieces else PIECE
         step = max(1, RANGE // size) * size
-
-        def begin(line: Any, total: int) -> tuple[_Download, list[int]]:  # noqa: ANN401 (urllib3's response)
-            download = _Download(name, handle, total, pieces)
-            return download, _drain(line, download, (0, min(step, total)))
-
-        begun = self._bucket.receive(name, begin)
-        if begun is None:
+        if pieces is not None and size * len(pieces.sha256) <= step:
+            return self._download_whole(name, handle, pieces)
+        found = self._bucket.head(name)
+        if found is None:
             return False
-        download, damaged = begun
-        if pieces is not None and not pieces.fit(download.total):
-            raise BlobCorruptError(self._bucket.location, _blob(name), f"{download.total:,} bytes")
-        spans = [(start, min(step, download.total - start)) for start in range(step, download.total, step)]
-        for more in _results([self._pool.submit(self._get, download, span) for span in spans]):
-            damaged += more
-        for piece in damaged:
-            self._mend(download, piece, size)
+        download = _Download(name, handle, found.size, pieces)
+        self._refuse_misfit(download)
+        spans = [(start, min(step, found.size - start)) for start in range(0, found.size, step)]
+        self._mend(download, _results([self._pool.submit(self._get, download, span) for span in spans]))
         return True
+
+    def _download_whole(self, name: str, handle: int, pieces: Pieces) -> bool:
+        """Fetch by one request what is small, with its size in the answer."""
+
+        def drain(line: Any, total: int) -> tuple[_Download, list[int]]:  # noqa: ANN401 (urllib3's response)
+            download = _Download(name, handle, total, pieces)
+            return download, _drain(line, download, (0, min(total, pieces.size * len(pieces.sha256))))
+
+        drained = self._bucket.receive(name, drain)
+        if drained is None:
+            return False
+        download, damaged = drained
+        self._refuse_misfit(download)
+        self._mend(download, [damaged])
+        return True
+
+    def _refuse_misfit(self, download: _Download) -> None:
+        if download.pieces is not None and not download.pieces.fit(download.total):
+            raise BlobCorruptError(self._bucket.location, _blob(download.name), f"{download.total:,} bytes")
 
     def _get(self, download: _Download, span: tuple[int, int]) -> list[int]:
         """Fetch a range, and give the numbers of the pieces in it that arrived damaged."""
@@ -174,10 +187,13 @@ class Transfer:
             raise BlobMissingError(self._bucket.location, _blob(download.name))
         return damaged
 
-    def _mend(self, download: _Download, piece: int, size: int) -> None:
-        span = (piece * size, min(size, download.total - piece * size))
-        if all(self._get(download, span) for _ in range(TRIES)):
-            raise BlobCorruptError(self._bucket.location, _blob(download.name), f"in bytes {span[0]:,} to {sum(span):,}")
+    def _mend(self, download: _Download, damaged: list[list[int]]) -> None:
+        """Fetch pieces again."""
+        size = download.pieces.size if download.pieces else PIECE
+        for piece in itertools.chain.from_iterable(damaged):
+            span = (piece * size, min(size, download.total - piece * size))
+            if all(self._get(download, span) for _ in range(TRIES)):
+                raise BlobCorruptError(self._bucket.location, _blob(download.name), f"in bytes {span[0]:,} to {sum(span):,}")
 
     def stream(self, name: str) -> Iterator[bytes] | None:
         """An object's bytes in order, a piece at a time, the next one fetched meanwhile; `None` if there is no such object."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 import botocore.auth
 import pytest
 
+from neuronbuild.digest import Pieces, digest_bytes
 from neuronbuild.errors import StoreError, StoreOutageError
 from neuronbuild.store.location import open_objects
 from neuronbuild.store.objects import ANY
@@ -80,7 +81,7 @@ def test_a_clock_that_is_off_is_told(servers, monkeypatch, tmp_path):
     for ask in (
         lambda: objects.write("v1/b", b"bytes"),
         lambda: objects.look(NAME),
-        lambda: objects.fetch(NAME, tmp_path / "fetched"),
+        lambda: objects.fetch(NAME, tmp_path / "fetched", "copy", Pieces.whole(digest_bytes(b"bytes"))),
     ):
         with pytest.raises(StoreError, match="clock and the server's differ") as caught:
             ask()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import threading
 import tracemalloc
@@ -93,6 +94,17 @@ def test_a_piece_that_is_damaged_over_there_is_told_with_its_place(objects, larg
         file.write(b"damage")
     objects.add_file(NAME, path)
     with pytest.raises(BlobCorruptError, match=f"in bytes {4 * PIECE:,} to {5 * PIECE:,}"):
+        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+    assert not (tmp_path / "fetched").exists()
+
+
+@pytest.mark.parametrize("length", [0, PIECE, SIZE + 2 * PIECE])
+def test_of_an_object_of_another_size_nothing_is_fetched(objects, large, tmp_path, monkeypatch, length):
+    path, _, pieces = large
+    os.truncate(path, length)
+    objects.add_file(NAME, path)
+    monkeypatch.delattr(Bucket, "receive")
+    with pytest.raises(BlobCorruptError, match=f"{length:,} bytes"):
         objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
     assert not (tmp_path / "fetched").exists()
 
