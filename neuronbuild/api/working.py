@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.prepare import Context
     from neuronbuild.api.prepared import Prepared
+    from neuronbuild.artifact.release_index import ReleaseIndex
     from neuronbuild.build.progress import Progress
     from neuronbuild.build.report import Outcome
     from neuronbuild.plan.planner import Plan
-    from neuronbuild.release.request import ReleaseRequest, RunJob
+    from neuronbuild.release.request import RunJob
 
 Done = tuple[tuple["Outcome", ...], tuple[Release, ...], tuple[Failure, ...]]
 """Outcomes of all steps, releases, and those that could not be written."""
@@ -146,19 +147,20 @@ class Work:
         if not settings.no_build:
             toolchain = context.toolchains[each.options.toolchain, each.platform]
             jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
-        written = not request.is_up_to_date(context.verified)
-        if written:
-            write_release(request, context.store, jobs)
-        self._observer.note(f"release {request.folder} {'written' if written else 'is up to date'}")
-        for warning in _warnings(each, request) if written else ():
+        if request.is_up_to_date(context.verified):
+            self._observer.note(f"release {request.folder} is up to date")
+            return Release(request.recipe, each.platform, request.folder, written=False)
+        index = write_release(request, context.store, jobs)
+        self._observer.note(f"release {request.folder} written")
+        for warning in _warnings(each, index):
             self._observer.note(f"{request.recipe}: {warning}")
-        return Release(request.recipe, each.platform, request.folder, written)
+        return Release(request.recipe, each.platform, request.folder, written=True)
 
 
-def _warnings(each: Prepared, request: ReleaseRequest) -> Iterator[str]:
+def _warnings(each: Prepared, index: ReleaseIndex) -> Iterator[str]:
     """What is worth knowing of a release that was just written."""
-    if request.padding_matters:
+    if index.padding_matters:
         yield "padding changes this model's results; compile the very lengths that are used"
     reads_text = any(entry.name == "input_ids" for graph in each.subject.task.graphs for entry in graph.inputs)
-    if reads_text and not holds_tokenizer(path.name for path in request.folder.iterdir()):
+    if reads_text and not holds_tokenizer(file.path for file in index.files):
         yield "the model has no tokenizer, so its release carries none: texts must be encoded elsewhere"

@@ -30,15 +30,28 @@ class FileEntry:
             raise ValueError(f"{self.path!r} has other pieces than its size asks for")
 
 
+PADDING = "padding"
+"""The kind of check that compares padded inputs with the same inputs unpadded, both in eager PyTorch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One numeric comparison against eager PyTorch: the largest absolute difference of each output, and the limit."""
+    """One numeric comparison against eager PyTorch: the largest absolute difference of each output, and the limit.
+
+    `scale` is the largest absolute value of each output, which `tolerance` is relative to.
+    """
 
     kind: str
     reference: str
     max_abs_error: dict[str, float]
     scale: dict[str, float]
     tolerance: float
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether a difference is larger than the tolerance, not a number, or could not be measured for any output."""
+        limits = {name: self.tolerance * self.scale[name] for name in self.max_abs_error}
+        return not limits or any(not self.max_abs_error[name] <= limit for name, limit in limits.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,11 @@ class Manifest:
     def file(self, path: str) -> Digest | None:
         """Digest of the file at that path, or `None`."""
         return next((entry.digest for entry in self.files if entry.path == path), None)
+
+    @property
+    def padding_matters(self) -> bool:
+        """Whether padding was seen to change the results."""
+        return any(check.is_exceeded for check in self.checks if check.kind == PADDING)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.shape import Shape
     from neuronbuild.plan.subject import Subject
 
-FORMAT = 2
+FORMAT = 3
 """Rises when the same document starts to mean other bytes. Every key changes with it."""
 
 GAP = "\0"

@@ -58,6 +58,9 @@ def _granite(config: Config) -> None:
 def _phi3(config: Config) -> None:
     derive_heads(config)
     derive_rotation(config, partial=1.0)
+    rotation = config["rope_parameters"]
+    if isinstance(rotation, dict) and rotation.get("rope_type") in {"su", "yarn"}:  # as the first releases say longrope
+        rotation["rope_type"] = "longrope"
 
 
 def _qwen(config: Config) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from neuronbuild.digest import canonical_json
 from neuronbuild.plan.config import normalise_config
 from neuronbuild.plan.decoders import MOST_LAYERS
+from neuronbuild.plan.rotations import KNOWN as ROTATIONS
+from neuronbuild.plan.rotations import fixed_length, unknown_rotation
 from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import SEQUENCE
@@ -61,13 +63,22 @@ class Subject:
         """The longest sequence that the model can read, if its config says so."""
         return self.sizes.get(SEQUENCE)
 
+    @property
+    def _bound(self) -> str:
+        """What bounds the longest sequence, where it isn't the model's own length, as the end of a sentence."""
+        config = self.document["config"]
+        fixed = fixed_length(config) if isinstance(config, dict) else None
+        return (
+            ", beyond which its rotary embeddings (longrope, dynamic) take other frequencies" if fixed == self.longest else ""
+        )
+
     def misfit(self, axis: str, size: int) -> str | None:
         """Why the model can't be compiled for a size, if it can't."""
         step = self.task.multiples.get(axis, 1)
         if size % step:
             return f"{axis} must be a multiple of {step}, not {size}"
         if axis == SEQUENCE and self.longest is not None and size > self.longest:
-            return f"{axis} {size} is longer than this model can read: {self.longest} tokens"
+            return f"{axis} {size} is longer than this model can be compiled for: {self.longest} tokens{self._bound}"
         if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
             return f"{axis} must be {self.sizes[AUDIO]}: this model reads features of just so many frames"
         config = self.document["config"]
@@ -130,11 +141,15 @@ def make_subject(
 
 
 def _refuse_strange(config: dict[str, object]) -> None:
-    """Stop at values that no key can hold, and at more layers than could ever be compiled.
+    """Stop at values that no key can hold, at unknown rotary embeddings, and at more layers than could ever be compiled.
 
     Raises:
         SubjectError: the config has such.
     """
+    rotation = unknown_rotation(config)
+    if rotation is not None:
+        known = ", ".join(ROTATIONS)
+        raise SubjectError("model", f"its config says rope_type {rotation!r}, which is not known; known: {known}")
     for key, value in config.items():
         try:
             canonical_json({key: value})
@@ -205,4 +220,7 @@ def _sizes(config: Mapping[str, object], family: Family) -> dict[str, int]:
     words = part if isinstance(part, dict) else config
     stated = next((words[key] for key in LENGTHS if key in words), None)
     longest = {SEQUENCE: stated - family.positions} if isinstance(stated, int) and family.positions is not None else {}
+    fixed = fixed_length(words)
+    if fixed is not None:
+        longest[SEQUENCE] = min(fixed, longest.get(SEQUENCE, fixed))
     return config_sizes(config) | longest

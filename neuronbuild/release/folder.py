@@ -45,8 +45,8 @@ ELSEWHERE = "choose an --output that can be written, then run again"
 MANIFEST = "manifest.json"
 
 
-def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> None:
-    """Write a release, in place of one that is there.
+def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> ReleaseIndex:
+    """Write a release, in place of one that is there, and give its index.
 
     Raises:
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
@@ -59,8 +59,10 @@ def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> None:
         index = _fill(request, store, run, files)
         files.put(CARD, render_card(index, request.model.snapshot).encode())
         listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
-        (temporary / FILENAME).write_bytes(encode(replace(index, files=listed)))
+        index = replace(index, files=listed)
+        (temporary / FILENAME).write_bytes(encode(index))
         put_in_place(temporary, place)
+    return index
 
 
 class _Files:
@@ -102,7 +104,7 @@ def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> 
         stamp=request.stamp,
         tool=f"neuronbuild {__version__}",
         dynamic_batch_size=request.dynamic_batch_size,
-        padding_matters=request.padding_matters,
+        padding_matters=any(manifest.padding_matters for manifest in manifests),
         buckets=tuple(buckets),
         bindings=weights.bindings,
         files=(),

@@ -51,7 +51,6 @@ class ReleaseRequest:
     folder: Path
     toolchain: Mapping[str, object]
     dynamic_batch_size: bool = False
-    padding_matters: bool = False
     repo: str | None = None
     link_mode: LinkMode = "auto"
     checked: bool = True

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from neuronbuild.errors import InputError
-from neuronbuild.runtime.padding import MASK
+from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from neuronbuild.artifact.signature import TensorSpec
-
-TOKEN_TYPES = "token_type_ids"  # noqa: S105 (no secret)
 
 SOURCE = 'the tokenizer or processor that the release carries gives it: call that with return_tensors="pt"'
 
@@ -25,11 +23,14 @@ INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torc
 
 
 def complete_inputs(
-    given: Mapping[str, object], specs: Sequence[TensorSpec], limits: Mapping[str, int]
+    given: Mapping[str, object],
+    specs: Sequence[TensorSpec],
+    limits: Mapping[str, int],
+    optional: frozenset[str] = frozenset({MASK, TOKEN_TYPES}),
 ) -> tuple[list[torch.Tensor], dict[str, int]]:
     """All inputs of a graph, in its order, and the size of each axis.
 
-    A mask that isn't given is all ones, token types are all zeros.
+    A mask that isn't given is all ones, token types are all zeros, if they are among the `optional` inputs.
 
     Raises:
         InputError: an input is missing, unknown, of another kind or rank than the graph's, of another shape than the other
@@ -37,7 +38,7 @@ def complete_inputs(
     """
     tensors = _known(given, specs)
     for spec in specs:
-        if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES}:
+        if spec.name not in tensors and spec.name not in optional:
             hint = f"this model takes {', '.join(each.name for each in specs)}; {SOURCE}"
             raise InputError(f"the input {spec.name} is missing", hint=hint)
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}

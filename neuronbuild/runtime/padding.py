@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from neuronbuild.tasks.table import MASK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from neuronbuild.artifact.signature import TensorSpec
-
-MASK = "attention_mask"
 
 
 def pad_input(tensor: torch.Tensor, spec: TensorSpec, pad_token: int) -> torch.Tensor:

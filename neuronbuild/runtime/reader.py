@@ -15,6 +15,7 @@ from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.files import read_plain
 from neuronbuild.runtime.hosts import AGAIN, check_host
+from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.signature import Signature
 
 MANIFEST = "manifest.json"
+TYPE_SIZE = "type_vocab_size"
+"""The config's key for the number of token types, where a model has a table of them."""
+
 PACKAGE = "model.pt2"
 """The compiled file where an index doesn't name it."""
 
@@ -44,11 +48,28 @@ class CompiledShape:
 
     @property
     def limits(self) -> dict[str, int]:
-        """By input, which ids its table ends before, as the config says; 0 there means that there is no table."""
-        part = self.config.get("text_config")
-        words = part if isinstance(part, dict) else self.config
-        sizes = {"input_ids": words.get("vocab_size"), "token_type_ids": words.get("type_vocab_size")}
+        """By input, which ids its table ends before, as the config says; 0 there means that there is no table.
+
+        Token types are looked up among the words where a model has no table of their own (XLM, FlauBERT).
+        """
+        words = self._words
+        vocabulary = words.get("vocab_size")
+        sizes = {"input_ids": vocabulary, TOKEN_TYPES: words.get(TYPE_SIZE, vocabulary)}
         return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Inputs that may be left out, since there is a value that says the same: a mask of ones, token types of zeros.
+
+        Zeros that are looked up among the words are not the same as no token types.
+        """
+        return frozenset({MASK, TOKEN_TYPES} if TYPE_SIZE in self._words else {MASK})
+
+    @property
+    def _words(self) -> Mapping[str, object]:
+        """The part of the config that is about text."""
+        part = self.config.get("text_config")
+        return part if isinstance(part, dict) else self.config
 
     def refuse_altered(self) -> None:
         """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.

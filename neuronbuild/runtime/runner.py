@@ -32,7 +32,7 @@ class Runner:
         self._sessions = Sessions(release)
         self._shapes = tuple(bucket.shape for bucket in release.buckets)
         self._pad_token = pad_token(release.folder)
-        self._limits = release.buckets[0].limits
+        self._limits, self._optional = release.buckets[0].limits, release.buckets[0].optional
         self._choose = functools.lru_cache(REMEMBERED)(self._choose_now)
 
     def run(self, given: Mapping[str, object]) -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ class Runner:
             ShapeError: they fit no compiled shape.
         """
         first = self._release.buckets[0]
-        inputs, sizes = complete_inputs(given, first.signature.inputs, self._limits)
+        inputs, sizes = complete_inputs(given, first.signature.inputs, self._limits, self._optional)
         chunks = self._choose(tuple(sizes.items()))
         sizes = all_sizes(sizes, first.config)
         if len(chunks) == 1:

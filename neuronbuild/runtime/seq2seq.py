@@ -12,10 +12,10 @@ import torch
 from neuronbuild.errors import ShapeError
 from neuronbuild.runtime.decoder import Conversation, cheapest, own_or_last
 from neuronbuild.runtime.inputs import complete_inputs
-from neuronbuild.runtime.padding import MASK, cut_output, pad_input
+from neuronbuild.runtime.padding import cut_output, pad_input
 from neuronbuild.runtime.states import States
 from neuronbuild.tasks import BATCH, all_sizes
-from neuronbuild.tasks.table import DECODER_GRAPH, ENCODER_GRAPH, ROWS, SEQUENCE
+from neuronbuild.tasks.table import DECODER_GRAPH, ENCODER_GRAPH, MASK, ROWS, SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

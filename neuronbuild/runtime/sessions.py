@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from neuronbuild.runtime.neuron import NeuronSession
-from neuronbuild.runtime.padding import MASK
 from neuronbuild.runtime.session import AotiSession
 from neuronbuild.runtime.tensors import Tensors
+from neuronbuild.tasks.table import MASK
 
 if TYPE_CHECKING:
     from neuronbuild.artifact.signature import TensorSpec

@@ -30,13 +30,12 @@ ALL_SPEECH = (*SPEECH, "audio-frame-classification", "audio-xvector")
 class Family:
     """One model type and the tasks that it is compiled for.
 
-    `token_types` says that the graph takes `token_type_ids`. XLM and FlauBERT look them up among the words, so that zeros say
-    something else than none, and whoever gives none must get none. Their multiple choice isn't compiled: its size follows
-    from the number of labels, which says nothing about any other model's.
+    `token_types` says that the graph takes `token_type_ids`. XLM and FlauBERT look them up among the words, so that zeros are
+    not the same as none, and the runtime requires them (as their tokenizers give them). Their multiple choice isn't compiled:
+    its size follows from the number of labels, which says nothing about any other model's.
 
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
-    positions bounds the length. `attention` is the implementation that the graph is traced with. `padding_matters` says that
-    padding changes the results of what isn't padding, mask or no mask (a convolution runs over it), in transformers as well.
+    positions bounds the length. `attention` is the implementation that the graph is traced with.
 
     `dims` are dimensions of inputs that are others than the table says. `variants` are classes of one task that have other
     weights than the first: the model's own `architectures` choose among them.
@@ -47,7 +46,6 @@ class Family:
     token_types: bool = False
     attention: str = "sdpa"
     positions: int | None = 0
-    padding_matters: bool = False
     dims: dict[str, Axes] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
 
@@ -56,22 +54,17 @@ def _text(*without: str) -> tuple[str, ...]:
     return tuple(task for task in TEXT if task not in without)
 
 
-def _audio(model_type: str, tasks: tuple[str, ...], attention: str = "sdpa", **dims: Axes) -> Family:
-    """Sound is read without a mask: silence that is added is heard."""
-    return Family(model_type, tasks, attention=attention, padding_matters=True, dims=dims)
-
-
 FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("albert", TEXT, token_types=True),
-        _audio("audio-spectrogram-transformer", ("audio-classification",), input_values=(BATCH, AUDIO, MEL_BINS)),
+        Family("audio-spectrogram-transformer", ("audio-classification",), dims={"input_values": (BATCH, AUDIO, MEL_BINS)}),
         Family("bart", TRANSLATION),
         Family("beit", IMAGES),
         Family("bert", TEXT, token_types=True),
         Family("camembert", TEXT, positions=2),
         Family("clip", ("zero-shot-image-classification",)),
-        Family("convbert", TEXT, token_types=True, attention="eager", padding_matters=True),
+        Family("convbert", TEXT, token_types=True, attention="eager"),
         Family("convnext", IMAGES, attention="eager"),
         Family("convnextv2", IMAGES, attention="eager"),
         Family("cvt", IMAGES, attention="eager"),
@@ -81,11 +74,11 @@ FAMILIES: dict[str, Family] = {
         Family("distilbert", TEXT),
         Family("electra", TEXT, token_types=True),
         Family("esm", _text("question-answering", "multiple-choice"), positions=2),
-        Family("flaubert", _text("multiple-choice"), attention="eager"),
+        Family("flaubert", _text("multiple-choice"), token_types=True, attention="eager"),
         Family("gemma", GENERATION),
         Family("gpt2", GENERATION),
         Family("granite", GENERATION),
-        _audio("hubert", SPEECH),
+        Family("hubert", SPEECH),
         Family("levit", IMAGES, attention="eager", variants=("LevitForImageClassificationWithTeacher",)),
         Family("llama", GENERATION),
         Family("m2m_100", TRANSLATION),
@@ -108,13 +101,13 @@ FAMILIES: dict[str, Family] = {
         Family("smollm3", GENERATION),
         Family("swin", IMAGES),
         Family("t5", TRANSLATION, positions=None),
-        _audio("unispeech", SPEECH),
-        _audio("unispeech-sat", ALL_SPEECH),
+        Family("unispeech", SPEECH),
+        Family("unispeech-sat", ALL_SPEECH),
         Family("vit", IMAGES),
-        _audio("wav2vec2", ALL_SPEECH),
-        _audio("wavlm", ALL_SPEECH, attention="eager"),
+        Family("wav2vec2", ALL_SPEECH),
+        Family("wavlm", ALL_SPEECH, attention="eager"),
         Family("whisper", ("speech-seq2seq",)),
-        Family("xlm", _text("multiple-choice"), attention="eager"),
+        Family("xlm", _text("multiple-choice"), token_types=True, attention="eager"),
         Family("xlm-roberta", TEXT, positions=2),
         Family("yolos", ("object-detection",)),
     )

@@ -20,6 +20,9 @@ ROWS = "rows"
 MEL_BINS, INPUT_FRAMES = "num_mel_bins", "input_frames"
 """Sizes of a log-mel spectrogram, which the config decides."""
 
+MASK, TOKEN_TYPES = "attention_mask", "token_type_ids"
+"""Names of inputs that may be left out of a call."""
+
 FORWARD, PREFILL_GRAPH, DECODE_GRAPH, ENCODER_GRAPH, DECODER_GRAPH = "forward", "prefill", "decode", "encoder", "decoder"
 
 Axes = tuple[str | int | None, ...]
@@ -123,7 +126,7 @@ class Task:
         return (*self.graphs, self.delegated) if self.delegated else self.graphs
 
 
-TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+TEXT_INPUTS = ("input_ids", MASK, TOKEN_TYPES)
 
 
 def _text(outputs: dict[str, Axes], dims: tuple[str, ...] = (BATCH, SEQUENCE), axes: tuple[str, ...] = ()) -> tuple[Graph, ...]:

@@ -6,10 +6,13 @@ graph, and a zero bias or a scale of one could, so every parameter is shaken.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import transformers
 
 from . import mend
+from .probes import Probe
 from .serve import UserError, one_line
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -19,6 +22,11 @@ DTYPE = "dtype" if tuple(int(part) for part in transformers.__version__.split(".
 
 MASKED_TAIL = 3
 """Tokens at the end of the last row of the example inputs that the attention mask leaves out."""
+
+MASK = "attention_mask"
+
+PADDINGS = ("none", "right", "left")
+"""Where rows of a probe are padded, in turn."""
 
 
 class Graph(torch.nn.Module):
@@ -34,6 +42,7 @@ class Graph(torch.nn.Module):
         self.input_names = [entry["name"] for entry in action["inputs"]]
         self.wanted = action["model"]["outputs"]
         self.cast = cast_of(action)
+        self.dtype = weight_dtype(action)
         self.widen = action["compiler"].get("auto_cast", "none") != "none"
         self.output_names = []
         self.states = {}
@@ -41,25 +50,48 @@ class Graph(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple:
         """Outputs in the order of the action's list, those that this model has."""
         given = dict(zip([*self.input_names, *self.states], tensors))
+        with mend.fixed_rotations(self.model):
+            if self.cast is None:
+                found = self._run_in_dtype(given)
+            else:
+                with torch.autocast("cpu", dtype=self.cast):
+                    found = self._run_in_dtype(given)
+        results = [found[name] for name in self.output_names]
+        return tuple(value.float() for value in results) if self.widen else tuple(results)
+
+    def _run_in_dtype(self, given: dict) -> dict:
+        """Outputs by name; floating-point inputs are converted to the dtype of the weights."""
         for name in self.input_names:
             if given[name].is_floating_point():
                 given[name] = given[name].to(self.model.dtype)
-        if self.cast is None:
-            found = self.run(given)
-        else:
-            with torch.autocast("cpu", dtype=self.cast):
-                found = self.run(given)
+        found = self.run(given)
         self.output_names = [name for name in self.wanted if found.get(name) is not None]
-        results = [found[name] for name in self.output_names]
-        return tuple(value.float() for value in results) if self.widen else tuple(results)
+        return found
 
     def run(self, given: dict) -> dict:
         """Outputs by name, from inputs and states by name."""
         return dict(self.model(**given, return_dict=True))
 
+    def reference(self, given: dict) -> dict:
+        """What eager PyTorch gives for inputs by name, without casts: outputs by name, those that this model has."""
+        found = self._run_in_dtype(dict(given))
+        return {name: found[name] for name in self.output_names}
+
     def example(self, seed: int) -> tuple:
         """Seeded tensors for every input and state."""
         return example_inputs(self.action, seed)
+
+    def probes(self, seed: int):
+        """Full rows, and rows padded on the right and on the left, which small batches take several calls for."""
+        masks = [index for index, name in enumerate(self.input_names) if name == MASK]
+        rows = [self.action["inputs"][index]["shape"] for index in masks]
+        calls = -(-len(PADDINGS) // math.prod(rows[0][:-1])) if masks else 1
+        for call in range(calls):
+            inputs = list(example_inputs(self.action, seed + call))
+            for index, shape in zip(masks, rows):
+                inputs[index] = padded_mask(shape, call)
+            found = self.reference(dict(zip(self.input_names, inputs)))
+            yield Probe("over padded rows", [tuple(inputs)], [(name, (), tensor) for name, tensor in found.items()])
 
 
 class SentenceGraph(Graph):
@@ -68,8 +100,16 @@ class SentenceGraph(Graph):
     def run(self, given: dict) -> dict:
         """Embeddings of tokens and sentences."""
         tokens = self.model(**given, return_dict=True)["last_hidden_state"]
-        pooled = pool(tokens, given["attention_mask"], self.action["model"]["pooling"])
+        pooled = pool(tokens, given[MASK], self.action["model"]["pooling"])
         return {"token_embeddings": tokens, "sentence_embedding": pooled}
+
+    def reference(self, given: dict) -> dict:
+        """Each sentence is pooled by itself, from its own tokens alone: padding can't count there."""
+        found = super().reference(given)
+        kept = [tokens[mask > 0][None] for tokens, mask in zip(found["token_embeddings"], given[MASK])]
+        pooling = self.action["model"]["pooling"]
+        pooled = [pool(tokens, torch.ones(tokens.shape[:2], dtype=torch.int64), pooling) for tokens in kept]
+        return {**found, "sentence_embedding": torch.cat(pooled)}
 
 
 def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tensor:
@@ -154,15 +194,18 @@ def _culprits(action: dict, error: Exception) -> str:
 
 
 def shake(model: torch.nn.Module, seed: int) -> None:
-    """Add small seeded noise in place to every parameter, and to every buffer that a checkpoint holds.
+    """Add seeded noise in place to every parameter, and to every buffer that a checkpoint holds.
 
-    The model's aliases of one tensor stay one tensor.
+    Rows of matrices get noise of length 1, so that values keep their size from layer to layer: with the small numbers that
+    transformers starts training from, attention is nearly even, and a wrong mask or position hardly shows in the results. The
+    model's aliases of one tensor stay one tensor.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in _held(model):
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
-            tensor.add_(0.02 * noise.to(tensor.dtype))
+            size = (tensor.numel() / len(tensor)) ** -0.5 if tensor.dim() > 1 else 0.02
+            tensor.add_(size * noise.to(tensor.dtype))
 
 
 def example_inputs(action: dict, seed: int = 0) -> tuple:
@@ -175,18 +218,32 @@ def example_inputs(action: dict, seed: int = 0) -> tuple:
     return tuple(_example(entry, config, generator) for entry in action["inputs"])
 
 
+def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
+    """A mask of rows that are padded in turn as `PADDINGS` says, from its entry `first` on, by a third of their length."""
+    mask = torch.ones(shape, dtype=torch.int64)
+    left_out = shape[-1] // len(PADDINGS)
+    for row, values in enumerate(mask.view(-1, shape[-1]), start=first):
+        padding = PADDINGS[row % len(PADDINGS)]
+        if padding == "right":
+            values[shape[-1] - left_out :] = 0
+        elif padding == "left":
+            values[:left_out] = 0
+    return mask
+
+
 def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Tensor:
     shape = entry["shape"]
     if entry["dtype"] != "int64":
         return torch.randn(shape, generator=generator)
-    if entry["name"] == "attention_mask":
+    if entry["name"] == MASK:
         mask = torch.ones(shape, dtype=torch.int64)
         if shape[-1] > MASKED_TAIL:
             mask.view(-1, shape[-1])[-1, -MASKED_TAIL:] = 0
         return mask
     if entry["name"] == "token_type_ids":
         ids = torch.zeros(shape, dtype=torch.int64)
-        ids[..., shape[-1] // 2 :] = min(1, int(config.get("type_vocab_size") or 1) - 1)
+        types = config.get("type_vocab_size", vocabulary(config))  # XLM and FlauBERT look them up among the words
+        ids[..., shape[-1] // 2 :] = min(1, int(types or 1) - 1)
         return ids
     words = vocabulary(config)
     ids = torch.randint(min(5, words - 1), words, shape, generator=generator)
@@ -199,4 +256,4 @@ def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Ten
 def vocabulary(config: dict) -> int:
     """How many words a model knows, by its family's own key for it."""
     config = config.get("text_config", config)
-    return int(config.get("vocab_size") or config.get("n_words") or config.get("emb_dim"))
+    return int(config.get("vocab_size") or config["n_words"])

@@ -14,7 +14,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, graphs, numeric, package, products
+from . import graph, graphs, package, padding, probes, products
 from .serve import UserError
 
 PACKAGE = "model.pt2"
@@ -33,17 +33,19 @@ def compile_action(job: dict) -> dict:
     specs, own = describe_constants(module, literals, path)
     safetensors.torch.save_file(own, os.path.join(folder, CONSTANTS))
     graph.shake(module.model, seed=2)  # other weights than those it was traced with: none of their values may be in it
-    outputs, record = _check(module, literals, inputs, action, path)
+    compiled = _open_made(module, literals, path)
+    outputs = compiled([tensor.clone() for tensor in inputs])
+    record = probes.check(compiled, module, precision(action), "random-weights")
     states = dict(zip(module.states, inputs[len(action["inputs"]) :]))
     return {
         "files": [PACKAGE, CONSTANTS],
         "signature": {
             "inputs": [{"name": entry["name"], "dtype": entry["dtype"], "shape": entry["shape"]} for entry in action["inputs"]],
-            "outputs": outputs,
+            "outputs": [_spec(*pair) for pair in zip(module.output_names, outputs)],
             "constants": specs,
             "states": [_spec(name, tensor) for name, tensor in states.items()],
         },
-        "checks": [record],
+        "checks": [record, *padding.measure(module)],
         "facts": {"prefix": module.model.base_model_prefix},
     }
 
@@ -187,12 +189,11 @@ def _identity(tensor: torch.Tensor) -> tuple:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
 
 
-def _check(module: graph.Graph, literals: dict, inputs: tuple, action: dict, path: str) -> tuple:
-    constants = {**literals, **all_constants(module)}
-    compiled = open_compiled(path, {name: tensor.detach() for name, tensor in constants.items()})
-    got, expected = numeric.run_both(compiled, module, inputs)
-    record = numeric.compare(got, expected, precision(action), "random-weights")
-    return [_spec(name, got[name]) for name in module.output_names], record
+def _open_made(module: graph.Graph, literals: dict, path: str):
+    """What was just made, over the module's own weights. Buffers are copied, since eager PyTorch may write into them."""
+    constants = {**literals, **dict(module.named_parameters(remove_duplicate=False))}
+    constants.update((name, tensor.clone()) for name, tensor in module.named_buffers(remove_duplicate=False))
+    return open_compiled(path, {name: tensor.detach() for name, tensor in constants.items()})
 
 
 def _spec(name: str, tensor: torch.Tensor) -> dict:

@@ -1,7 +1,8 @@
-"""What must be changed in a model of transformers before it can be traced, by model type."""
+"""What must be changed in a model of transformers before it can be traced."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import torch
@@ -27,3 +28,35 @@ def _look_up(module: torch.nn.Module, *_: object) -> torch.Tensor:
 
 
 BY_TYPE = {"levit": _forget_biases}
+
+
+CHANGING = ("dynamic", "longrope")
+"""Types of rotary embeddings whose frequencies transformers chooses anew in each call, by the highest position in it
+(`transformers.modeling_rope_utils.dynamic_rope_update`).
+"""
+
+
+@contextlib.contextmanager
+def fixed_rotations(model: torch.nn.Module):
+    """For a while, have rotary embeddings keep the frequencies that they were made with.
+
+    Those are right for all positions that a graph may be compiled for: recipes with more are refused
+    (`neuronbuild.plan.rotations`). The choice in each call can't be traced, or would write into a constant. It is undone
+    afterwards, so that the eager model still shows where the frequencies change.
+    """
+    changed = []
+    for module in model.modules():
+        kind = getattr(module, "rope_type", None)
+        fixed = {name: _fixed(each) for name, each in kind.items()} if isinstance(kind, dict) else _fixed(kind)
+        if fixed != kind:
+            changed.append((module, kind))
+            module.rope_type = fixed
+    try:
+        yield
+    finally:
+        for module, kind in changed:
+            module.rope_type = kind
+
+
+def _fixed(kind: object) -> object:
+    return "default" if kind in CHANGING else kind

@@ -17,44 +17,39 @@ in bf16 itself shows 0.08. What belongs to another position or another weight di
 """
 
 
-def compare(got: dict, expected: dict, precision: torch.dtype, kind: str) -> dict:
-    """A check's record of tensors by name.
+class Comparison:
+    """The largest difference and the largest value of each output so far, over any number of calls."""
 
-    Raises:
-        UserError: a value isn't finite, or an output differs by more than the tolerance.
-    """
-    record = {"kind": kind, "reference": "eager", "max_abs_error": {}, "scale": {}, "tolerance": TOLERANCE[precision]}
-    for name, value in got.items():
-        reference = expected[name]
-        if tuple(value.shape) != tuple(reference.shape):
-            raise UserError(f"output {name} has shape {tuple(value.shape)}, eager PyTorch gives {tuple(reference.shape)}")
-        difference = (value.double() - reference.double()).abs().max().item()
-        scale = max(1.0, reference.double().abs().max().item())
-        if not math.isfinite(difference) or difference > TOLERANCE[precision] * scale:
+    def __init__(self, kind: str, precision: torch.dtype) -> None:
+        self.kind = kind
+        self.tolerance = TOLERANCE[precision]
+        self.errors = {}
+        self.scales = {}
+
+    def add(self, name: str, got: torch.Tensor, expected: torch.Tensor, where: str) -> None:
+        """Compare one output, or a part of it; `where` says which part of the inputs it is about, for the message.
+
+        Raises:
+            UserError: the shapes differ, a value isn't finite, or the difference is larger than the tolerance.
+        """
+        if tuple(got.shape) != tuple(expected.shape):
+            raise UserError(f"output {name} has shape {tuple(got.shape)}, eager PyTorch gives {tuple(expected.shape)}")
+        difference = (got.double() - expected.double()).abs().max().item()
+        scale = max(1.0, expected.double().abs().max().item())
+        if not math.isfinite(difference) or difference > self.tolerance * scale:
             raise UserError(
-                f"output {name} differs from eager PyTorch by {difference:.3g} (largest value {scale:.3g}, "
-                f"tolerance {TOLERANCE[precision]:g} of it)"
+                f"output {name} differs from eager PyTorch by {difference:.3g} {where} (largest value {scale:.3g}, "
+                f"tolerance {self.tolerance:g} of it)"
             )
-        record["max_abs_error"][name] = difference
-        record["scale"][name] = scale
-    return record
+        self.errors[name] = max(difference, self.errors.get(name, 0.0))
+        self.scales[name] = max(scale, self.scales.get(name, 1.0))
 
-
-def run_both(compiled: object, module: torch.nn.Module, inputs: tuple) -> tuple:
-    """Outputs and updated states by name: of the compiled graph, and of eager PyTorch with the same weights.
-
-    The latter computes in float32, without casts.
-    """
-    mine, theirs = ([tensor.clone() for tensor in inputs] for _ in range(2))
-    theirs = [tensor.float() if tensor.is_floating_point() else tensor for tensor in theirs]
-    got = compiled(mine)
-    cast, module.cast = module.cast, None
-    try:
-        with torch.no_grad():
-            torch.nn.Module.float(module.model)  # transformers' own refuses a model that came from a quantized file
-            expected = module(*theirs)
-    finally:
-        module.cast = cast
-    names = [*module.output_names, *module.states]
-    first = len(module.input_names)
-    return dict(zip(names, [*got, *mine[first:]])), dict(zip(names, [*expected, *theirs[first:]]))
+    def record(self) -> dict:
+        """As a manifest holds it."""
+        return {
+            "kind": self.kind,
+            "reference": "eager",
+            "max_abs_error": self.errors,
+            "scale": self.scales,
+            "tolerance": self.tolerance,
+        }

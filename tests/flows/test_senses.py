@@ -180,6 +180,6 @@ def test_a_mask_that_leaves_nothing_out_says_nothing(pair):
     assert torch.equal(masked.logits, compiled(input_values=sound).logits)
 
 
-def test_that_padding_is_heard_is_told_at_build_and_on_the_card(built):
+def test_that_padding_changes_results_stands_on_the_card(built):
     assert "Padding changes this model's results" in (built.releases["audio-xvector"] / "README.md").read_text()
     assert "Padding changes" not in (built.releases["image-classification"] / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,8 @@ class Exported(Session):
     """A session over an exported program."""
 
     def __init__(self, module, example) -> None:
-        self._program = inductor.export(module, example).module()
+        own = copy.deepcopy(module)  # as a compiled graph has its own buffers: eager PyTorch writes into the model's
+        self._program = inductor.export(own, example).module()
 
     def run(self, inputs):
         """Call it."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
-from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest, is_safe_path
+from neuronbuild.artifact.manifest import FORMAT, PADDING, Check, FileEntry, Manifest, is_safe_path
 from neuronbuild.digest import Digest, digest_bytes, digest_json
 from tests.tools.fuzz import few
 from tests.unit.artifact.records import ACTION, KEY, MANIFEST, UNSAFE_PATHS, plain, sealed
@@ -107,3 +108,14 @@ def test_a_manifest_without_the_optional_parts_is_whole():
     bare = Manifest(KEY, ACTION, (), MANIFEST.provenance)
     assert decode(Manifest, encode(bare), newest=FORMAT) == bare
     assert bare.key == digest_json(bare.action).sha256
+
+
+@pytest.mark.parametrize(
+    ("errors", "exceeded"),
+    [({"a": 1e-3, "b": 0.0}, False), ({"a": 3e-3, "b": 0.0}, True), ({"a": math.nan, "b": 0.0}, True), ({}, True)],
+)
+def test_a_check_is_exceeded_by_one_output_beyond_its_tolerance_and_where_nothing_could_be_measured(errors, exceeded):
+    check = Check(PADDING, "eager", errors, {"a": 20.0, "b": 1.0}, 1e-4)
+    assert check.is_exceeded == exceeded
+    assert replace(MANIFEST, checks=(check,)).padding_matters == exceeded
+    assert not replace(MANIFEST, checks=(replace(check, kind="random-weights"),)).padding_matters

@@ -41,6 +41,14 @@ def test_a_mask_that_isnt_given_is_ones_and_token_types_are_zeros():
     assert tensors["token_type_ids"].tolist() == [[0, 0, 0]] * 2
 
 
+def test_token_types_are_required_where_zeros_are_not_the_same_as_none():
+    given = {"input_ids": ids(1, 2), "token_type_ids": ids(1, 2)}
+    tensors, _ = complete_inputs(given, SPECS, LIMITS, frozenset({"attention_mask"}))
+    assert tensors[2].tolist() == [[0, 1]]
+    with pytest.raises(InputError, match="the input token_type_ids is missing"):
+        complete_inputs({"input_ids": ids(1, 2)}, SPECS, LIMITS, frozenset({"attention_mask"}))
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])
 def test_integers_of_any_width_are_taken(dtype):
     tensors = complete(input_ids=ids(1, 2).to(dtype))

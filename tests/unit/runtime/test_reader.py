@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile
 from neuronbuild.artifact.shape import Shape
+from neuronbuild.artifact.signature import Signature
 from neuronbuild.errors import ReleaseError
-from neuronbuild.runtime.reader import read_index, read_release
+from neuronbuild.runtime.reader import CompiledShape, read_index, read_release
 from tests.conftest import SIZES
 from tests.tools.fuzz import few
 from tests.unit.runtime.releases import alter_index, copy_release, read_manifest
@@ -37,6 +38,20 @@ def test_a_release_is_read_with_its_buckets(built):
     assert [bucket.shape for bucket in read.buckets] == [Shape.of(shape) for shape in shapes]
     assert all((bucket.folder / "model.pt2").is_file() for bucket in read.buckets)
     assert read.buckets[0].limits == {"input_ids": SIZES["vocab_size"], "token_type_ids": 2}
+
+
+@pytest.mark.parametrize(
+    ("config", "optional", "types"),
+    [
+        ({"vocab_size": 99, "type_vocab_size": 2}, {"attention_mask", "token_type_ids"}, 2),
+        ({"text_config": {"vocab_size": 99, "type_vocab_size": 1}}, {"attention_mask", "token_type_ids"}, 1),
+        ({"vocab_size": 99}, {"attention_mask"}, 99),
+    ],
+)
+def test_token_types_may_be_left_out_only_where_they_have_a_table_of_their_own(tmp_path, config, optional, types):
+    bucket = CompiledShape("forward", Shape(()), tmp_path, tmp_path, Signature((), (), ()), config, {})
+    assert bucket.optional == optional
+    assert bucket.limits == {"input_ids": 99, "token_type_ids": types}
 
 
 def test_a_folder_that_isnt_there_and_one_that_is_no_release_are_told_apart(tmp_path):

@@ -3,15 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neuronbuild.worker import graph, inductor, numeric
+from neuronbuild.worker import graph, inductor
 from neuronbuild.worker.serve import UserError
 from tests.unit.worker.actions import blob, make_action, manifests
 
 
 def test_every_artifact_was_checked_with_other_weights_than_it_was_traced_with(built):
     for recipe, made in manifests(built).items():
-        [record] = made["checks"]
+        record, *further = made["checks"]
         assert record["kind"] == "random-weights", recipe
+        assert [check["kind"] for check in further] in ([], ["padding"]), recipe
         for name, error in record["max_abs_error"].items():
             assert 0 <= error <= record["tolerance"] * record["scale"][name], recipe
 
@@ -52,19 +53,6 @@ def test_all_names_of_a_tensor_are_known():
     one, other = found["model.cls.predictions.decoder.weight"], found["model.bert.embeddings.word_embeddings.weight"]
     assert one.data_ptr() == other.data_ptr()
     assert "model.bert.embeddings.position_ids" in found
-
-
-def test_the_reference_is_computed_in_full_precision_and_without_casts():
-    action = make_action(auto_cast="matmul", auto_cast_type="bf16")
-    module = graph.Graph(graph.make_model(action, torch.float32), action)
-    inputs = module.example(seed=0)
-    cast, exact = numeric.run_both(lambda tensors: module(*tensors), module, inputs)
-    [cast], [exact] = cast.values(), exact.values()
-    assert module.cast is torch.bfloat16
-    assert not torch.equal(cast, exact)
-    module.cast = None
-    with torch.no_grad():
-        assert torch.equal(module(*inputs)[0], exact)
 
 
 @pytest.mark.parametrize(

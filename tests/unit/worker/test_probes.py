@@ -1,0 +1,151 @@
+"""Wrong graphs, each made on purpose: the check finds every one, and says where in the inputs it goes wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+
+from neuronbuild.worker import graph, graphs, probes
+from neuronbuild.worker.serve import UserError
+from tests.tools.action_keys import CPU
+from tests.tools.exported import Exported
+from tests.tools.tiny import DECODER, OWN_DECODER, tiny_answerer
+from tests.unit.plan.cases import make_action
+from tests.unit.worker import actions
+
+LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0, 3.0, 4.0, 5.0], "rope_theta": 10_000.0}
+DYNAMIC = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10_000.0}
+
+
+def open_graph(model, task: str, name: str, **sizes) -> graph.Graph:
+    """A graph of a model whose weights are large enough to show what goes wrong."""
+    document = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU).document
+    graph.shake(model, seed=1)
+    return graphs.open_graph(model, document)
+
+
+def decoder_graph(name: str, family: str = "llama", slots: int = 24, **config) -> graph.Graph:
+    torch.manual_seed(0)
+    made = transformers.CONFIG_MAPPING[family](**DECODER | OWN_DECODER.get(family, {}) | config)
+    model = transformers.AutoModelForCausalLM.from_config(made, attn_implementation="sdpa").eval()
+    sizes = {"batch_size": 2, "num_beams": 1, "prefill_length": 8, "sequence_length": slots}
+    return open_graph(model, "text-generation", name, **sizes)
+
+
+def check(module: graph.Graph, compiled=None) -> dict:
+    compiled = compiled or Exported(module, module.example(seed=0)).run
+    return probes.check(compiled, module, torch.float32, "random-weights")
+
+
+def with_input(module: graph.Graph, name: str, change):
+    """The graph, with one of its inputs changed before it sees it."""
+    index = module.input_names.index(name)
+    right = Exported(module, module.example(seed=0)).run
+
+    def wrong(tensors: list) -> list:
+        tensors = list(tensors)
+        tensors[index] = change(tensors[index])
+        return right(tensors)
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["prefill", "decode"])
+@pytest.mark.parametrize(("family", "rotation", "longest"), [("phi3", LONGROPE, 32), ("llama", DYNAMIC, 64)])
+def test_rotations_that_change_beyond_a_length_are_right_up_to_it_and_found_wrong_beyond(name, family, rotation, longest):
+    config = {"max_position_embeddings": 64, "original_max_position_embeddings": 32} if family == "phi3" else {}
+    right, beyond = (
+        decoder_graph(name, family, slots, rope_parameters=dict(rotation), **config) for slots in (longest, longest + 20)
+    )
+    assert max(check(right)["max_abs_error"].values()) < 1e-5
+    with pytest.raises(UserError, match=r"differs from eager PyTorch by .* at the last slot"):
+        check(beyond)
+
+
+@pytest.mark.parametrize("name", ["prefill", "decode"])
+@pytest.mark.parametrize(
+    ("wrong", "change"),
+    [
+        ("attention_mask", torch.ones_like),
+        ("position_ids", torch.zeros_like),
+        ("cache_start", lambda start: (start + 1).clamp(max=10)),
+        ("input_ids", lambda ids: ids.flip(0)),
+    ],
+)
+def test_an_input_without_its_effect_is_found(name, wrong, change):
+    module = decoder_graph(name)
+    with pytest.raises(UserError, match="differs from eager PyTorch"):
+        check(module, with_input(module, wrong, change))
+
+
+@pytest.mark.parametrize("name", ["prefill", "decode"])
+def test_a_window_that_is_left_out_is_found(name):
+    module, whole = (decoder_graph(name, "mistral", sliding_window=window) for window in (5, None))
+    with pytest.raises(UserError, match="output logits differs from eager PyTorch"):
+        check(module, Exported(whole, whole.example(seed=0)).run)
+
+
+def test_a_graph_that_is_wrong_from_one_position_on_is_found():
+    module = decoder_graph("decode")
+    late = with_input(module, "position_ids", lambda positions: positions.clamp(max=20))
+    with pytest.raises(UserError, match="at the last slot"):
+        check(module, late)
+
+
+def test_a_prompt_whose_second_chunk_forgets_the_first_is_found():
+    module = decoder_graph("prefill")
+    right = Exported(module, module.example(seed=0)).run
+
+    def forgetting(tensors: list) -> list:
+        for state in tensors[len(module.input_names) :]:
+            state.zero_()
+        return right(tensors)
+
+    with pytest.raises(UserError, match="in a prompt of several chunks"):
+        check(module, forgetting)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "change"), [("attention_mask", torch.ones_like), ("cache_start", lambda start: start.clamp(max=20))]
+)
+def test_an_answers_input_without_its_effect_is_found(wrong, change):
+    module = open_graph(tiny_answerer("bart"), "text2text-generation", "decoder", batch_size=2, num_beams=2, sequence_length=24)
+    with pytest.raises(UserError, match="differs from eager PyTorch"):
+        check(module, with_input(module, wrong, change))
+
+
+def encoder_graph(task: str, **config) -> graph.Graph:
+    action = actions.make_action(task)
+    action["model"]["config"].update(config)
+    return graph.Graph(graph.make_model(action, torch.float32), action)
+
+
+@pytest.mark.parametrize(("wrong", "change"), [("attention_mask", torch.ones_like), ("token_type_ids", torch.zeros_like)])
+def test_a_text_encoders_input_without_its_effect_is_found(wrong, change):
+    module = encoder_graph("text-classification")
+    assert check(module)["max_abs_error"]["logits"] < 1e-5
+    with pytest.raises(UserError, match="over padded rows"):
+        check(module, with_input(module, wrong, change))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+def test_rows_are_tried_without_padding_and_padded_on_either_side(batch):
+    action = actions.make_action("text-classification", batch=batch, length=9)
+    module = graph.Graph(graph.make_model(action, torch.float32), action)
+    masks = torch.cat([probe.calls[0][1] for probe in module.probes(seed=0)])
+    assert set(map(tuple, masks.tolist())) == {(1,) * 9, (1,) * 6 + (0,) * 3, (0,) * 3 + (1,) * 6}
+
+
+def test_the_reference_is_computed_in_full_precision_and_without_casts():
+    action = actions.make_action(auto_cast="matmul", auto_cast_type="bf16")
+    module = graph.Graph(graph.make_model(action, torch.float32), action)
+    [probe, *_] = module.probes(seed=0)
+    [(name, index, expected)] = probe.expected
+    with torch.no_grad():
+        cast = module(*probe.calls[0])[0]
+        module.cast = None
+        exact = module(*probe.calls[0])[0]
+    assert (name, index) == ("logits", ())
+    assert not torch.equal(cast, exact)
+    assert torch.equal(exact, expected)
