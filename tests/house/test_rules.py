@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
 import click
-import pytest
+from click.testing import CliRunner
 
 from neuronbuild.cli import cli
-from tests.conftest import ROOT, run_cli
+from tests.conftest import ROOT
 
 PACKAGE = ROOT / "neuronbuild"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -38,24 +39,39 @@ def relative(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_imports_stand_at_the_top(path):
-    tree = ast.parse(path.read_text())
-    inner = [
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def nodes(path: Path, kind) -> list:
+    """All nodes of a kind in a module."""
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, kind)]
+
+
+def imports_inside_functions(path: Path) -> list:
+    return [
         node
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
+        for function in nodes(path, ast.FunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert not inner or relative(path) in LAZY_IMPORTS
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_no_module_takes_a_name_from_the_package_root(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "neuronbuild":
-            assert [alias.name for alias in node.names] == ["api"]
+def test_imports_stand_at_the_top_but_for_the_listed_ones():
+    lazy = {relative(path) for path in MODULES if imports_inside_functions(path)}
+    assert lazy == set(LAZY_IMPORTS)
+
+
+def test_no_module_takes_a_name_from_the_package_root():
+    taken = {
+        (relative(path), alias.name)
+        for path in MODULES
+        for node in nodes(path, ast.ImportFrom)
+        if node.module == "neuronbuild"
+        for alias in node.names
+    }
+    assert {name for _, name in taken} <= {"api"}, taken
 
 
 BY_FLOWS = {"worker", "cli"}
@@ -68,9 +84,9 @@ UNIT_TESTED = [
 ]
 
 
-@pytest.mark.parametrize("path", UNIT_TESTED, ids=relative)
-def test_every_module_has_its_unit_tests(path):
-    assert (ROOT / "tests/unit" / path.relative_to(PACKAGE).parent / f"test_{path.stem}.py").is_file()
+def test_every_module_has_its_unit_tests():
+    expected = {path: ROOT / "tests/unit" / path.relative_to(PACKAGE).parent / f"test_{path.stem}.py" for path in UNIT_TESTED}
+    assert [relative(path) for path, tests in expected.items() if not tests.is_file()] == []
 
 
 def commands() -> list[str]:
@@ -82,12 +98,13 @@ def commands() -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_has_help_and_stands_in_the_reference(command, tmp_path):
-    done = run_cli(*command.split(), "--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert len(done.stdout.splitlines()) > 4
-    assert f"neuronbuild {command}" in (ROOT / "docs/commands.md").read_text()
+def test_every_command_has_help_and_stands_in_the_reference():
+    reference = (ROOT / "docs/commands.md").read_text()
+    for command in commands():
+        done = CliRunner().invoke(cli, [*command.split(), "--help"])
+        assert (command, done.exit_code) == (command, 0)
+        assert len(done.output.splitlines()) > 4, command
+        assert f"neuronbuild {command}" in reference
 
 
 def test_the_readme_names_the_two_commands_and_they_exist():
@@ -139,19 +156,20 @@ def calls_of(tree: ast.AST) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", PURE, ids=relative)
-def test_planning_opens_nothing(path):
-    assert not calls_of(ast.parse(path.read_text())) & OPENING
+def test_planning_opens_nothing():
+    assert {relative(path): calls_of(tree_of(path)) & OPENING for path in PURE if calls_of(tree_of(path)) & OPENING} == {}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.parent.name not in {"cli", "worker"} and path.name != "__main__.py"], ids=relative
-)
-def test_only_the_command_line_prints_or_exits(path):
-    tree = ast.parse(path.read_text())
-    assert not calls_of(tree) & {"print", "exit", "quit", "_exit", "abort", "echo"}
-    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc is not None]
-    assert "SystemExit" not in {name.id for raise_ in raised for name in ast.walk(raise_) if isinstance(name, ast.Name)}
+def exits(path: Path) -> set[str]:
+    """What in a module prints, or ends the process."""
+    raised = [node.exc for node in nodes(path, ast.Raise) if node.exc is not None]
+    names = {name.id for raise_ in raised for name in ast.walk(raise_) if isinstance(name, ast.Name)}
+    return calls_of(tree_of(path)) & {"print", "exit", "quit", "_exit", "abort", "echo"} | names & {"SystemExit"}
+
+
+def test_only_the_command_line_prints_or_exits():
+    others = [path for path in MODULES if path.parent.name not in {"cli", "worker"} and path.name != "__main__.py"]
+    assert {relative(path): exits(path) for path in others if exits(path)} == {}
 
 
 def test_python_in_the_documents_compiles():
