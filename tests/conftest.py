@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from tests import senses
 from tests.doubles import s3
+from tests.limits import LONG
 from tests.tools.tiny import ANSWERER, WHISPER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,7 +171,7 @@ def write_sentence_modules(folder: Path) -> None:
 
 
 def run_cli(
-    *arguments: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 600
+    *arguments: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = LONG
 ) -> subprocess.CompletedProcess[str]:
     """The real command line, in a process of its own."""
     return subprocess.run(

@@ -16,12 +16,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.limits import SOON
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
 READER = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
 """Of one who may only read, on a server that knows such."""
 
 BUCKET = "team"
-PATIENCE = 60.0
+PATIENCE = SOON
 
 _numbers = itertools.count()
 

@@ -30,11 +30,12 @@ from neuronbuild.store.base import Store
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote, open_layers
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from tests.limits import SOON
 
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("fake_worker.py")
 FILES = ("model.pt2", "constants.safetensors")
-PATIENCE = 30.0
+PATIENCE = SOON
 
 
 @final

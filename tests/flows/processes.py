@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.doubles.toolchain import is_gone, wait_until
+from tests.limits import SOON
 
-PATIENCE = 120.0
+PATIENCE = SOON
 
 PROGRAM = """
 import signal

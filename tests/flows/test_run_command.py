@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, run_cli
 from tests.flows.stores import refused
+from tests.limits import SOON
 
 
 def test_similarities_for_people(built, tmp_path):
@@ -48,5 +49,5 @@ def test_a_reader_that_goes_away_is_no_error_worth_words(built, tmp_path):
     process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
     assert process.stderr.read() == ""
-    assert process.wait(60) == 1
+    assert process.wait(SOON) == 1
     process.stderr.close()

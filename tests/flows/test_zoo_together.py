@@ -17,11 +17,12 @@ from tests.doubles.proxy import Proxy
 from tests.doubles.toolchain import wait_until
 from tests.flows.processes import start, wait_for_text
 from tests.flows.stores import applied, contents, flip_a_byte
+from tests.limits import LONG
 
 TASKS = ("text-classification", "fill-mask", "feature-extraction")
 SHAPES = {"batch_size": [1, 2], "sequence_length": 12}
 OUTAGE = 10.0
-PATIENCE = 600.0
+PATIENCE = LONG
 
 
 @pytest.fixture

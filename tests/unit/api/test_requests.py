@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from neuronbuild.api.prepare import Context, prepare
-from neuronbuild.api.requests import Release, release_request
+from neuronbuild.api.requests import release_request
 
 
 def request(recipes, settings):
@@ -20,7 +20,3 @@ def test_buckets_are_in_the_recipes_order(settings, recipe):
     shapes = {"batch_size": [4, 1], "sequence_length": 8}
     first = request(recipe(shapes=shapes), settings).keys
     assert request(recipe(shapes={**shapes, "batch_size": [1, 4]}), settings).keys == first[::-1]
-
-
-def test_a_release_tells_whether_it_was_written(tmp_path):
-    assert Release("one", "cpu", tmp_path, written=False) != Release("one", "cpu", tmp_path, written=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.artifact.codec import decode_part
-from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
+from neuronbuild.artifact.signature import Signature, TensorSpec
 from tests.unit.artifact.records import SIGNATURE
 
 
@@ -11,19 +11,6 @@ from tests.unit.artifact.records import SIGNATURE
 def test_every_dimension_has_an_axis_or_none(shape, axes):
     with pytest.raises(ValueError, match=rf"logits: {len(shape)} dimensions, but {len(axes)} axes"):
         TensorSpec("logits", "float32", shape, axes)
-
-
-def test_a_scalar_has_no_dimension():
-    assert TensorSpec("loss", "float32", (), ()).shape == ()
-
-
-def test_a_constant_is_the_checkpoints_unless_it_says_otherwise():
-    spec = ConstantSpec("weight", "float32", (2, 3), (3, 1))
-    assert (spec.tied, spec.in_artifact) == ((), False)
-
-
-def test_a_graph_may_have_no_constants():
-    assert Signature(SIGNATURE.inputs, SIGNATURE.outputs).constants == ()
 
 
 def test_a_signature_from_a_worker_has_tuples_where_json_has_lists():

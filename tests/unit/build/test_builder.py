@@ -12,6 +12,7 @@ from neuronbuild.errors import StoreError
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
+from tests.limits import SOON
 from tests.unit.store.artifacts import make_newer
 from tests.unit.store.disks import fill, small_disk
 
@@ -37,7 +38,7 @@ class Desk:
 
 @pytest.fixture
 def bench(tmp_path):
-    with Workbench(tmp_path / "work", timeout=20) as bench:
+    with Workbench(tmp_path / "work", timeout=SOON) as bench:
         yield Desk(tmp_path, bench)
 
 
@@ -65,7 +66,7 @@ def test_the_worker_is_handed_the_document_that_the_key_is_of_and_nothing_else(b
 
 def test_scratch_space_that_cant_be_written_says_which_variable_names_another(tmp_path):
     (tmp_path / "work").write_text("in the way")
-    with Workbench(tmp_path / "work", timeout=20) as blocked:
+    with Workbench(tmp_path / "work", timeout=SOON) as blocked:
         outcome = Desk(tmp_path, blocked).build()
     assert (outcome.kind, outcome.error.kind) == ("failed", "system")
     assert "XDG_CACHE_HOME" in outcome.error.message
@@ -183,7 +184,7 @@ def test_an_interpreter_that_isnt_there_is_a_failure_of_the_system(bench):
 
 
 def test_a_full_scratch_disk_is_a_failure_of_the_system(tmp_path):
-    with small_disk(tmp_path / "disk") as disk, Workbench(disk / "work", timeout=20) as bench:
+    with small_disk(tmp_path / "disk") as disk, Workbench(disk / "work", timeout=SOON) as bench:
         fill(disk)
         error = Desk(tmp_path, bench).build().error
     assert error.kind == "system"
@@ -191,7 +192,7 @@ def test_a_full_scratch_disk_is_a_failure_of_the_system(tmp_path):
 
 
 def test_a_full_store_is_a_store_error_and_nothing_is_recorded(tmp_path):
-    with small_disk(tmp_path / "disk") as disk, Workbench(tmp_path / "work", timeout=20) as bench:
+    with small_disk(tmp_path / "disk") as disk, Workbench(tmp_path / "work", timeout=SOON) as bench:
         place = Desk(tmp_path, bench, str(disk))
         place.store.objects.write("v1/leases/room", b"")
         fill(disk)

@@ -10,6 +10,7 @@ from neuronbuild.build.executor import Executor, InterruptedBuildError
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import StoreError, ToolchainError
 from tests.doubles.toolchain import Recorder, Site, fake_plan, finish, is_gone, kinds, wait_until
+from tests.limits import SOON
 from tests.unit.store.artifacts import assert_whole
 from tests.unit.store.disks import fill, small_disk
 
@@ -213,7 +214,7 @@ def test_ctrl_c_twice_is_no_worse(site):
     wait_until(lambda: len(site.toolchain.processes()) == 2)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=SOON)
     wait_until(lambda: all(map(is_gone, site.toolchain.processes())))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from neuronbuild.build.process import STOPPED, Worker, death
 from tests.doubles.toolchain import FILES, FakeToolchain, fake_action, is_gone, wait_until
+from tests.limits import SOON
 
 
 class Desk:
@@ -22,7 +23,7 @@ class Desk:
         (folder / "log").touch()
         self.worker = Worker(self.toolchain.worker(), folder / "log")
 
-    def run(self, step: int = 1, timeout: float = 20.0):
+    def run(self, step: int = 1, timeout: float = SOON):
         action = fake_action(step)[1]
         job = self.folder / "job.json"
         job.write_text(json.dumps({"kind": "compile", "action": action.document, "folder": str(self.folder)}))

@@ -9,6 +9,7 @@ import pytest
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.workbench import Workbench, claim_folder, remove_stale
 from tests.doubles.toolchain import FakeToolchain, Site, fake_action, is_gone, wait_until
+from tests.limits import SOON
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def bench(root):
-    with Workbench(root, timeout=20) as bench:
+    with Workbench(root, timeout=SOON) as bench:
         yield bench
 
 
@@ -38,13 +39,13 @@ def test_a_folder_is_empty_and_goes_when_its_left(bench, root):
 
 
 def test_leaving_empties_the_scratch_folder(root):
-    with Workbench(root, timeout=20) as bench, bench.folder() as folder:
+    with Workbench(root, timeout=SOON) as bench, bench.folder() as folder:
         assert folder.parent.parent == root
     assert list(root.iterdir()) == []
 
 
 def test_a_bench_that_was_never_used_makes_no_folder(tmp_path):
-    with Workbench(tmp_path / "absent", timeout=20):
+    with Workbench(tmp_path / "absent", timeout=SOON):
         pass
     assert not (tmp_path / "absent").exists()
 
@@ -75,7 +76,7 @@ def test_jobs_at_a_time_have_a_worker_each(bench, tmp_path):
 
 def test_leaving_ends_all_workers(root, tmp_path):
     toolchain = FakeToolchain(tmp_path / "toolchain")
-    with Workbench(root, timeout=20) as bench:
+    with Workbench(root, timeout=SOON) as bench:
         run(bench, toolchain)
     wait_until(lambda: all(map(is_gone, toolchain.processes())))
 
@@ -115,7 +116,7 @@ def test_the_next_build_removes_what_a_killed_one_left(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(list(site.work.iterdir())) == 1
-    with Workbench(site.work, timeout=20) as bench, bench.folder() as folder:
+    with Workbench(site.work, timeout=SOON) as bench, bench.folder() as folder:
         assert list(site.work.iterdir()) == [folder.parent]
 
 

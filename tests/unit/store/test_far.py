@@ -6,6 +6,7 @@ import pytest
 
 from neuronbuild.errors import StoreError, StoreOutageError
 from neuronbuild.store.far import Far
+from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put
 from tests.unit.store.layers import far_memory, near_memory
 
@@ -42,7 +43,7 @@ def test_what_another_store_does_wrong_is_raised(far):
 
 def test_an_upload_says_when_it_is_over_and_what_came_of_it(far):
     go, over = threading.Event(), threading.Event()
-    far.upload(key_of(1), lambda _: go.wait(10) and 5, then=over.set)
+    far.upload(key_of(1), lambda _: go.wait(SOON) and 5, then=over.set)
     assert far.is_uploading(key_of(1))
     assert not over.is_set()
     go.set()

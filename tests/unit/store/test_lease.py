@@ -19,6 +19,7 @@ from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.names import LEASES, lease_name
 from tests.doubles import s3
 from tests.doubles.toolchain import ROOT
+from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put
 from tests.unit.store.disks import make_read_only, small_disk
 
@@ -90,7 +91,7 @@ def test_two_threads_exclude_each_other(store):
     thread = threading.Thread(target=wait)
     with store.hold(KEY, give_up):
         thread.start()
-        assert asked.wait(10)
+        assert asked.wait(SOON)
         assert outcome == []
     thread.join(10)
     assert outcome == [True]
@@ -196,9 +197,9 @@ class TestWhereLeasesAreObjects:
         second.release()
 
     def test_a_holder_that_speaks_keeps_it(self, objects):
-        lease = self.take(objects, ttl=0.6)
-        end = time.monotonic() + 2
-        assert self.take(objects, lambda _: time.monotonic() < end, ttl=0.6) is None
+        lease = self.take(objects, ttl=1.5)
+        end = time.monotonic() + 4
+        assert self.take(objects, lambda _: time.monotonic() < end, ttl=1.5) is None
         assert lease.renew()
         lease.release()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.base import Toolchain
 from tests.doubles.toolchain import FakeToolchain
 
 
@@ -15,13 +15,6 @@ def test_a_toolchain_that_cant_judge_its_files_is_none():
 
     with pytest.raises(TypeError, match="fault"):
         Half()
-
-
-def test_equal_commands_may_share_a_worker():
-    one = WorkerCommand("python", {"A": "1"}, "session")
-    assert one == WorkerCommand("python", {"A": "1"}, "session")
-    assert one != WorkerCommand("python", {"A": "2"}, "session")
-    assert one != WorkerCommand("python", {"A": "1"}, "other")
 
 
 def test_the_double_is_a_toolchain_like_any_other(tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import SOON
+
 WORKER = Path(__file__).parents[3] / "neuronbuild/worker"
 NAMES = ("python3.9", "python3.10", "python3.12", "python3.13")
 
@@ -51,7 +53,7 @@ def test_the_worker_starts_and_answers_in_a_bare_environment(bare, tmp_path):
     try:
         done = subprocess.run(
             [bare, str(WORKER), str(reading)], input=f"{job}\n", capture_output=True, text=True, pass_fds=[reading],
-            process_group=0, timeout=60, check=False,
+            process_group=0, timeout=SOON, check=False,
         )  # fmt: skip
     finally:
         os.close(reading)

@@ -12,6 +12,7 @@ import pytest
 
 from neuronbuild.build.process import WORKER
 from tests.doubles.toolchain import is_gone, state_of, wait_until
+from tests.limits import SOON
 
 PROGRAM = f"""
 import os, signal, sys, time
@@ -56,18 +57,18 @@ def split():
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_the_watcher_ends_as_the_work_ended(split, status):
-    assert split(f"os._exit({status})").process.wait(10) == status
+    assert split(f"os._exit({status})").process.wait(SOON) == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL, signal.SIGTERM])
 def test_the_watcher_dies_of_what_the_work_died_of(split, number):
-    assert split(f"os.kill(os.getpid(), {int(number)})").process.wait(10) == -number
+    assert split(f"os.kill(os.getpid(), {int(number)})").process.wait(SOON) == -number
 
 
 def test_the_end_of_the_lifeline_ends_both(split):
     pair = split("time.sleep(600)")
     os.close(pair.lifeline)
-    assert pair.process.wait(10) == -signal.SIGKILL
+    assert pair.process.wait(SOON) == -signal.SIGKILL
     wait_until(lambda: is_gone(pair.working))
     pair.lifeline = os.dup(1)
 
@@ -85,8 +86,8 @@ def test_work_that_is_only_stopped_for_a_while_is_still_watched(split):
     wait_until(lambda: state_of(pair.working) == "S")
     assert pair.process.poll() is None
     os.kill(pair.working, signal.SIGTERM)
-    assert pair.process.wait(10) == -signal.SIGTERM
+    assert pair.process.wait(SOON) == -signal.SIGTERM
 
 
 def test_a_fork_that_holds_all_pipes_doesnt_hide_the_end(split):
-    assert split("os.fork() or time.sleep(600); os._exit(5)").process.wait(10) == 5
+    assert split("os.fork() or time.sleep(600); os._exit(5)").process.wait(SOON) == 5
