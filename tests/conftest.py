@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from filelock import FileLock
 
 # Threads of compiled graphs spin while they wait for each other. Beside other work on the same processors that takes a
 # hundred times as long as the graphs themselves, so before torch is loaded they are told to sleep.
@@ -20,6 +22,9 @@ from tests import senses
 from tests.doubles import s3
 from tests.limits import LONG
 from tests.tools.tiny import ANSWERER, WHISPER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -138,24 +143,45 @@ GENERATOR = {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3, "pa
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory) -> dict[str, Path]:
+def once(tmp_path_factory):
+    """A folder by its name that the first of all test processes makes, and the others wait for.
+
+    `pytest -n` runs several processes, each with fixtures of its own, below one folder.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()  # which fails where an earlier attempt failed: all tests are told, and none tries again
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def models(once) -> dict[str, Path]:
     """By task: a tiny BERT for each task of text encoders (`sentence-similarity` has pooling modules), Llama, T5, Whisper,
     and what `tests/senses.py` has for images and sound.
     """
-    root = tmp_path_factory.mktemp("models")
-    made = {
-        task: make_model(root / task, auto_class, num_labels=3)
-        for task, auto_class in CLASSES.items()
-        if task != "question-answering"
-    }
-    made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
-    made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
-    made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
-    senses.write_whisper_parts(made["speech-seq2seq"])
-    made |= {task: senses.make_sense_model(root / task, task, family) for task, family in senses.SAMPLES.items()}
-    made["sentence-similarity"] = make_model(root / "sentence-similarity", "AutoModel")
-    write_sentence_modules(made["sentence-similarity"])
-    return made
+    return {folder.name: folder for folder in sorted(once("models", make_models).iterdir())}
+
+
+def make_models(root: Path) -> None:
+    """One model a task, each in a folder of the task's name."""
+    for task, auto_class in CLASSES.items():
+        make_model(root / task, auto_class, **({} if task == "question-answering" else {"num_labels": 3}))
+    make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
+    for task, (auto, kind, config) in SEQ2SEQ.items():
+        save_model(root / task, auto, kind, **config)
+    senses.write_whisper_parts(root / "speech-seq2seq")
+    for task, family in senses.SAMPLES.items():
+        senses.make_sense_model(root / task, task, family)
+    write_sentence_modules(make_model(root / "sentence-similarity", "AutoModel"))
 
 
 def write_sentence_modules(folder: Path) -> None:
@@ -214,13 +240,19 @@ SHAPES = {
 
 
 @pytest.fixture(scope="session")
-def built(models, tmp_path_factory) -> Built:
+def built(models, once) -> Built:
     """One release a task, `grid` with buckets and splitting, `cast-matmul`, `cast-all`, `half` and `quick` for the options.
 
     Three minutes of compiling, once a run; `NEURONBUILD_TEST_STORE` names a folder to keep the results in between runs.
     """
-    root = tmp_path_factory.mktemp("built")
+    root = once("built", lambda folder: build_all(folder, models))
     cache = Path(os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache")
+    return Built(root, cache, json.loads((root / "report.json").read_text()))
+
+
+def build_all(root: Path, models: dict[str, Path]) -> None:
+    """Compile and release all recipes of `built`, and keep what `apply` said as `report.json`."""
+    cache = os.environ.get("NEURONBUILD_TEST_STORE") or root / "cache"
     for task, model in models.items():
         shapes = SHAPES.get(task, TEXT)
         write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=shapes)
@@ -237,4 +269,4 @@ def built(models, tmp_path_factory) -> Built:
         write_recipe(root / f"recipes/{name}.yaml", name=name, **base, **keys)
     done = run_cli("apply", "recipes", "--json", "-k", "-j", 2, "--cache", cache, cwd=root)
     assert done.returncode == 0, done.stderr
-    return Built(root, cache, json.loads(done.stdout))
+    (root / "report.json").write_text(done.stdout)
