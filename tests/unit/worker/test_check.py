@@ -1,35 +1,60 @@
 from __future__ import annotations
 
+import copy
+import json
+
 import pytest
 import torch
 
 from neuronbuild.worker import check
 from neuronbuild.worker.serve import UserError
 from tests.flows.checkpoints import copy_model, train
-from tests.unit.runtime.releases import read_index, read_manifest
-from tests.unit.worker.actions import manifests
+from tests.unit.runtime.releases import read_index
 
 RECIPE = "text-classification"
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10_000.0,
+    "original_max_position_embeddings": 16,
+    "factor": 1.0,
+    "short_factor": [1.0] * 8,
+    "long_factor": [3.0] * 8,
+}
 
 
-@pytest.fixture
-def job(built, models):
-    """The check of a release with the weights that it holds."""
-    release = built.releases[RECIPE]
-    index, bucket = read_index(release), release / read_index(release).buckets[0].folder
+def check_of(built, models, recipe: str, number: int = 0) -> dict:
+    """The check of one bucket of a release with the weights that it holds."""
+    release = built.releases[recipe]
+    index, bucket = read_index(release), release / read_index(release).buckets[number].folder
+    manifest = json.loads((bucket / "manifest.json").read_text())
     bindings = {name: [str(release / binding.file), binding.tensor] for name, binding in index.bindings.items()}
-    for constant in read_manifest(release).signature.constants:
-        if constant.in_artifact:
-            bindings[constant.name] = [str(bucket / "constants.safetensors"), constant.name]
+    for constant in manifest["signature"]["constants"]:
+        if constant["in_artifact"]:
+            bindings[constant["name"]] = [str(bucket / "constants.safetensors"), constant["name"]]
     return {
-        "action": manifests(built)[RECIPE]["action"],
+        "action": manifest["action"],
         "package": str(bucket / "model.pt2"),
         "bindings": bindings,
         "omitted": [],
         "tied": [],
-        "model": str(models[RECIPE]),
+        "model": str(models[recipe]),
         "identity": "one",
     }
+
+
+@pytest.fixture
+def job(built, models):
+    return check_of(built, models, RECIPE)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["prefill of 8", "prefill of 32", "decode"])
+def test_a_graph_that_is_wrong_at_high_positions_only_is_found(built, models, number):
+    job = check_of(built, models, "text-generation", number)
+    assert check.check_release(job)["checks"][0]["max_abs_error"]["logits"] < 1e-5
+    other = copy.deepcopy(job["action"])  # the graph keeps the frequencies that this model has below position 16 only
+    other["model"]["config"]["rope_parameters"] = LONGROPE
+    with pytest.raises(UserError, match=r"differs from eager PyTorch by .* at the last slot"):
+        check.check_release({**job, "action": other, "identity": "other"})
 
 
 def test_the_real_weights_give_what_eager_pytorch_gives(job):
