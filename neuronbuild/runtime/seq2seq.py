@@ -113,8 +113,9 @@ class Answer(Conversation):
         order = self._checked_order(order, self.count)
         whole = self._move(order, self._own)
         if not torch.equal(self._inputs[order], self._inputs):
-            for state in (self._states.tensors()[index] for index in self._cross):
-                state[:] = state[whole]
+            tensors = self._states.tensors()
+            for index in self._cross:
+                tensors[index][:] = tensors[index][whole]
             self._inputs = self._inputs[order]
 
     def derive(self, order: torch.Tensor, slots: int) -> Answer:

@@ -6,7 +6,7 @@ import transformers
 
 import neuronbuild
 from neuronbuild.errors import InputError, ShapeError, UsageError
-from tests.unit.models.test_generation import both
+from tests.unit.models.test_causal_lm import both
 
 T5, WHISPER = "text2text-generation", "speech-seq2seq"
 
