@@ -70,7 +70,7 @@ class Draw:
         if self.choose.random() < 0.3:
             self.into_file(request)
         elif self.choose.random() < 0.25:
-            request.arguments |= {"return_dict_in_generate": True}
+            request.arguments = {**request.arguments, "max_new_tokens": 5, "return_dict_in_generate": True}
             request.again = self.ids(len(inputs["input_ids"]), self.choose.randint(1, 3))
             request.alone = self.choose.random() < 0.5
         self.more_inputs(request)
@@ -256,7 +256,10 @@ class Enough(transformers.StoppingCriteria):
 
 @dataclass
 class Pair:
-    """A compiled model and the eager one, in whose folder each request's settings are written first."""
+    """A compiled model and the eager one, in whose folder each request's settings are written first.
+
+    The folder is the eager model's own, with its config in `plain_config.json` as it was saved.
+    """
 
     folder: Path
     model_class: type
