@@ -87,10 +87,9 @@ class Seq2SeqModel(GenerativeModel):
         refuse_tuples(call.return_dict)
         if not isinstance(encoded, ModelOutput):
             raise InputError(f"encoder_outputs are a {type(encoded).__name__}", hint=OWN_ENCODER)
-        cache, ids = self._own_cache(call.cache), call.ids
-        if ids is None:
-            ids = torch.full((len(encoded[HIDDEN]), 1), self.config.decoder_start_token_id)
-        ids = self._checked(ids, "decoder_input_ids")
+        if call.ids is None:  # transformers' own models differ in what they take then
+            raise InputError("decoder_input_ids is missing", hint="begin with the config's decoder_start_token_id")
+        cache, ids = self._own_cache(call.cache), self._checked(call.ids, "decoder_input_ids")
         if cache is None:
             cache = DecoderCache(open_answer(self.sessions, self.buckets, encoded, ids.shape[1]))
         read = cache.get_seq_length() + ids.shape[1]
@@ -151,8 +150,7 @@ class NeuronModelForSeq2SeqLM(Seq2SeqModel):
         Args:
             input_ids: what the encoder reads, int64 of shape (batch, tokens).
             attention_mask: ones for tokens of the encoder's inputs. Default: all ones.
-            decoder_input_ids: int64 of shape (batch, tokens), without those that `past_key_values` holds already. Default:
-                the token that answers start with.
+            decoder_input_ids: int64 of shape (batch, tokens), without those that `past_key_values` holds already.
             decoder_attention_mask: only ones.
             encoder_outputs: what `get_encoder()` gave for the inputs; by default they are encoded now.
             past_key_values: what an earlier call gave.

@@ -62,8 +62,7 @@ class NeuronModelForSpeechSeq2Seq(Seq2SeqModel, WhisperGenerationMixin):  # type
         Args:
             input_features: what the encoder reads of speech, float32 of shape (batch, bins, frames).
             attention_mask: accepted, and of no consequence, as in transformers: features are read whole.
-            decoder_input_ids: int64 of shape (batch, tokens), without those that `past_key_values` holds already. Default:
-                the token that answers start with.
+            decoder_input_ids: int64 of shape (batch, tokens), without those that `past_key_values` holds already.
             decoder_attention_mask: only ones.
             encoder_outputs: what `get_encoder()` gave for the inputs; by default they are encoded now.
             past_key_values: what an earlier call gave.

@@ -11,6 +11,7 @@ import neuronbuild
 from neuronbuild.errors import InputError, ShapeError, UsageError
 from tests.conftest import SHAPES
 from tests.flows.checkpoints import copy_model
+from tests.unit.models.strange import STRANGE
 
 SLOTS = 48
 
@@ -127,11 +128,77 @@ def test_an_argument_that_is_unknown_is_refused(model):
         model.generate(**prompts(1, 4), max_new_tokns=4)
 
 
-def test_ids_that_the_model_does_not_know_are_refused(model):
-    with pytest.raises(InputError, match="outside 0 to 119"):
-        model.generate(torch.tensor([[5, 120]]), max_new_tokens=2)
-    with pytest.raises(InputError, match="integers of shape"):
-        model(torch.ones((1, 3)))
+@pytest.mark.parametrize("ids", STRANGE.values(), ids=STRANGE)
+def test_ids_of_the_wrong_kind_are_refused_before_anything_is_computed(model, monkeypatch, ids):
+    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    for asked in (lambda: model.generate(ids), lambda: model.generate(input_ids=ids), lambda: model(ids)):
+        with pytest.raises(InputError, match=r"integers of shape|outside 0 to 119"):
+            asked()
+
+
+WRONG = {
+    "a mask that is shorter": {"attention_mask": torch.ones(2, 3)},
+    "a mask that is longer": {"attention_mask": torch.ones(2, 5)},
+    "a mask of fewer rows": {"attention_mask": torch.ones(1, 4)},
+    "a mask of four dimensions": {"attention_mask": torch.ones(2, 1, 4, 4)},
+    "a mask that is a list": {"attention_mask": [[1] * 4] * 2},
+    "positions that are more": {"position_ids": torch.arange(5)[None]},
+    "positions of more rows": {"position_ids": torch.arange(4).expand(3, -1)},
+    "positions below zero": {"position_ids": torch.arange(4)[None] - 1},
+    "positions past the table": {"position_ids": torch.arange(4)[None] + 63},
+    "positions that are no integers": {"position_ids": torch.arange(4.0)[None]},
+    "scores of no number of tokens": {"logits_to_keep": torch.tensor([1])},
+    "a tuple back": {"return_dict": False},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_inputs_that_do_not_fit_each_other_are_refused_before_anything_is_computed(model, monkeypatch, wrong):
+    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    with pytest.raises(InputError):
+        model(**{**prompts(2, 4), **wrong})
+
+
+@pytest.mark.parametrize("name", ["output_attentions", "output_hidden_states", "labels", "inputs_embeds", "cache_position"])
+def test_what_no_graph_takes_is_refused_by_name(model, name):
+    with pytest.raises(UsageError, match=name):
+        model(
+            **prompts(2, 4), **{name: torch.ones(2, 4) if name not in {"output_attentions", "output_hidden_states"} else True}
+        )
+
+
+@torch.no_grad()
+def test_positions_may_begin_anywhere(model, eager):
+    inputs = {**prompts(2, 7), "position_ids": torch.arange(7)[None] * 2 + 3}
+    assert torch.allclose(model(**inputs).logits, eager(**inputs).logits, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_cache_is_given_back_where_the_call_or_the_config_asks_for_it(model, eager, monkeypatch):
+    for how in ({}, {"use_cache": False}, {"use_cache": True}):
+        for says in (True, False):
+            for each in (model, eager):
+                monkeypatch.setattr(each.config, "use_cache", says)
+            got, expected = model(**prompts(1, 4), **how), eager(**prompts(1, 4), **how)
+            assert (got.past_key_values is None) == (expected.past_key_values is None)
+
+
+def test_generation_ends_at_strings(model, eager):
+    plain = model.generate(**prompts(1, 6), max_new_tokens=12, min_new_tokens=12, do_sample=False)
+    word = model.tokenizer.decode(plain[0, 9])
+    how = {"max_new_tokens": 12, "do_sample": False, "stop_strings": [word], "tokenizer": model.tokenizer}
+    got, expected = both(model, eager, prompts(1, 6), **how)
+    assert torch.equal(got, expected)
+    assert got.shape[1] <= 10
+
+
+def test_scores_of_transitions_are_those_of_eager_transformers(model, eager):
+    how = {"max_new_tokens": 5, "num_beams": 2, "return_dict_in_generate": True, "output_scores": True}
+    scores = [
+        each.compute_transition_scores(made.sequences, made.scores, made.beam_indices)
+        for each, made in zip((model, eager), both(model, eager, prompts(2, 6), **how), strict=True)
+    ]
+    assert torch.allclose(*scores, atol=1e-4)
 
 
 def test_call_arguments_win_over_the_generation_config(model):

@@ -46,7 +46,7 @@ LONG = torch.randn((1, 8, 100), generator=torch.Generator().manual_seed(3))
         {"temperature": (0.0, 0.6), "compression_ratio_threshold": 0.1, "logprob_threshold": -0.01},
         {"temperature": 0.0, "no_speech_threshold": 1e-6, "logprob_threshold": 0.0},
     ],
-    ids=lambda how: ",".join(how),
+    ids=",".join,
 )
 def test_what_is_given_back_is_what_eager_transformers_gives_back(whisper, how):
     got, expected = both(*whisper, sound(2), max_new_tokens=7, **how)
