@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput
 from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.base import NeuronModel
 from neuronbuild.models.cache import DecoderCache
-from neuronbuild.models.requests import refuse_arguments, refuse_settings
+from neuronbuild.models.requests import ARGUMENTS, refuse_arguments, refuse_settings
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.runtime.sessions import Sessions
 
@@ -86,17 +86,14 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
         return made
 
     def _refuse_strange_inputs(self, given: dict[str, Any]) -> None:
-        """Before anything is computed: inputs that are no tensors, and ids that this model hasn't got."""
+        """Before anything is computed: inputs that are no tensors, ids that this model hasn't got, and others' caches."""
+        self._own_cache(given.get("past_key_values"))
         for name in ("inputs", "input_ids", "decoder_input_ids"):
             if given.get(name) is not None and (name != "inputs" or self.main_input_name == "input_ids"):
                 self._checked(given[name], name)
-        for name, value in given.items():
-            if (
-                value is not None
-                and name in inspect.signature(self.forward).parameters
-                and name.endswith(("_mask", "_features"))
-            ):
-                refuse_no_tensor(name, value)
+        for name in self._inputs():
+            if given.get(name) is not None and name.endswith(("_mask", "_features")):
+                refuse_no_tensor(name, given[name])
 
     @contextlib.contextmanager
     def _optimize_model_for_decode(self) -> Iterator[None]:
@@ -122,13 +119,7 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
         """Refuse arguments that say something and that nobody knows."""
         for name, value in others.items():
             if value is not None and value is not False:
-                words = [
-                    *self._inputs(),
-                    *self.generation_config.to_dict(),
-                    "streamer",
-                    "logits_processor",
-                    "stopping_criteria",
-                ]
+                words = [*self._inputs(), *self.generation_config.to_dict(), *sorted(ARGUMENTS)]
                 raise UsageError(f"{call}: {unknown_word('argument', name, words)}")
 
     def _prepare_cache_for_generation(
@@ -160,10 +151,8 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
         **named: Any,  # noqa: ANN401
     ) -> ModelOutput:
         """Where transformers reads the prompt: a cache that was handed back must have room for all that may come."""
-        cache, name = (
-            model_kwargs["past_key_values"],
-            "decoder_attention_mask" if self.config.is_encoder_decoder else "attention_mask",
-        )
+        cache = model_kwargs["past_key_values"]
+        name = "decoder_attention_mask" if self.config.is_encoder_decoder else "attention_mask"
         read, mask = cache.get_seq_length(), model_kwargs.get(name)
         length = getattr(generation_config, "_mask_length", -1) if mask is None else mask.shape[1]
         whole = length == input_ids.shape[1]  # as transformers tells whole sequences from their new tokens

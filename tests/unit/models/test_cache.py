@@ -9,6 +9,9 @@ from transformers.cache_utils import Cache
 
 import neuronbuild
 from neuronbuild.errors import InputError, NeuronBuildError, ShapeError
+from neuronbuild.models import MODEL_CLASSES
+from tests.tools.exported import open_exported
+from tests.tools.tiny import tiny_answerer, tiny_decoder
 from tests.unit.models.test_causal_lm import prompts
 from tests.unit.models.test_seq2seq import text
 
@@ -159,3 +162,43 @@ def test_a_cache_handed_back_to_generate_must_have_room_for_all_that_is_asked(mo
     monkeypatch.undo()
     with pytest.raises(ShapeError, match="2 sequences of"):
         t5.generate(**text(2, 9), past_key_values=answered.past_key_values, max_new_tokens=9)
+
+
+def growing(task: str, folder):
+    """Ours over graphs of two lengths, and the eager one."""
+    eager = tiny_decoder("llama") if task == "text-generation" else tiny_answerer("bart")
+    shapes = []
+    for length in (16, 32):
+        rows = {"batch_size": 2, "sequence_length": length}
+        first = {"prefill": {**rows, "prefill_length": 8}} if task == "text-generation" else {}
+        shapes += [*first.items(), ("decode" if first else "decoder", {**rows, "num_beams": 1})]
+    if task != "text-generation":
+        shapes.append(("encoder", {"batch_size": 2, "sequence_length": 16}))
+    return open_exported(MODEL_CLASSES[task], eager, task, shapes, folder), eager
+
+
+@torch.no_grad()
+def test_a_cache_grows_into_a_larger_compiled_shape(tmp_path):
+    model, eager = growing("text-generation", tmp_path)
+    inputs, read = {"input_ids": torch.randint(12, 90, (2, 9))}, {}
+    for each in (model, eager):
+        cache = each(**inputs, use_cache=True).past_key_values
+        first = each.generate(**inputs, max_new_tokens=5, do_sample=False, return_dict_in_generate=True)
+        more = each.generate(
+            first.sequences, past_key_values=first.past_key_values, max_new_tokens=12, min_new_tokens=12, do_sample=False
+        )
+        read[each] = (more, each(torch.full((2, 9), 33), past_key_values=cache).logits)
+    assert torch.equal(read[model][0], read[eager][0])
+    assert torch.allclose(read[model][1], read[eager][1], atol=1e-4)
+    assert cache.get_seq_length() == 18
+
+
+@torch.no_grad()
+def test_a_decoders_cache_grows_with_what_it_reads_of_its_input(tmp_path):
+    model, eager = growing(T5, tmp_path)
+    inputs, ids, scores = text(2, 9, short=5), torch.randint(12, 90, (2, 14)), []
+    inputs["input_ids"] %= 90
+    for each in (model, eager):
+        cache = each(**inputs, decoder_input_ids=ids, use_cache=True).past_key_values
+        scores.append(each(**inputs, decoder_input_ids=ids[:, :8], past_key_values=cache).logits)
+    assert torch.allclose(*scores, atol=1e-4)
