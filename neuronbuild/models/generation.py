@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from transformers import GenerationMixin
@@ -13,14 +11,12 @@ from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.base import NeuronModel
-from neuronbuild.models.cache import DecoderCache
+from neuronbuild.models.hooks import CacheHooks
 from neuronbuild.models.requests import ARGUMENTS, refuse_arguments, refuse_settings
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from transformers import GenerationConfig
 
     from neuronbuild.runtime.reader import ReleaseFolder
@@ -40,11 +36,10 @@ FROM_FOLDER = {
 """How transformers is told to look for a model's settings of generation in a folder, and nowhere else."""
 
 
-class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # lint knows no types of transformers
+class GenerativeModel(NeuronModel, CacheHooks):
     """A model that generates tokens. Calls from several threads have a cache each."""
 
     base_model_prefix: ClassVar[str] = "model"
-    _is_stateful: ClassVar[bool] = False
 
     def __init__(self, release: ReleaseFolder) -> None:
         super().__init__(release)
@@ -59,14 +54,6 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
     def warm(self) -> None:
         """Open every compiled graph and run it once."""
         self.sessions.warm()
-
-    def can_generate(self) -> bool:
-        """Always."""
-        return True
-
-    def is_remote_code(self) -> bool:
-        """Never: releases hold no Python code."""
-        return False
 
     def generate(self, *arguments: object, **named: Any) -> Any:  # noqa: ANN401 (as transformers gives it)
         """Tokens, as transformers' `generate()` of the same model gives them.
@@ -95,11 +82,6 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
             if given.get(name) is not None and name.endswith(("_mask", "_features")):
                 refuse_no_tensor(name, given[name])
 
-    @contextlib.contextmanager
-    def _optimize_model_for_decode(self) -> Iterator[None]:
-        """What transformers changes in a model of its own while it decodes: nothing, here."""
-        yield
-
     def _prepare_generation_config(self, generation_config: GenerationConfig | None, **named: Any) -> tuple[Any, Any]:  # noqa: ANN401
         """Where transformers puts together what is asked for, first of all: what isn't supported is refused."""
         config, rest = super()._prepare_generation_config(generation_config, **named)
@@ -122,65 +104,6 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
                 words = [*self._inputs(), *self.generation_config.to_dict(), *sorted(ARGUMENTS)]
                 raise UsageError(f"{call}: {unknown_word('argument', name, words)}")
 
-    def _prepare_cache_for_generation(
-        self,
-        generation_config: GenerationConfig,
-        model_kwargs: dict[str, Any],
-        generation_mode: object,  # noqa: ARG002 (transformers' hook, as it is called)
-        batch_size: int,
-        max_cache_length: int,
-    ) -> None:
-        """Where transformers makes its cache, before it computes anything: one that has room for all that may come.
-
-        Graphs always use theirs: what is generated is the same with and without. `use_cache=False` has no cache given back.
-        """
-        asked, own = generation_config.use_cache is not False, self._own_cache(model_kwargs.get("past_key_values"))
-        if own is not None and (not asked or generation_config.cache_implementation is not None):
-            raise InputError("past_key_values can't be given with use_cache=False or cache_implementation")
-        generation_config.use_cache = True
-        if own is None:
-            rows = batch_size * rows_each(generation_config)
-            model_kwargs["past_key_values"] = self._open_cache(model_kwargs, rows, max_cache_length + 1)
-            model_kwargs["past_key_values"].asked = asked
-
-    def _prefill(
-        self,
-        input_ids: torch.Tensor,
-        generation_config: GenerationConfig,
-        model_kwargs: dict[str, Any],
-        **named: Any,  # noqa: ANN401
-    ) -> ModelOutput:
-        """Where transformers reads the prompt: a cache that was handed back must have room for all that may come."""
-        cache = model_kwargs["past_key_values"]
-        name = "decoder_attention_mask" if self.config.is_encoder_decoder else "attention_mask"
-        read, mask = cache.get_seq_length(), model_kwargs.get(name)
-        length = getattr(generation_config, "_mask_length", -1) if mask is None else mask.shape[1]
-        whole = length == input_ids.shape[1]  # as transformers tells whole sequences from their new tokens
-        if read and whole and input_ids.shape[1] <= read:
-            hint = "give whole sequences, or new tokens with an attention_mask over all"
-            raise InputError(f"past_key_values hold {read} tokens a sequence, as many as were given or more", hint=hint)
-        cache.reserve(generation_config.max_length - 1 + (0 if whole else read))
-        return super()._prefill(input_ids, generation_config, model_kwargs, **named)
-
-    def _own_cache(self, cache: Any) -> DecoderCache[Any] | None:  # noqa: ANN401 (whatever was given)
-        """A cache of this very model, or none.
-
-        Raises:
-            InputError: it is another's.
-        """
-        if cache is not None and (not isinstance(cache, DecoderCache) or cache.decoder.sessions is not self.sessions):
-            hint = "give what this very model gave, or leave past_key_values out"
-            raise InputError(f"past_key_values are not of this model: {type(cache).__name__}", hint=hint)
-        return cache
-
-    @abstractmethod
-    def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Any]:
-        """An empty cache.
-
-        Raises:
-            ShapeError: no compiled shape has room for so many sequences of so many tokens.
-        """
-
     def _checked(self, ids: torch.Tensor, name: str) -> torch.Tensor:
         """An id outside its table would end the whole process: compiled loops run in threads that can't throw."""
         limit = self.buckets[0].limits.get("input_ids")
@@ -191,28 +114,6 @@ class GenerativeModel(NeuronModel, GenerationMixin):  # type: ignore[misc]  # li
         if limit is not None and (int(ids.min()) < 0 or int(ids.max()) >= limit):
             raise InputError(f"{name} hold an id outside 0 to {limit - 1}", hint="use the tokenizer that the release carries")
         return ids.to(torch.int64)
-
-    def _gives_cache(self, use_cache: bool | None) -> bool:  # noqa: FBT001 (transformers' own)
-        """Whether a call gives its cache back: as its config says, where the call doesn't."""
-        return bool(getattr(self.config, "use_cache", True) if use_cache is None else use_cache)
-
-
-def _refused(name: str) -> Any:  # noqa: ANN401 (a method, for whatever arguments)
-    def method(*_: object, **__: object) -> NoReturn:
-        raise InputError(f"{name} is not supported by compiled models", hint="call generate() for one batch after the other")
-
-    return method
-
-
-for _base in GenerationMixin.__bases__:  # generation of many requests at once, with caches of transformers' own
-    for _name in vars(_base):
-        if not _name.startswith("_"):
-            setattr(GenerativeModel, _name, _refused(_name))
-
-
-def rows_each(config: GenerationConfig) -> int:
-    """Rows of the cache that each prompt takes."""
-    return max(config.num_beams or 1, config.num_return_sequences or 1)
 
 
 def refuse_no_tensor(name: str, value: object) -> None:

@@ -11,7 +11,8 @@ from transformers.utils import ModelOutput
 
 from neuronbuild.errors import InputError
 from neuronbuild.models.cache import DecoderCache
-from neuronbuild.models.generation import GenerativeModel, refuse_no_tensor, rows_each
+from neuronbuild.models.generation import GenerativeModel, refuse_no_tensor
+from neuronbuild.models.hooks import rows_each
 from neuronbuild.runtime.padding import pad_token
 from neuronbuild.runtime.seq2seq import HIDDEN, OWN_ENCODER, Answer, encode, find_room, open_answer
 

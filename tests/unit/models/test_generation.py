@@ -11,7 +11,7 @@ import transformers
 
 from neuronbuild import NeuronModelForCausalLM, NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.errors import InputError, ReleaseError
+from neuronbuild.errors import ReleaseError
 from neuronbuild.tasks import families_for
 from tests.tools.tiny import tiny_answerer, tiny_decoder
 
@@ -109,13 +109,3 @@ def test_settings_that_transformers_refuses_are_refused_when_a_release_is_opened
     write(tmp_path, "generation_config.json", settings)
     with pytest.raises(ReleaseError, match="settings of generation"):
         open_settings(NeuronModelForCausalLM, tmp_path)
-
-
-def test_generation_of_many_requests_at_once_is_refused_by_name(tmp_path):
-    tiny_decoder("llama").save_pretrained(tmp_path)
-    model = open_settings(NeuronModelForCausalLM, tmp_path)
-    names = [name for base in transformers.GenerationMixin.__bases__ for name in vars(base) if not name.startswith("_")]
-    assert "generate_batch" in names
-    for name in names:
-        with pytest.raises(InputError, match=name):
-            getattr(model, name)([[1, 2]])
