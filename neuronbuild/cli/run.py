@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from neuronbuild.models.base import ForwardModel
-    from neuronbuild.models.generation import NeuronModelForCausalLM
+    from neuronbuild.models.causal_lm import NeuronModelForCausalLM
     from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM
 
 BEST = 5

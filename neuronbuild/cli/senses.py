@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from neuronbuild.models.base import ForwardModel
-    from neuronbuild.models.seq2seq import NeuronModelForSpeechSeq2Seq
+    from neuronbuild.models.speech import NeuronModelForSpeechSeq2Seq
 
 Rows = list[dict[str, object]]
 

@@ -8,9 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neuronbuild.models.base import ForwardModel, NeuronModel
-from neuronbuild.models.generation import NeuronModelForCausalLM
+from neuronbuild.models.causal_lm import NeuronModelForCausalLM
 from neuronbuild.models.registry import register
-from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
+from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM
+from neuronbuild.models.speech import NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
 from neuronbuild.tasks import OWN_TASKS
 

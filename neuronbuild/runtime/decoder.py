@@ -5,90 +5,107 @@ Knows nothing of how a next token is chosen.
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, final
 
 import torch
 
 from neuronbuild.errors import ShapeError
 from neuronbuild.runtime.bucket import CALL, cover
+from neuronbuild.runtime.conversation import Conversation, cheapest, first_of_equals, own_or_last
 from neuronbuild.runtime.states import States
-from neuronbuild.tasks import BATCH, all_sizes
+from neuronbuild.tasks import BATCH
 from neuronbuild.tasks.table import DECODE_GRAPH, PREFILL, PREFILL_GRAPH, ROWS, SEQUENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from neuronbuild.runtime.reader import CompiledShape
     from neuronbuild.runtime.sessions import Sessions
-
-
-class Conversation(ABC):
-    """Up to `rows` sequences: what they say so far, `length` tokens, is in a cache of `slots` tokens a row.
-
-    All rows stand at one slot. Not for several threads at once: each generation has its own.
-    """
-
-    def __init__(self, rows: int, slots: int, states: States) -> None:
-        self.rows, self.slots, self.length = rows, slots, 0
-        self._states = states
-
-    @abstractmethod
-    def reorder(self, rows: torch.Tensor) -> None:
-        """Have each row continue what another row has said so far."""
-
-    def _reorder(self, rows: torch.Tensor, which: Sequence[int] | None = None) -> torch.Tensor:
-        """Move what states hold from row to row, of all or of those with these numbers, and give the whole order."""
-        order = torch.arange(self.rows)
-        order[: len(rows)] = rows
-        if not torch.equal(order, torch.arange(self.rows)):
-            tensors = self._states.tensors()
-            for state in tensors if which is None else [tensors[index] for index in which]:
-                state[:, :, : self.length] = state[order, :, : self.length]
-        return order
 
 
 @final
 class Decoder(Conversation):
     """A prompt and what follows it. Rows with shorter prompts begin later."""
 
-    def __init__(self, sessions: Sessions, buckets: Sequence[CompiledShape], decode: int) -> None:
-        sizes = all_sizes(buckets[decode].shape.as_dict())
-        super().__init__(sizes[ROWS], sizes[SEQUENCE], States.blank(buckets[decode].signature))
-        self._sessions = sessions
+    def __init__(self, sessions: Sessions, buckets: Sequence[CompiledShape], decode: int, count: int) -> None:
+        super().__init__(sessions, buckets, decode, count)
         self._decode = decode
         self._prefills = _prefills(buckets, self.slots)
-        self._ids = torch.zeros((self.rows, self.slots), dtype=torch.int64)
-        self._mask = torch.zeros((self.rows, self.slots), dtype=torch.int64)
+        self._ids, self._mask, self._positions = (torch.zeros((self.rows, self.slots), dtype=torch.int64) for _ in range(3))
+        self._mask_changed = False
 
-    def read(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Read tokens (n, count) into the cache, and give the scores (n, vocabulary) of what may follow.
+    def read(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, keep: int = 1) -> torch.Tensor:
+        """Read tokens into the cache, and give the scores of what may follow each of the last `keep` of them.
 
-        `mask` (n, count) has ones for tokens; padding comes before them.
+        Args:
+            ids: int64 of shape (count, tokens).
+            mask: int64 of shape (count, length + tokens): ones for what may be looked at, of what was read before as well.
+            positions: int64 of shape (count, tokens).
+            keep: 1 to all tokens. Each but the first costs a call of the decode graph.
+
+        Returns:
+            Scores of shape (count, keep, vocabulary).
+
+        Raises:
+            InputError: these are of another number of sequences than the cache.
+            ShapeError: the cache has no room for them.
         """
-        end = self.length + ids.shape[1]
-        rows = own_or_last(self.rows, len(ids))
-        self._ids[:, self.length : end] = ids[rows]
-        self._mask[:, self.length : end] = mask[rows]
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
-        if ids.shape[1] == 1:
-            step = slice(self.length, end)
-            given = [self._ids[:, step].contiguous(), self._mask, positions[:, step].contiguous(), torch.tensor([self.length])]
-            scores = self._states.run(self._sessions.get(self._decode), given)[0]
+        self._refuse_overflow(ids)
+        start, end, rows = self.length, self.length + ids.shape[1], own_or_last(self.rows, self.count)
+        self._mask_changed |= not torch.equal(self._mask[:, :start], mask[rows, :start])
+        self._mask[:, :end] = mask[rows]
+        self._ids[:, start:end], self._positions[:, start:end] = ids[rows], positions[rows]
+        scores = [self._read_until(until) for until in range(end - keep + 1, end + 1)]
+        return torch.stack(scores, 1)[: self.count]
+
+    def reorder(self, order: torch.Tensor) -> None:
+        """Have each sequence continue the one that `order` names for it."""
+        whole = self._move(self._checked_order(order, self.count))
+        self._ids, self._mask, self._positions = self._ids[whole], self._mask[whole], self._positions[whole]
+
+    def derive(self, order: torch.Tensor, slots: int) -> Decoder:
+        """A cache apart with room for so many slots, whose sequences continue those that `order` names."""
+        order = self._checked_order(order)
+        made = open_decoder(self.sessions, self.buckets, len(order), slots)
+        rows = order[own_or_last(made.rows, len(order))]
+        for mine, state in zip(self._states.tensors(), made._states.tensors(), strict=True):  # noqa: SLF001 (its own kind)
+            state[:, :, : self.length] = mine[rows, :, : self.length]
+        for said, mine in zip(made._said(), self._said(), strict=True):  # noqa: SLF001
+            said[:, : self.length] = mine[rows, : self.length]
+        made.length, made._mask_changed = self.length, self._mask_changed  # noqa: SLF001
+        return made
+
+    def forget(self, tokens: int) -> None:
+        """Take back the last so many tokens of every sequence."""
+        super().forget(tokens)
+        for said in self._said():
+            said[:, self.length :] = 0
+
+    def _said(self) -> list[torch.Tensor]:
+        """What was said of every slot, (rows, slots) each; zeros where nothing was."""
+        return [self._ids, self._mask, self._positions]
+
+    def _read_until(self, end: int) -> torch.Tensor:
+        """Read what comes before a slot, and give the scores (rows, vocabulary) of what may stand there.
+
+        Prompts are read in chunks. A chunk may read tokens again, which says the same only while the mask does: once it
+        was changed, tokens are read one by one.
+        """
+        if end - self.length > 1 and not self._mask_changed:
+            scores = self._read_prompts(end)
         else:
-            scores = self._read_prompts(positions, end)
+            scores = [self._read_one(slot) for slot in range(self.length, end)][-1]
         self.length = end
-        return scores[: len(ids)]
+        return scores
 
-    def reorder(self, rows: torch.Tensor) -> None:
-        """Have each row continue what another row has said so far."""
-        order = self._reorder(rows)
-        self._ids, self._mask = self._ids[order], self._mask[order]
+    def _read_one(self, slot: int) -> torch.Tensor:
+        step = slice(slot, slot + 1)
+        given = [self._ids[:, step].contiguous(), self._mask, self._positions[:, step].contiguous(), torch.tensor([slot])]
+        return self._states.run(self.sessions.get(self._decode), given)[0]
 
-    def _read_prompts(self, positions: torch.Tensor, end: int) -> torch.Tensor:
+    def _read_prompts(self, end: int) -> torch.Tensor:
         """Read group by group of rows; rows that say the same are computed once, and copied."""
-        source = _first_of_equals(torch.cat([self._ids[:, :end], self._mask[:, :end]], 1))
+        source = first_of_equals(torch.stack([said[:, :end] for said in self._said()], 1))
         distinct = sorted(set(source))
         batch = max((size for size in self._prefills if size <= len(distinct)), default=min(self._prefills))
         scores: dict[int, torch.Tensor] = {}
@@ -97,7 +114,7 @@ class Decoder(Conversation):
             padded = group + group[-1:] * (batch - len(group))
             in_place = padded == list(range(self.rows))
             states = self._states if in_place else States([state[padded] for state in self._states.tensors()])
-            scores |= zip(group, self._read_group(padded, positions[padded], states, end, batch), strict=False)
+            scores |= zip(group, self._read_group(padded, states, end, batch), strict=False)
             if not in_place:
                 for state, fresh in zip(self._states.tensors(), states.tensors(), strict=True):
                     state[group] = fresh[: len(group)]
@@ -106,7 +123,7 @@ class Decoder(Conversation):
                 state[:, :, :end] = state[source, :, :end]
         return torch.stack([scores[row] for row in source])
 
-    def _read_group(self, rows: list[int], positions: torch.Tensor, states: States, end: int, batch: int) -> torch.Tensor:
+    def _read_group(self, rows: list[int], states: States, end: int, batch: int) -> torch.Tensor:
         """Scores (batch, vocabulary) after prompts, read in chunks by the cheapest sequence of buckets.
 
         Near the end of the cache a chunk begins earlier, over tokens that were read already: they come to the same.
@@ -118,14 +135,14 @@ class Decoder(Conversation):
             start = min(done, self.slots - lengths[index])
             chunk = slice(start, start + lengths[index])
             done += taken
-            given = [self._ids[rows, chunk], self._mask[rows], positions[:, chunk].contiguous()]
+            given = [self._ids[rows, chunk].contiguous(), self._mask[rows], self._positions[rows, chunk].contiguous()]
             ends = [torch.tensor([start]), torch.tensor([done - 1 - start])]
-            scores = states.run(self._sessions.get(index), [*given, *ends])[0]
+            scores = states.run(self.sessions.get(index), [*given, *ends])[0]
         return scores
 
 
 def open_decoder(sessions: Sessions, buckets: Sequence[CompiledShape], rows: int, slots: int) -> Decoder:
-    """An empty cache in the cheapest bucket for so many rows, and tokens a row.
+    """An empty cache in the cheapest bucket for so many sequences, and tokens of each.
 
     Raises:
         ShapeError: none is large enough.
@@ -135,25 +152,7 @@ def open_decoder(sessions: Sessions, buckets: Sequence[CompiledShape], rows: int
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODE_GRAPH]
         hint = "shorten the prompt, ask for fewer new tokens or sequences (beams count), or compile a larger shape"
         raise ShapeError(f"{rows} sequences of {slots} tokens, prompt and new ones", compiled, hint=hint)
-    return Decoder(sessions, buckets, index)
-
-
-def cheapest(buckets: Sequence[CompiledShape], graph: str, needed: Mapping[str, int]) -> int | None:
-    """Index of the smallest bucket of a graph whose sizes are all as large as needed, or `None`."""
-    fitting = {}
-    for index, bucket in enumerate(buckets):
-        sizes = all_sizes(bucket.shape.as_dict())
-        if bucket.graph == graph and all(sizes[axis] >= size for axis, size in needed.items()):
-            fitting[index] = math.prod(sizes.values())
-    return min(fitting, key=fitting.__getitem__, default=None)
-
-
-def own_or_last(rows: int, count: int) -> torch.Tensor:
-    """For each row of a graph the index of its sequence; rows without one repeat the last.
-
-    A row that attends to nothing would give NaN in some models.
-    """
-    return torch.arange(rows).clamp(max=count - 1)
+    return Decoder(sessions, buckets, index, rows)
 
 
 def _prefills(buckets: Sequence[CompiledShape], slots: int) -> dict[int, dict[int, int]]:
@@ -164,9 +163,3 @@ def _prefills(buckets: Sequence[CompiledShape], slots: int) -> dict[int, dict[in
         if bucket.graph == PREFILL_GRAPH and sizes[SEQUENCE] == slots:
             found.setdefault(sizes[BATCH], {})[index] = sizes[PREFILL]
     return found
-
-
-def _first_of_equals(rows: torch.Tensor) -> list[int]:
-    """For each row, the first row that is the same."""
-    same: dict[bytes, int] = {}
-    return [same.setdefault(row.numpy().tobytes(), index) for index, row in enumerate(rows)]

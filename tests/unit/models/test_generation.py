@@ -1,248 +1,111 @@
+"""Settings of generation: those that transformers finds in a model's folder, wherever they stand."""
+
 from __future__ import annotations
 
-import threading
+import json
+import random
+from types import SimpleNamespace
 
 import pytest
-import torch
 import transformers
 
-import neuronbuild
-from neuronbuild.errors import InputError, ShapeError, UsageError
-from neuronbuild.models.generation import pad_left
-from tests.conftest import SHAPES
-from tests.flows.checkpoints import copy_model
+from neuronbuild import NeuronModelForCausalLM, NeuronModelForSeq2SeqLM, NeuronModelForSpeechSeq2Seq
+from neuronbuild.artifact.shape import Shape
+from neuronbuild.errors import ReleaseError
+from neuronbuild.tasks import families_for
+from tests.tools.tiny import tiny_answerer, tiny_decoder
 
-SLOTS = 48
+TASKS = {
+    "text-generation": (NeuronModelForCausalLM, transformers.AutoModelForCausalLM, tiny_decoder),
+    "text2text-generation": (NeuronModelForSeq2SeqLM, transformers.AutoModelForSeq2SeqLM, tiny_answerer),
+    "speech-seq2seq": (NeuronModelForSpeechSeq2Seq, transformers.AutoModelForSpeechSeq2Seq, tiny_answerer),
+}
+FAMILIES = [(task, family) for task in TASKS for family in families_for(task)]
+VALUES = {
+    "max_length": 33, "max_new_tokens": 7, "min_length": 3, "min_new_tokens": 2, "do_sample": True, "num_beams": 2,
+    "early_stopping": True, "use_cache": False, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "typical_p": 0.9,
+    "repetition_penalty": 1.2, "length_penalty": 0.5, "no_repeat_ngram_size": 2, "bad_words_ids": [[5], [6, 7]],
+    "sequence_bias": [[[5], 1.0]], "renormalize_logits": True, "forced_bos_token_id": 5, "forced_eos_token_id": 2,
+    "force_bos_token_to_be_generated": True, "suppress_tokens": [8], "begin_suppress_tokens": [9], "guidance_scale": 2.0,
+    "eos_token_id": [2, 3], "pad_token_id": 4, "bos_token_id": 5, "decoder_start_token_id": 6, "num_beam_groups": 2,
+    "penalty_alpha": 0.5, "output_scores": True, "return_dict_in_generate": True, "prompt_lookup_num_tokens": 3,
+    "task_specific_params": {"summarization": {"num_beams": 4}}, "forced_decoder_ids": [[1, 5]], "lang_to_id": {"<|en|>": 6},
+    "chat_format": "plain", "encoder_no_repeat_ngram_size": 2, "exponential_decay_length_penalty": [2, 1.5], "max_time": 3.0,
+    "transformers_version": "4.20.0", "text_config": {"max_length": 50, "num_beams": 3}, "decoder": {"min_length": 2},
+}  # fmt: skip
+"""Keys of configs old and new, among them some that transformers knows nothing of."""
+
+
+def write(folder, name: str, settings: dict) -> None:
+    """Merge settings into a JSON file of a folder."""
+    path = folder / name
+    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **settings}))
+
+
+def open_settings(model_class, folder):
+    """A model of ours, of which no graph is needed."""
+    bucket = SimpleNamespace(shape=Shape.of({"batch_size": 1, "num_beams": 5}))
+    return model_class(SimpleNamespace(folder=folder, buckets=(bucket,), index=SimpleNamespace(bindings={})))
 
 
 @pytest.fixture(scope="module")
-def model(built):
-    return neuronbuild.NeuronModelForCausalLM.from_pretrained(built.releases["text-generation"])
+def saved(tmp_path_factory):
+    """A folder of each family, saved by transformers."""
+    root = tmp_path_factory.mktemp("saved")
+    for task, family in FAMILIES:
+        TASKS[task][2](family).save_pretrained(root / family)
+    return root
 
 
-@pytest.fixture(scope="module")
-def eager(models):
-    return transformers.AutoModelForCausalLM.from_pretrained(models["text-generation"]).eval()
+@pytest.mark.parametrize(("task", "family"), FAMILIES)
+def test_settings_are_those_that_transformers_finds(saved, task, family):
+    model_class, auto, _ = TASKS[task]
+    folder, choose = saved / family, random.Random(family)
+    whole = {name: (folder / name).read_text() for name in ("config.json", "generation_config.json")}
+    for _ in range(6):
+        for name, text in whole.items():
+            (folder / name).write_text(text)
+        if choose.random() < 0.7:
+            (folder / "generation_config.json").unlink()
+        names = choose.sample(sorted(VALUES.keys() - {"text_config", "decoder"}), 9)
+        write(folder, choose.choice(list(whole)), {name: VALUES[name] for name in names})
+        try:
+            expected = auto.from_pretrained(folder).generation_config
+        except ValueError as error:
+            with pytest.raises(ReleaseError, match=str(error)[:20].translate({ord("`"): "."})):
+                open_settings(model_class, folder)
+        else:
+            assert open_settings(model_class, folder).generation_config.to_dict() == expected.to_dict(), names
 
 
-def prompts(rows: int, length: int, *, left: int = 0, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Tokens, of which the last row's first `left` are padding."""
-    generator = torch.Generator().manual_seed(seed)
-    ids, mask = torch.randint(5, 120, (rows, length), generator=generator), torch.ones((rows, length), dtype=torch.int64)
-    if left:
-        ids[-1, :left], mask[-1, :left] = 0, 0
-    return {"input_ids": ids, "attention_mask": mask}
+@pytest.mark.parametrize("part", ["text_config", "decoder"])
+def test_settings_of_a_part_of_the_config_count_where_the_whole_says_nothing(tmp_path, part):
+    tiny_decoder("llama").save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    write(tmp_path, "config.json", {"num_beams": 2, part: {"max_length": 50, "num_beams": 3}})
+    config = open_settings(NeuronModelForCausalLM, tmp_path).generation_config
+    assert (config.max_length, config.num_beams) == (50, 2)
 
 
-def both(model, eager, inputs, **how):
-    """What both generate, from the same seed."""
-    made = []
-    for each in (model, eager):
-        torch.manual_seed(1)
-        made.append(each.generate(**inputs, **how))
-    return made
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+def test_a_file_that_is_no_json_is_passed_over_or_refused_as_by_transformers(tmp_path, text):
+    tiny_decoder("llama").save_pretrained(tmp_path)
+    write(tmp_path, "config.json", {"num_beams": 2})
+    (tmp_path / "generation_config.json").write_bytes(text.encode("latin-1"))
+    try:
+        expected = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).generation_config
+    except TypeError:
+        with pytest.raises(ReleaseError, match="settings of generation"):
+            open_settings(NeuronModelForCausalLM, tmp_path)
+    else:
+        assert open_settings(NeuronModelForCausalLM, tmp_path).generation_config == expected
 
 
 @pytest.mark.parametrize(
-    "how",
-    [
-        {"do_sample": False},
-        {"num_beams": 2},
-        {"num_beams": 2, "num_return_sequences": 2, "length_penalty": 0.5, "early_stopping": True},
-        {"do_sample": True, "temperature": 0.7, "top_k": 20, "top_p": 0.9},
-        {"do_sample": True, "min_p": 0.01, "num_return_sequences": 2},
-        {"do_sample": False, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
-        {"do_sample": False, "min_new_tokens": 12, "eos_token_id": list(range(5, 60))},
-        {"num_beams": 2, "do_sample": True},
-    ],
-    ids=str,
+    "settings", [{"max_new_tokens": -1}, {"num_return_sequences": 2}, {"cache_implementation": "huge"}], ids=str
 )
-@pytest.mark.parametrize("left", [0, 5])
-def test_tokens_are_those_that_eager_transformers_gives(model, eager, how, left):
-    got, expected = both(model, eager, prompts(2, 11, left=left), **{"max_new_tokens": 20, **how})
-    assert torch.equal(got, expected)
-
-
-def test_lengths_are_counted_as_in_transformers(model, eager):
-    got, expected = both(model, eager, prompts(1, 6), min_length=12, max_length=20, do_sample=False)
-    assert torch.equal(got, expected)
-    assert 12 <= got.shape[1] <= 20
-
-
-def test_scores_are_those_of_eager_transformers(model, eager):
-    got, expected = both(
-        model,
-        eager,
-        prompts(2, 9, left=2),
-        max_new_tokens=6,
-        do_sample=False,
-        return_dict_in_generate=True,
-        output_scores=True,
-        output_logits=True,
-    )
-    assert torch.equal(got.sequences, expected.sequences)
-    for mine, theirs in zip((*got.scores, *got.logits), (*expected.scores, *expected.logits), strict=True):
-        assert torch.allclose(mine, theirs, atol=1e-4)
-
-
-def test_the_scores_of_beams_are_those_of_eager_transformers(model, eager):
-    how = {"max_new_tokens": 8, "num_beams": 2, "num_return_sequences": 2}
-    got, expected = both(model, eager, prompts(2, 9), return_dict_in_generate=True, output_scores=True, **how)
-    assert torch.equal(got.sequences, expected.sequences)
-    assert torch.equal(got.beam_indices, expected.beam_indices)
-    assert torch.allclose(got.sequences_scores, expected.sequences_scores, atol=1e-4)
-
-
-def test_padding_may_stand_on_either_side(model):
-    left = prompts(2, 9, left=4)
-    right = {name: torch.stack([row[0], row[1].roll(-4)]) for name, row in left.items()}
-    one, other = (model.generate(**inputs, max_new_tokens=8, do_sample=False)[:, 9:] for inputs in (left, right))
-    assert torch.equal(one, other)
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 40, 41, 47])
-def test_a_prompt_of_any_length_is_read_in_chunks(model, eager, length):
-    got, expected = both(model, eager, prompts(1, length), max_new_tokens=1, do_sample=False)
-    assert torch.equal(got, expected)
-
-
-def test_the_whole_cache_can_be_filled(model, eager):
-    got, expected = both(model, eager, prompts(1, 20), max_new_tokens=SLOTS - 20, min_new_tokens=SLOTS - 20, do_sample=False)
-    assert got.shape == (1, SLOTS)
-    assert torch.equal(got, expected)
-
-
-def test_more_tokens_than_the_cache_has_room_for_are_refused_before_anything_is_computed(model, monkeypatch):
-    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
-    with pytest.raises(ShapeError, match=f"1 sequences of {SLOTS + 1} tokens"):
-        model.generate(**prompts(1, 20), max_new_tokens=SLOTS - 19)
-    with pytest.raises(ShapeError, match="6 sequences"):
-        model.generate(**prompts(2, 4), max_new_tokens=4, num_beams=3)
-    with pytest.raises(ShapeError, match="5 sequences"):
-        model.generate(**prompts(5, 4), max_new_tokens=4, do_sample=False)
-
-
-def test_an_argument_that_is_unknown_is_refused(model):
-    with pytest.raises(UsageError, match="unknown argument 'max_new_tokns'; did you mean 'max_new_tokens'"):
-        model.generate(**prompts(1, 4), max_new_tokns=4)
-
-
-def test_ids_that_the_model_does_not_know_are_refused(model):
-    with pytest.raises(InputError, match="outside 0 to 119"):
-        model.generate(torch.tensor([[5, 120]]), max_new_tokens=2)
-    with pytest.raises(InputError, match="integers of shape"):
-        model(torch.ones((1, 3)))
-
-
-def test_call_arguments_win_over_the_generation_config(model):
-    config = transformers.GenerationConfig(max_new_tokens=3, do_sample=False, pad_token_id=0)
-    assert model.generate(**prompts(1, 4), generation_config=config).shape == (1, 7)
-    assert model.generate(**prompts(1, 4), generation_config=config, max_new_tokens=5, min_new_tokens=5).shape == (1, 9)
-
-
-@pytest.fixture
-def spoken(built, models, tmp_path):
-    """A release of a model whose own `generation_config.json` says much, compiled before."""
-    folder = copy_model(models["text-generation"], tmp_path / "model")
-    transformers.GenerationConfig(
-        max_new_tokens=9, num_beams=2, repetition_penalty=1.4, eos_token_id=[3, 17], pad_token_id=0
-    ).save_pretrained(folder)
-    shapes = {**SHAPES["text-generation"], "cache": str(built.cache), "output": tmp_path / "releases"}
-    return folder, neuronbuild.NeuronModelForCausalLM.from_pretrained(folder, export=True, **shapes)
-
-
-def test_a_release_generates_as_its_models_own_config_says(spoken):
-    folder, model = spoken
-    eager = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    config = model.generation_config
-    assert (config.max_new_tokens, config.num_beams, config.eos_token_id) == (9, 2, [3, 17])
-    assert torch.equal(*both(model, eager, prompts(2, 6, left=2)))
-    calls = {"num_beams": 1, "repetition_penalty": 1.0, "max_new_tokens": 12, "min_new_tokens": 12}
-    got, expected = both(model, eager, prompts(2, 6), **calls)
-    assert got.shape == (2, 18)
-    assert torch.equal(got, expected)
-
-
-def test_generation_ends_at_any_of_several_tokens(model, eager):
-    first = model.generate(**prompts(1, 6), max_new_tokens=6, min_new_tokens=6, do_sample=False)[0, 6:].tolist()
-    got, expected = both(model, eager, prompts(1, 6), max_new_tokens=20, do_sample=False, eos_token_id=[119, first[2]])
-    assert torch.equal(got, expected)
-    assert got[0, -1] == first[2]
-    assert got.shape[1] == 7 + first.index(first[2])
-
-
-def test_own_processors_of_scores_and_own_reasons_to_stop_are_asked(model, eager):
-    class Only(transformers.LogitsProcessor):
-        """Odd tokens alone."""
-
-        def __call__(self, input_ids, scores):
-            return scores.masked_fill(torch.arange(scores.shape[1]) % 2 == 0, -torch.inf)
-
-    class Enough(transformers.StoppingCriteria):
-        """Nine tokens, prompt and all."""
-
-        def __call__(self, input_ids, scores, **_):
-            return torch.full((len(input_ids),), input_ids.shape[1] >= 9)
-
-    own = {"logits_processor": [Only()], "stopping_criteria": transformers.StoppingCriteriaList([Enough()])}
-    got, expected = both(model, eager, prompts(2, 4), max_new_tokens=20, min_new_tokens=20, do_sample=False, **own)
-    assert torch.equal(got, expected)
-    assert got.shape == (2, 9)
-    assert (got[:, 4:] % 2 == 1).all()
-
-
-def test_a_streamer_is_given_each_token(model):
-    class Streamer(transformers.generation.streamers.BaseStreamer):
-        def __init__(self):
-            self.got = []
-
-        def put(self, value):
-            self.got.append(value.flatten().tolist())
-
-        def end(self):
-            self.got.append("end")
-
-    streamer, inputs = Streamer(), prompts(1, 4)
-    made = model.generate(**inputs, max_new_tokens=3, min_new_tokens=3, do_sample=False, streamer=streamer)
-    assert streamer.got == [made[0, :4].tolist(), *([token] for token in made[0, 4:].tolist()), "end"]
-
-
-def test_calling_scores_what_may_follow_the_last_token(model, eager):
-    inputs = prompts(2, 7, left=3)
-    with torch.no_grad():
-        expected = eager(**inputs, position_ids=(inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)).logits[:, -1:]
-    out = model(**inputs)
-    assert torch.allclose(out.logits, expected, atol=1e-4)
-    following = out.logits.argmax(-1)
-    more = model(following, past_key_values=out.past_key_values)
-    assert more.past_key_values.get_seq_length() == 8
-    again = model(
-        torch.cat([inputs["input_ids"], following], 1), torch.cat([inputs["attention_mask"], torch.ones(2, 1)], 1).long()
-    )
-    assert torch.allclose(more.logits, again.logits, atol=1e-4)
-
-
-def test_threads_generate_side_by_side(model):
-    alone = [model.generate(**prompts(1, 5 + n, seed=n), max_new_tokens=10, do_sample=False) for n in range(4)]
-    together = {}
-
-    def run(n):
-        together[n] = model.generate(**prompts(1, 5 + n, seed=n), max_new_tokens=10, do_sample=False)
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(torch.equal(alone[n], together[n]) for n in range(4))
-
-
-def test_warming_opens_every_graph(built):
-    model = neuronbuild.NeuronModelForCausalLM.from_pretrained(built.releases["text-generation"], warm=True)
-    assert len(model.sessions._sessions) == 3
-
-
-def test_padding_after_tokens_is_moved_before_them():
-    ids, mask = torch.tensor([[1, 2, 3], [4, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]])
-    moved = pad_left(ids, mask)
-    assert [tensor.tolist() for tensor in moved] == [[[1, 2, 3], [0, 0, 4]], [[1, 1, 1], [0, 0, 1]]]
+def test_settings_that_transformers_refuses_are_refused_when_a_release_is_opened(tmp_path, settings):
+    tiny_decoder("llama").save_pretrained(tmp_path)
+    write(tmp_path, "generation_config.json", settings)
+    with pytest.raises(ReleaseError, match="settings of generation"):
+        open_settings(NeuronModelForCausalLM, tmp_path)

@@ -6,7 +6,8 @@ import transformers
 
 import neuronbuild
 from neuronbuild.errors import InputError, ShapeError, UsageError
-from tests.unit.models.test_generation import both
+from tests.unit.models.strange import STRANGE
+from tests.unit.models.test_causal_lm import both
 
 T5, WHISPER = "text2text-generation", "speech-seq2seq"
 
@@ -75,10 +76,43 @@ def test_calling_scores_every_token_of_an_answer(t5):
         expected = eager(**given)
     out = model(**given)
     assert torch.allclose(out.logits, expected.logits, atol=1e-4)
-    assert torch.allclose(out.encoder_last_hidden_state[:, :9], expected.encoder_last_hidden_state, atol=1e-4)
-    assert torch.allclose(
-        model(**text(2, 9)).logits, eager(**text(2, 9), decoder_input_ids=torch.zeros(2, 1).long()).logits, atol=1e-4
-    )
+    assert torch.allclose(out.encoder_last_hidden_state, expected.encoder_last_hidden_state, atol=1e-4)
+    with pytest.raises(InputError, match="decoder_input_ids is missing"):
+        model(**text(2, 9))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_the_encoder_gave_is_read_with_the_mask_that_is_given_then(t5, masked):
+    inputs, scores = text(2, 9, short=5), []
+    for each in t5:
+        encoded = each.get_encoder()(**inputs)
+        mask = {"attention_mask": inputs["attention_mask"]} if masked else {}
+        scores.append(each(encoder_outputs=encoded, decoder_input_ids=text(2, 4)["input_ids"], **mask).logits)
+    assert torch.allclose(*scores, atol=1e-4)
+
+
+def test_what_another_encoder_gave_is_refused(t5, whisper):
+    foreign = [t5[1].get_encoder()(**text(2, 9)), whisper[0].get_encoder()(**sound(2)), (torch.zeros(2, 9, 32),)]
+    ids = text(2, 2)["input_ids"]
+    for encoded in foreign:
+        with pytest.raises(InputError, match="encoder_outputs"):
+            t5[0](encoder_outputs=encoded, decoder_input_ids=ids)
+    own = t5[0].get_encoder()(**text(2, 9))
+    for wrong in (
+        {"decoder_input_ids": text(3, 2)["input_ids"]},
+        {"decoder_input_ids": ids, "attention_mask": torch.ones(2, 8)},
+    ):
+        with pytest.raises(InputError, match=r"3 sequences|attention_mask has shape"):
+            t5[0](encoder_outputs=own, **wrong)
+
+
+@pytest.mark.parametrize("mask", [torch.tensor([[0, 1], [1, 1]]), torch.ones(2, 3)], ids=str)
+def test_padding_among_the_decoders_tokens_is_refused(t5, mask):
+    given = {**text(2, 9), "decoder_input_ids": text(2, 2)["input_ids"]}
+    with pytest.raises(InputError, match="decoder_attention_mask"):
+        t5[0](**given, decoder_attention_mask=mask)
+    assert t5[0](**given, decoder_attention_mask=torch.ones(2, 2)).logits.shape == (2, 2, 120)
 
 
 def test_more_inputs_than_the_encoder_is_compiled_for_come_in_groups(t5):
@@ -107,6 +141,16 @@ def test_answers_that_no_cache_has_room_for_are_refused_before_anything_is_compu
         monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
         with pytest.raises(ShapeError, match=told):
             model.generate(**given, **how)
+
+
+@pytest.mark.parametrize("ids", STRANGE.values(), ids=STRANGE)
+def test_ids_of_the_wrong_kind_are_refused_before_anything_is_computed(t5, whisper, monkeypatch, ids):
+    monkeypatch.setattr(type(t5[0].sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    for asked in ({"inputs": ids}, {"input_ids": ids}, {**text(1, 4), "decoder_input_ids": ids}):
+        with pytest.raises(InputError, match=r"integers of shape|outside 0 to 119"):
+            t5[0].generate(**asked, max_new_tokens=2)
+    with pytest.raises(InputError, match=r"integers of shape|outside 0 to 119"):
+        whisper[0].generate(**sound(1), decoder_input_ids=ids)
 
 
 def test_inputs_of_the_wrong_kind_are_refused(t5, whisper):

@@ -31,7 +31,10 @@ def ids(rows: int, length: int, seed: int = 0) -> torch.Tensor:
 
 
 def read(decoder, tokens):
-    return decoder.read(tokens, torch.ones_like(tokens))
+    """Scores of what may follow the last, nothing being padding."""
+    rows, end = len(tokens), decoder.length + tokens.shape[1]
+    positions = torch.arange(decoder.length, end).expand(rows, -1)
+    return decoder.read(tokens, torch.ones((rows, end), dtype=torch.int64), positions)[:, 0]
 
 
 @torch.no_grad()

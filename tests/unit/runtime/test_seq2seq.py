@@ -37,9 +37,7 @@ def test_inputs_are_encoded_in_groups_and_padded_to_the_compiled_length(release,
     encoded = encode(sessions, release.buckets, {"input_ids": tokens}, 0)
     with torch.no_grad():
         expected = eager.get_encoder()(tokens).last_hidden_state
-    assert encoded["last_hidden_state"].shape == (3, 24, 32)
-    assert torch.allclose(encoded["last_hidden_state"][:, :10], expected, atol=1e-4)
-    assert encoded["attention_mask"].tolist() == [[1] * 10 + [0] * 14] * 3
+    assert torch.allclose(encoded["last_hidden_state"], expected, atol=1e-4)
     assert encoded["cross.1.values"].shape == (3, 4, 24, 8)
 
 
@@ -52,11 +50,12 @@ def test_a_row_goes_on_with_what_another_row_said(release, sessions, eager):
     tokens = ids(1, 7).expand(3, 7)
     answer = open_answer(sessions, release.buckets, encode(sessions, release.buckets, {"input_ids": tokens}, 0), 10)
     said, following, order = ids(3, 4, seed=1), ids(3, 1, seed=2), torch.tensor([1, 1, 0])
-    answer.read(said)
+    mask = torch.ones((3, 7), dtype=torch.int64)
+    answer.read(said, mask)
     answer.reorder(order)
     with torch.no_grad():
         expected = eager(tokens, decoder_input_ids=torch.cat([said[order], following], 1)).logits[:, -1]
-    assert torch.allclose(answer.read(following)[:, -1], expected, atol=1e-4)
+    assert torch.allclose(answer.read(following, mask)[:, -1], expected, atol=1e-4)
     assert answer.length == 5
 
 
