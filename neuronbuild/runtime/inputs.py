@@ -8,6 +8,7 @@ import torch
 
 from neuronbuild.errors import InputError
 from neuronbuild.runtime.padding import MASK
+from neuronbuild.tasks.sentences import POOLING_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ def complete_inputs(
 ) -> tuple[list[torch.Tensor], dict[str, int]]:
     """All inputs of a graph, in its order, and the size of each axis.
 
-    A mask that isn't given is all ones, token types are all zeros.
+    A mask that isn't given is all ones, token types are all zeros; every token that isn't padding is pooled.
 
     Raises:
         InputError: an input is missing, unknown, of another kind or rank than the graph's, of another shape than the other
@@ -37,12 +38,14 @@ def complete_inputs(
     """
     tensors = _known(given, specs)
     for spec in specs:
-        if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES}:
+        if spec.name not in tensors and spec.name not in {MASK, TOKEN_TYPES, POOLING_MASK}:
             hint = f"this model takes {', '.join(each.name for each in specs)}; {SOURCE}"
             raise InputError(f"the input {spec.name} is missing", hint=hint)
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
     sizes = _sizes(checked, specs)
     _refuse_strange_ids(checked, limits)
+    if POOLING_MASK not in checked and MASK in checked:
+        checked[POOLING_MASK] = checked[MASK]
     return [checked[spec.name] if spec.name in checked else _default(spec, sizes) for spec in specs], sizes
 
 
@@ -123,4 +126,4 @@ def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str
 
 def _default(spec: TensorSpec, sizes: Mapping[str, int]) -> torch.Tensor:
     shape = [sizes[axis] if axis else size for axis, size in zip(spec.axes, spec.shape, strict=True)]
-    return torch.full(shape, int(spec.name == MASK), dtype=torch.int64)
+    return torch.full(shape, int(spec.name in {MASK, POOLING_MASK}), dtype=torch.int64)

@@ -62,36 +62,6 @@ class Graph(torch.nn.Module):
         return example_inputs(self.action, seed)
 
 
-class SentenceGraph(Graph):
-    """A model of token embeddings, pooled."""
-
-    def run(self, given: dict) -> dict:
-        """Embeddings of tokens and sentences."""
-        tokens = self.model(**given, return_dict=True)["last_hidden_state"]
-        pooled = pool(tokens, given["attention_mask"], self.action["model"]["pooling"])
-        return {"token_embeddings": tokens, "sentence_embedding": pooled}
-
-
-def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tensor:
-    """Sentence embeddings (batch, hidden) of token embeddings (batch, tokens, hidden), as sentence-transformers does it.
-
-    https://sbert.net/docs/package_reference/sentence_transformer/models.html#pooling
-    """
-    mode = pooling["mode"]
-    weights = mask.unsqueeze(-1).to(tokens.dtype)
-    if mode == "cls":
-        pooled = tokens[:, 0]
-    elif mode == "lasttoken":
-        last = (mask.sum(1) - 1).clamp(min=0)
-        pooled = tokens.gather(1, last.view(-1, 1, 1).expand(-1, 1, tokens.shape[-1])).squeeze(1)
-    elif mode == "max":
-        pooled = tokens.masked_fill(weights == 0, torch.finfo(tokens.dtype).min).max(1).values
-    else:
-        count = weights.sum(1).clamp(min=1e-9)
-        pooled = (tokens * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len" else count)
-    return torch.nn.functional.normalize(pooled, p=2, dim=1) if pooling["normalize"] else pooled
-
-
 def cast_of(action: dict):
     """The lower precision that matrix products run in, or `None`: also where casting is the compiler's own business."""
     compiler = action["compiler"]
