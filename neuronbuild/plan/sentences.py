@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TRANSFORMER, POOLING, NORMALIZE, DROPOUT = "Transformer", "Pooling", "Normalize", "Dropout"
+DENSE, LAYER_NORM = "Dense", "LayerNorm"
 
 LEGACY_MODES = {
     "pooling_mode_cls_token": "cls",
@@ -39,6 +40,28 @@ WIDTHS = ("hidden_size", "dim", "emb_dim")
 
 
 FLAGS = (True, False)
+ACTIVATIONS = {
+    f"torch.nn.{place}{name}": name
+    for name in (
+        "ELU",
+        "GELU",
+        "Hardswish",
+        "Identity",
+        "LeakyReLU",
+        "Mish",
+        "ReLU",
+        "SELU",
+        "SiLU",
+        "Sigmoid",
+        "Softplus",
+        "Tanh",
+    )
+    for place in ("", "modules.linear." if name == "Identity" else "modules.activation.")
+}
+"""Classes of torch that need no argument, by the names that files give them."""
+
+TANH = "torch.nn.Tanh"
+"""The library's own activation, where a file names none."""
 
 
 def _is_modes(value: object) -> bool:
@@ -62,7 +85,21 @@ OF_NORMALIZE: dict[str, Check] = {
     "module_input_name": one_of("sentence_embedding"),
     "module_output_name": one_of(None, "sentence_embedding"),
 }
-CONFIGS: dict[str, dict[str, Check]] = {POOLING: OF_POOLING, NORMALIZE: OF_NORMALIZE, DROPOUT: {"dropout": is_anything}}
+OF_DENSE: dict[str, Check] = {
+    **OF_NORMALIZE,
+    "in_features": is_length,
+    "out_features": is_length,
+    "bias": one_of(*FLAGS),
+    "activation_function": one_of(*ACTIVATIONS),
+    "use_residual": one_of(*FLAGS),
+}
+CONFIGS: dict[str, dict[str, Check]] = {
+    POOLING: OF_POOLING,
+    NORMALIZE: OF_NORMALIZE,
+    DENSE: OF_DENSE,
+    LAYER_NORM: {"dimension": is_length},
+    DROPOUT: {"dropout": is_anything},
+}
 """What the config of each module may hold. `Dropout` does nothing outside training."""
 
 
@@ -97,7 +134,7 @@ def read_modules(document: object) -> list[Module]:
     foreign = [entry["type"] for entry in entries if not entry["type"].startswith("sentence_transformers.")]
     if foreign:
         raise SettingError(MODULES, f"module {foreign[0]!a:.80} isn't one of sentence-transformers' own")
-    return [Module(entry["type"].rpartition(".")[2], entry["path"]) for entry in entries]
+    return [Module(entry["type"].rpartition(".")[2], entry["path"].rstrip("/")) for entry in entries]
 
 
 def module_files(document: object) -> list[str]:
@@ -126,13 +163,13 @@ def make_steps(documents: Mapping[str, object], config: Mapping[str, object]) ->
     if kinds[:2] != [TRANSFORMER, POOLING] or {TRANSFORMER, POOLING} & {*kinds[2:]}:
         listing = ", ".join(kinds)
         raise SettingError(MODULES, f"the modules must be a Transformer, a Pooling, then others; they are {listing}")
-    steps = []
+    steps: list[dict[str, object]] = []
+    width: object = None
     for module in modules[1:]:
         stated = checked(module.config_file, documents.get(module.config_file, {}), CONFIGS[module.kind])
-        if module.kind == POOLING:
-            steps.append(_read_pooling(module.config_file, stated, config))
-        elif module.kind == NORMALIZE:
-            steps.append({"kind": NORMALIZE})
+        if module.kind in MAKERS:
+            step, width = MAKERS[module.kind](module, stated, _width(config) if module.kind == POOLING else width)
+            steps.append(step)
     return steps
 
 
@@ -141,15 +178,65 @@ def leaves_prompts_out(steps: list[dict[str, object]]) -> bool:
     return any(step.get("include_prompt") is False for step in steps)
 
 
-def _read_pooling(file: str, stated: Mapping[str, object], config: Mapping[str, object]) -> dict[str, object]:
-    width = stated.get("embedding_dimension", stated.get("word_embedding_dimension"))
-    if width is None:
-        raise SettingError(file, "it has no embedding_dimension")
-    own = next((config[key] for key in WIDTHS if key in config), width)
-    if own != width:
-        raise SettingError(file, f"embeddings of tokens are {width} wide, but the transformer's are {own}")
+def _width(config: Mapping[str, object]) -> object:
+    """How wide the embeddings of tokens are, if the config says so."""
+    return next((config[key] for key in WIDTHS if key in config), None)
+
+
+Made = tuple[dict[str, object], object]
+"""A step, and how wide the embeddings are after it."""
+
+
+def _read_pooling(module: Module, stated: Mapping[str, object], width: object) -> Made:
+    own = stated.get("embedding_dimension", stated.get("word_embedding_dimension"))
+    _refuse_misfit(module, "embedding_dimension", own, width)
     modes = stated.get("pooling_mode", [mode for key, mode in LEGACY_MODES.items() if stated.get(key)] or ["mean"])
-    return _pooling(modes if isinstance(modes, list) else [modes], include_prompt=stated.get("include_prompt") is not False)
+    modes = modes if isinstance(modes, list) else [modes]
+    step = _pooling(modes, include_prompt=stated.get("include_prompt") is not False)
+    return step, own * len(modes) if isinstance(own, int) else None
+
+
+def _read_normalize(_: Module, _stated: Mapping[str, object], width: object) -> Made:
+    return {"kind": NORMALIZE}, width
+
+
+def _read_dense(module: Module, stated: Mapping[str, object], width: object) -> Made:
+    _refuse_misfit(module, "in_features", stated.get("in_features"), width)
+    _refuse_misfit(module, "out_features", stated.get("out_features"), stated.get("out_features"))
+    step = {
+        **_with_weights(module),
+        "in_features": stated["in_features"],
+        "out_features": stated["out_features"],
+        "bias": stated.get("bias", True),
+        "activation": ACTIVATIONS[str(stated.get("activation_function", TANH))],
+        "use_residual": stated.get("use_residual", False),
+    }
+    return step, stated["out_features"]
+
+
+def _read_layer_norm(module: Module, stated: Mapping[str, object], width: object) -> Made:
+    _refuse_misfit(module, "dimension", stated.get("dimension"), width)
+    return {**_with_weights(module), "dimension": stated["dimension"]}, width
+
+
+MAKERS = {POOLING: _read_pooling, NORMALIZE: _read_normalize, DENSE: _read_dense, LAYER_NORM: _read_layer_norm}
+"""What each module that does something becomes."""
+
+
+def _with_weights(module: Module) -> dict[str, object]:
+    """Kind and folder of a module that has weights: the folder names it in the graph, where no other name begins so."""
+    if not module.path[:1].isdigit() or "." in module.path:
+        problem = f"module {module.kind} lies in {module.path!a:.80}; a folder's name such as 2_{module.kind} is expected"
+        raise SettingError(MODULES, problem)
+    return {"kind": module.kind, "path": module.path}
+
+
+def _refuse_misfit(module: Module, key: str, stated: object, width: object) -> None:
+    """Stop at a width that isn't that of what comes in."""
+    if stated is None:
+        raise SettingError(module.config_file, f"it has no {key}")
+    if width is not None and stated != width:
+        raise SettingError(module.config_file, f"{key} is {stated}, but what comes in is {width} wide")
 
 
 def _pooling(modes: list[object], *, include_prompt: bool = True) -> dict[str, object]:

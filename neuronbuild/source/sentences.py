@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SHARED = ("modules.json", "config_sentence_transformers.json", "LICENSE", "NOTICE")
 """What names of files at the root begin with that say something of the whole model."""
 
+WEIGHTY = ("Dense", "LayerNorm")
+"""Modules that have weights of their own."""
+
+OF_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
 
 @dataclass(frozen=True, slots=True)
 class Placing:
@@ -34,7 +39,7 @@ class Placing:
         Raises:
             SourceError: there is another model at the root.
         """
-        names = sorted(paths)
+        names = sorted(_without_doubles({*paths}))
         if not self.root:
             return {name: name for name in names}
         prefix = f"{self.root}/"
@@ -43,6 +48,13 @@ class Placing:
             raise SourceError(reference, problem, hint="leave one of them")
         others = {name: name for name in names if name.startswith(SHARED) or ("/" in name and not name.startswith(prefix))}
         return {name.removeprefix(prefix): name for name in names if name.startswith(prefix)} | others
+
+
+def _without_doubles(paths: set[str]) -> set[str]:
+    """Paths without the pickled weights of modules that have others."""
+    plain, pickled = OF_WEIGHTS
+    folders = {path.removesuffix(plain) for path in paths if path.endswith(f"/{plain}")}
+    return paths - {f"{folder}{pickled}" for folder in folders}
 
 
 def place_model(reference: str, layout: Layout, read: Callable[[str], bytes]) -> Placing:
@@ -64,5 +76,10 @@ def place_model(reference: str, layout: Layout, read: Callable[[str], bytes]) ->
         if "/" in path or "\\" in path or path in {".", ".."}:
             raise SourceError(reference, f"its modules.json names {path!a:.80}, which is no folder in it", hint="correct it")
     root = next((path for kind, path in entries if kind.endswith(".Transformer")), "")
-    configs = tuple(f"{glob.escape(path)}/config.json" for _, path in entries if path and path != root)
-    return Placing(replace(TRANSFORMERS, plain=(*TRANSFORMERS.plain, *configs)), root)
+    named = [
+        f"{glob.escape(path)}/{file}"
+        for kind, path in entries
+        if path and path != root
+        for file in ("config.json", *(OF_WEIGHTS if kind.rpartition(".")[2] in WEIGHTY else ()))
+    ]
+    return Placing(replace(TRANSFORMERS, plain=(*TRANSFORMERS.plain, *named)), root)

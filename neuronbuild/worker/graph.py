@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import transformers
 
-from . import mend
+from . import heads, mend
 from .serve import UserError, one_line
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -97,7 +97,7 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
         raise
     except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
         raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
-    model = mend.mended(model.eval())
+    model = heads.attach(mend.mended(model.eval()), action, dtype)
     for tensor in _held(model):  # some classes make a parameter in float32 whatever they are asked for
         tensor.data = tensor.data.to(dtype)
     shake(model, seed=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from . import heads
 from .graph import Graph
 
 MASK, POOLED = "attention_mask", "pooling_mask"
@@ -25,6 +26,8 @@ class SentenceGraph(Graph):
         for step in self.action["model"]["sentence_modules"]:
             if step["kind"] == "Pooling":
                 sentence = torch.cat([pool(tokens, given[MASK], pooled, mode) for mode in step["modes"]], dim=-1)
+            elif step["kind"] in heads.KINDS:
+                sentence = getattr(self.model, step["path"])(sentence)
             else:
                 sentence = torch.nn.functional.normalize(sentence, p=2, dim=-1)
         return {"token_embeddings": tokens, "sentence_embedding": sentence}
