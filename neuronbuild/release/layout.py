@@ -30,8 +30,8 @@ REFUSED = (
 )
 
 PROMPTS = (
-    "Its graph is told which tokens are those of a prompt, so that they aren't pooled. optimum-neuron doesn't tell it, and finds "
-    "nothing here that it could load: use neuronbuild."
+    "Its graph is told which tokens are those of a prompt, so that they aren't pooled. optimum-neuron tells no graph that, and "
+    "finds nothing here that it could load: use neuronbuild."
 )
 
 

@@ -58,7 +58,7 @@ def test_every_mode_of_the_library_is_known(mode):
     [
         {"pooling_mode": ["max", "cls"]},
         {"pooling_mode": ["max", "max"]},
-        {key: True for key in reversed(LEGACY_MODES)},
+        dict.fromkeys(reversed(LEGACY_MODES), True),
         {"pooling_mode_weightedmean_tokens": True, "pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False},
         {"pooling_mode_mean_tokens": False},
         {"pooling_mode_cls_token": True, "pooling_mode": "lasttoken"},
