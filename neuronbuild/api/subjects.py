@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import RecipeError
 from neuronbuild.plan.pipeline import TOKENIZERS, Additions, is_pipeline, make_pipeline
-from neuronbuild.plan.subject import SENTENCE_MODULES, SubjectError, make_subject, pooling_file
+from neuronbuild.plan.sentences import module_files
+from neuronbuild.plan.subject import SubjectError, make_subject
+from neuronbuild.tasks.sentences import MODULES, setting_files
 from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 NONE = Additions()
 
+SENTENCES = "sentence-similarity"
+TOKENIZER = "tokenizer_config.json"
+CHATS = ("chat_template.jinja", "chat_template.json")
+
 
 def planning_documents(model: Model) -> dict[str, object]:
     """The JSON files that planning reads besides the model's config, by path.
@@ -27,11 +33,11 @@ def planning_documents(model: Model) -> dict[str, object]:
     Raises:
         SourceError: one can't be read.
     """
-    modules = model.read_json(SENTENCE_MODULES)
-    pooling = pooling_file(modules)
     tokenizers = TOKENIZERS if is_pipeline(model.config) else ()
-    named = {path: model.read_json(path) for path in (pooling, *tokenizers) if path}
-    return {path: value for path, value in {SENTENCE_MODULES: modules, **named}.items() if value is not None}
+    settings = setting_files(model.snapshot.files)
+    modules = module_files(model.read_json(MODULES))
+    named = {path: model.read_json(path) for path in (*settings, *modules, *tokenizers)}
+    return {path: value for path, value in named.items() if value is not None}
 
 
 def subject_of(model: Model, task: str | None, additions: Additions = NONE) -> Subject:
@@ -48,14 +54,29 @@ def subject_of(model: Model, task: str | None, additions: Additions = NONE) -> S
     if additions != NONE:
         key = "lora" if additions.lora else "controlnet"
         raise SubjectError(key, f"{key} is for pipelines of diffusers; leave it out, or choose a model with a model_index.json")
-    modules, pooling = documents.get(SENTENCE_MODULES), pooling_file(model.read_json(SENTENCE_MODULES))
-    return make_subject(
+    subject = make_subject(
         model.config,
         task=task,
-        modules=_mapping(modules),
-        pooling=_mapping(documents.get(pooling)) if pooling else None,
+        documents=documents,
         code={path: sha256 for path, sha256 in files.items() if path.endswith(".py")},
     )
+    if subject.task.name == SENTENCES and MODULES not in documents:
+        _refuse_chats(model)
+    return subject
+
+
+def _refuse_chats(model: Model) -> None:
+    """Stop at a plain model whose tokenizer has a template of chats: sentence-transformers puts every text into it.
+
+    Raises:
+        SubjectError: there is one.
+    """
+    found = next((path for path in CHATS if path in model.snapshot.files), None)
+    if found is None and (model.read_json(TOKENIZER) or {}).get("chat_template") is not None:
+        found = TOKENIZER
+    if found is not None:
+        text = f"{found}: sentence-transformers would put texts into this template of chats, which isn't supported"
+        raise SubjectError("task", f"{text}; use task feature-extraction")
 
 
 def tell_length(located: Located, targets: list[Target], subject: Subject) -> None:
@@ -85,7 +106,3 @@ def refuse_misfits(located: Located, targets: list[Target], subject: Subject) ->
     faults = {axis: fault for axis, size in reversed(sizes) if (fault := subject.misfit(axis, size)) is not None}
     if faults:
         raise RecipeError([located.issue(("shapes", axis), fault) for axis, fault in faults.items()])
-
-
-def _mapping(value: object) -> dict[str, object] | None:
-    return value if isinstance(value, dict) else None

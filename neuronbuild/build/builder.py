@@ -196,7 +196,7 @@ def _signature(said: object, step: Step) -> Signature:
 
 
 def _inputs(graph: Graph, model_type: str) -> tuple[Input, ...]:
-    return graph_inputs(graph, FAMILIES[model_type]) if graph.inputs else ()
+    return (*graph_inputs(graph, FAMILIES[model_type]), *graph.optional) if graph.inputs else ()
 
 
 def _tensor(entry: dict[str, object], axes: Axes, sizes: dict[str, int]) -> TensorSpec:

@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, final
-
-import numpy as np
 
 from neuronbuild.models.base import ForwardModel, NeuronModel
 from neuronbuild.models.causal_lm import NeuronModelForCausalLM
 from neuronbuild.models.registry import register
+from neuronbuild.models.sentences import NeuronSentenceTransformers
 from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM
 from neuronbuild.models.speech import NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
 from neuronbuild.tasks import OWN_TASKS
-
-
-@final
-class NeuronSentenceTransformers(ForwardModel):
-    """Sentence embeddings: `token_embeddings` and `sentence_embedding`, pooled and normalised inside the graph."""
-
-    task: ClassVar[str] = "sentence-similarity"
-
-    def encode(self, sentences: str | list[str]) -> np.ndarray:
-        """Embeddings of sentences: float32 of shape (sentences, hidden), or (hidden,) for one string.
-
-        Sentences are cut to the longest compiled shape, and run in the largest batches that are compiled for it.
-        """
-        texts = [sentences] if isinstance(sentences, str) else sentences
-        if not texts:
-            return np.empty((0, self.config.hidden_size), np.float32)
-        step = max(shape["batch_size"] for shape in self.shapes if shape["sequence_length"] == self.longest)
-        rows: list[np.ndarray] = []
-        for start in range(0, len(texts), step):
-            batch = texts[start : start + step]
-            encoded = self.tokenizer(batch, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
-            rows += list(self(**encoded).sentence_embedding.float().numpy())
-        return rows[0] if isinstance(sentences, str) else np.stack(rows)
-
 
 _OWN: tuple[type[NeuronModel], ...] = (
     NeuronSentenceTransformers,

@@ -26,15 +26,17 @@ def carries(release: ReleaseFolder, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(file.path, pattern) for file in release.index.files for pattern in patterns)
 
 
-def load_tokenizer(release: ReleaseFolder) -> PreTrainedTokenizerBase:
+def load_tokenizer(release: ReleaseFolder, **arguments: object) -> PreTrainedTokenizerBase:
     """The tokenizer. Without a vocabulary transformers would give one that knows no word, and no error.
+
+    `arguments` win over what the release's files say of it.
 
     Raises:
         ReleaseError: the release carries none, or one that can't be loaded here.
     """
     if not carries(release, VOCABULARIES):
         raise _missing(release, "tokenizer")
-    return _load(release, "tokenizer", ("AutoTokenizer",))
+    return _load(release, "tokenizer", ("AutoTokenizer",), **arguments)
 
 
 def load_processor(release: ReleaseFolder) -> Any:  # noqa: ANN401 (transformers has no class above all of them)
@@ -57,12 +59,12 @@ def _missing(release: ReleaseFolder, kind: str) -> ReleaseError:
     return ReleaseError(str(release.folder), f"it carries no {kind}", hint=hint)
 
 
-def _load(release: ReleaseFolder, kind: str, classes: tuple[str, ...]) -> Any:  # noqa: ANN401 (as above)
+def _load(release: ReleaseFolder, kind: str, classes: tuple[str, ...], **arguments: object) -> Any:  # noqa: ANN401 (as above)
     """What the first of the auto classes that can makes of the folder."""
     problems = []
     for name in classes:
         try:
-            return getattr(transformers, name).from_pretrained(release.folder, local_files_only=True)
+            return getattr(transformers, name).from_pretrained(release.folder, local_files_only=True, **arguments)
         except Exception as error:  # noqa: BLE001 (damaged files and missing libraries come as errors of every class)
             problems.append(next(iter(str(error).strip().splitlines()), type(error).__name__))
     hint = f"install what it needs (images: pip install pillow), or add the {kind}'s files to the model and apply again"

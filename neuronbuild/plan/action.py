@@ -75,7 +75,13 @@ class ActionMaker:
         fields = {name: f"{_text(name)}:{_text(value)}" for name, value in self._common.items()}
         fields |= {"graph": f'"graph":{GAP}', "inputs": f'"inputs":{GAP}', "shape": f'"shape":{GAP}'}
         self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
-        self._inputs = {graph.name: graph_inputs(graph, subject.family) for graph in subject.task.every}
+        self._inputs = {
+            graph.name: (
+                *graph_inputs(graph, subject.family),
+                *(each for each in graph.optional if each.name in subject.optional),
+            )
+            for graph in subject.task.every
+        }
         self._sizes = subject.sizes
 
     def make(self, graph: str, shape: Shape) -> Action:

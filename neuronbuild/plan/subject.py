@@ -10,29 +10,18 @@ from neuronbuild.plan.config import normalise_config
 from neuronbuild.plan.decoders import MOST_LAYERS
 from neuronbuild.plan.rotations import KNOWN as ROTATIONS
 from neuronbuild.plan.rotations import fixed_length, unknown_rotation
+from neuronbuild.plan.sentences import leaves_prompts_out, make_steps
 from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
 from neuronbuild.tasks.audio import AUDIO
+from neuronbuild.tasks.checking import SettingError
+from neuronbuild.tasks.sentences import MODULES, POOLING_MASK, read_settings
 from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SENTENCE_MODULES = "modules.json"
-
-POOLING_MODES = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
-"""sentence-transformers' keys in a Pooling module's config.json, and our words for them."""
-
 LENGTHS = ("max_position_embeddings", "n_positions", "max_target_positions")
 """Keys under which families say how many tokens they can read."""
-
-UNSUPPORTED_POOLING = "weightedmean"
 
 LAYERS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
 """Where configs say how many layers there are. A billion would be compiled until the time limit."""
@@ -51,12 +40,14 @@ class Subject:
     """A task, a family, and the model's document as it stands in every action for it.
 
     `sizes` are those that its config decides, for axes that a recipe may leave out, and for dimensions that no axis decides.
+    `optional` are inputs that its graphs take besides those that all graphs of the task take.
     """
 
     task: Task
     family: Family
     document: dict[str, object]
     sizes: dict[str, int]
+    optional: tuple[str, ...] = ()
 
     @property
     def longest(self) -> int | None:
@@ -87,26 +78,17 @@ class Subject:
         return None
 
 
-def pooling_file(modules: Mapping[str, object] | None) -> str | None:
-    """Path of the pooling module's config, as a sentence-transformers model's `modules.json` names it."""
-    for module in _modules(modules):
-        if _kind(module) == "Pooling":
-            return f"{module.get('path')}/config.json"
-    return None
-
-
 def make_subject(
     config: Mapping[str, object],
     *,
     task: str | None,
-    modules: Mapping[str, object] | None = None,
-    pooling: Mapping[str, object] | None = None,
+    documents: Mapping[str, object] | None = None,
     code: Mapping[str, str] | None = None,
 ) -> Subject:
     """Find the task if it isn't given, and check that the model can do it.
 
-    `modules` and `pooling` are the contents of a sentence-transformers model's files, `code` the digests of Python files
-    that the model brings along.
+    `documents` are the contents of a sentence-transformers model's JSON files by path, `code` the digests of Python files that
+    the model brings along.
 
     Raises:
         SubjectError: the task can't be told, or this model type isn't supported for it.
@@ -117,7 +99,7 @@ def make_subject(
     if task is not None and not TASKS[task].graphs:
         raise SubjectError("model", f"{task} is done by pipelines of diffusers, and this model is none: no model_index.json")
     names = _architectures(config)
-    chosen = _task(names, task, family, modules)
+    chosen = _task(names, task, family, documents or {})
     if family is not None and chosen.name not in family.tasks:
         chosen = next((TASKS[name] for name in family.tasks if TASKS[name].tag == chosen.pipeline_tag), chosen)
     if family is None or chosen.name not in family.tasks:
@@ -133,11 +115,14 @@ def make_subject(
         "attention": family.attention,
     }
     _refuse_strange(normal)
+    optional: tuple[str, ...] = ()
     if chosen.name == "sentence-similarity":
-        document["pooling"] = _pooling(modules, pooling)
+        steps = _sentence_steps(documents or {}, {**normal, "architectures": names})
+        document["sentence_modules"] = steps
+        optional = (POOLING_MASK,) if leaves_prompts_out(steps) else ()
     if code:
         document["code"] = dict(code)
-    return Subject(chosen, family, document, _sizes(normal, family))
+    return Subject(chosen, family, document, _sizes(normal, family), optional)
 
 
 def _refuse_strange(config: dict[str, object]) -> None:
@@ -170,9 +155,9 @@ def _architectures(config: Mapping[str, object]) -> list[str]:
     return [str(name) for name in stated] if isinstance(stated, list) else []
 
 
-def _task(names: list[str], task: str | None, family: Family | None, modules: Mapping[str, object] | None) -> Task:
+def _task(names: list[str], task: str | None, family: Family | None, documents: Mapping[str, object]) -> Task:
     able = family.tasks if family else ()
-    found = task or infer_task(names, able, sentence_transformers=modules is not None)
+    found = task or infer_task(names, able, sentence_transformers=MODULES in documents)
     if found is None:
         raise SubjectError(
             "model", f"the task can't be told from the config (architectures: {names}); set `task`: {', '.join(TASKS)}"
@@ -180,39 +165,13 @@ def _task(names: list[str], task: str | None, family: Family | None, modules: Ma
     return TASKS[found]
 
 
-def _pooling(modules: Mapping[str, object] | None, config: Mapping[str, object] | None) -> dict[str, object]:
-    """Pooling and normalisation of sentence embeddings; plain models get the mean, as sentence-transformers does."""
-    if modules is None:
-        return {"mode": "mean", "normalize": False}
-    kinds = [_kind(module) for module in _modules(modules)]
-    strange = [kind for kind in kinds if kind not in {"Transformer", "Pooling", "Normalize"}]
-    if strange:
-        raise SubjectError(
-            "task", f"module {strange[0]!r} of sentence-transformers isn't supported; use task feature-extraction"
-        )
-    chosen = _pooling_modes(config or {})
-    if len(chosen) != 1 or chosen[0] not in POOLING_MODES.values() or chosen[0] == UNSUPPORTED_POOLING:
-        modes = ", ".join(chosen) or "none that is known"
-        raise SubjectError("task", f"one pooling mode is supported, the model has {modes}; use task feature-extraction")
-    return {"mode": chosen[0], "normalize": "Normalize" in kinds}
-
-
-def _pooling_modes(config: Mapping[str, object]) -> list[str]:
-    """Modes by our words. Newer sentence-transformers write one key with a name or a list of names."""
-    stated = config.get("pooling_mode")
-    if stated is None:
-        return [mode for key, mode in POOLING_MODES.items() if config.get(key)]
-    names = stated if isinstance(stated, list) else [stated]
-    return [str(name).removesuffix("_tokens") for name in names]
-
-
-def _modules(modules: Mapping[str, object] | None) -> list[dict[str, object]]:
-    listed = (modules or {}).get("", [])
-    return [module for module in listed if isinstance(module, dict)] if isinstance(listed, list) else []
-
-
-def _kind(module: Mapping[str, object]) -> str:
-    return str(module.get("type", "")).rpartition(".")[2]
+def _sentence_steps(documents: Mapping[str, object], config: Mapping[str, object]) -> list[dict[str, object]]:
+    """What follows the transformer, once all that the model's files say is understood."""
+    try:
+        read_settings(documents)
+        return make_steps(documents, config)
+    except SettingError as error:
+        raise SubjectError("task", f"{error}; use task feature-extraction") from None
 
 
 def _sizes(config: Mapping[str, object], family: Family) -> dict[str, int]:

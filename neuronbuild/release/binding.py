@@ -31,18 +31,26 @@ def match_constants(
 
     `headers` is by file, then tensor; `prefix` is the model's `base_model_prefix`, which checkpoints have or lack.
     """
-    places = {tensor: (file, *kind) for file, tensors in headers.items() for tensor, kind in tensors.items()}
+    places = {
+        _in_model(file, tensor): (file, tensor, kind) for file, tensors in headers.items() for tensor, kind in tensors.items()
+    }
     bound: dict[str, Binding] = {}
     unbound: dict[str, str] = {}
     for constant in constants:
         if constant.in_artifact:
             continue
         found = next((name for name in _candidates(constant.tied, prefix) if name in places), None)
-        if found is not None and places[found][1:] == (constant.dtype, constant.shape):
-            bound[constant.name] = Binding(places[found][0], found)
+        if found is not None and places[found][2] == (constant.dtype, constant.shape):
+            bound[constant.name] = Binding(*places[found][:2])
         else:
             unbound[constant.name] = constant.tied[0]
     return Match(bound, unbound)
+
+
+def _in_model(file: str, tensor: str) -> str:
+    """A tensor's name in the model: a part that lies in a folder of its own is named after it."""
+    folder, _, _ = file.rpartition("/")
+    return f"{folder}.{tensor}" if folder else tensor
 
 
 def _candidates(names: Iterable[str], prefix: str) -> Iterator[str]:

@@ -52,7 +52,7 @@ def make_block(task: str, manifest: Manifest) -> dict[str, object]:
         "inline_weights_to_neff": action["weights"] != "separate",
         "instance_type": toolchain["platform"],
         "int_dtype": "int64",
-        "model_type": SENTENCES if "pooling" in model else kind,
+        "model_type": SENTENCES if "sentence_modules" in model else kind,
         "optlevel": flags.get("--optlevel", "2"),
         "output_attentions": False,
         "output_hidden_states": False,

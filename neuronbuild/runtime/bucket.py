@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import ShapeError
 from neuronbuild.tasks import BATCH, EXACT
+from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,29 @@ def cover(rows: int, options: list[tuple[int, int, int]]) -> list[Chunk]:
         chunks.append(chunk)
         rows -= chunk[1]
     return sorted(chunks, key=lambda chunk: -chunk[1])
+
+
+def cover_rows(lengths: Sequence[int], shapes: Sequence[Shape]) -> list[int]:
+    """How many rows to run at a time, by rows' lengths from the longest to the shortest: the cheapest way through all of them.
+
+    cost(n) is that of the rows from n on: the best over all shapes that row n fits of their cost and cost(n + rows).
+
+    Raises:
+        ShapeError: the longest row fits no shape.
+    """
+    sizes = [shape.as_dict() for shape in shapes]
+    options = [(size[SEQUENCE], size[BATCH], CALL + size[SEQUENCE] * size[BATCH]) for size in sizes]
+    if lengths and not any(length >= lengths[0] for length, _, _ in options):
+        raise _misfit(shapes, {BATCH: 1, SEQUENCE: lengths[0]}, split=True)
+    best: list[tuple[int, int]] = [(0, 0)] * (len(lengths) + 1)
+    for n in reversed(range(len(lengths))):
+        takes = [(min(batch, len(lengths) - n), cost) for longest, batch, cost in options if longest >= lengths[n]]
+        best[n] = min((best[n + rows][0] + cost, rows) for rows, cost in takes)
+    taken, n = [], 0
+    while n < len(lengths):
+        taken.append(best[n][1])
+        n += taken[-1]
+    return taken
 
 
 def _fits(shape: Shape, needed: Mapping[str, int], *, split: bool) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from neuronbuild.errors import InputError
+from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def complete_inputs(
     given: Mapping[str, object],
     specs: Sequence[TensorSpec],
     limits: Mapping[str, int],
-    optional: frozenset[str] = frozenset({MASK, TOKEN_TYPES}),
+    optional: frozenset[str] = frozenset({MASK, TOKEN_TYPES, POOLING_MASK}),
 ) -> tuple[list[torch.Tensor], dict[str, int]]:
     """All inputs of a graph, in its order, and the size of each axis.
 
-    A mask that isn't given is all ones, token types are all zeros, if they are among the `optional` inputs.
+    Of the `optional` inputs that aren't given, a mask is all ones, token types are all zeros, and all tokens but padding are
+    pooled.
 
     Raises:
         InputError: an input is missing, unknown, of another kind or rank than the graph's, of another shape than the other
@@ -44,6 +46,8 @@ def complete_inputs(
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
     sizes = _sizes(checked, specs)
     _refuse_strange_ids(checked, limits)
+    if POOLING_MASK not in checked and MASK in checked:
+        checked[POOLING_MASK] = checked[MASK]
     return [checked[spec.name] if spec.name in checked else _default(spec, sizes) for spec in specs], sizes
 
 
@@ -124,4 +128,4 @@ def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str
 
 def _default(spec: TensorSpec, sizes: Mapping[str, int]) -> torch.Tensor:
     shape = [sizes[axis] if axis else size for axis, size in zip(spec.axes, spec.shape, strict=True)]
-    return torch.full(shape, int(spec.name == MASK), dtype=torch.int64)
+    return torch.full(shape, int(spec.name in {MASK, POOLING_MASK}), dtype=torch.int64)

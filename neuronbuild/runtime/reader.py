@@ -15,6 +15,7 @@ from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.files import read_plain
 from neuronbuild.runtime.hosts import AGAIN, check_host
+from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ class CompiledShape:
 
     @property
     def optional(self) -> frozenset[str]:
-        """Inputs that may be left out, since there is a value that says the same: a mask of ones, token types of zeros.
+        """Inputs that may be left out, since there is a value that says the same: masks of ones, token types of zeros.
 
         Zeros that are looked up among the words are not the same as no token types.
         """
-        return frozenset({MASK, TOKEN_TYPES} if TYPE_SIZE in self._words else {MASK})
+        return frozenset({MASK, POOLING_MASK, *((TOKEN_TYPES,) if TYPE_SIZE in self._words else ())})
 
     @property
     def _words(self) -> Mapping[str, object]:

@@ -73,7 +73,10 @@ PIPELINE = Layout(
 NETWORK = Layout(
     "diffusers", "config.json", "_class_name", ("config.json", *INDEXES, "LICENSE*"), (OF_DIFFUSERS, OF_DIFFUSERS_PICKLED)
 )
-MODELS = (PIPELINE, TRANSFORMERS)
+SENTENCES = Layout("sentence-transformers", "modules.json", "model_type", PLAIN, (SAFETENSORS, PICKLED))
+"""Models of transformers as well, in folders that their document names."""
+
+MODELS = (PIPELINE, SENTENCES, TRANSFORMERS)
 """What a recipe may build, in the order in which their documents are looked for."""
 
 

@@ -16,8 +16,10 @@ from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_lo
 from neuronbuild.artifact.snapshot import WEIGHT_SUFFIXES, Model, Snapshot, is_weight_index
 from neuronbuild.digest import Digest, is_hex_digest
 from neuronbuild.errors import SourceError
+from neuronbuild.files import read_plain
 from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
 from neuronbuild.source.files import MODELS, layout_of, select_files
+from neuronbuild.source.sentences import place_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,19 +92,26 @@ class HubSource(Source):
         self, reference: str, revision: str, listing: _Listing, layouts: tuple[Layout, ...], *, trusted: bool
     ) -> Model:
         layout = layout_of(listing.files, layouts)
-        names = select_files(listing.files, code=trusted, layout=layout)
+        placing = place_model(
+            reference, layout, lambda name: read_plain(_download_first(reference, name, revision, listing.commit))
+        )
+        places = placing.places(reference, listing.files)
+        layout = placing.layout
+        names = select_files(places, code=trusted, layout=layout)
         refuse_missing_adapter(reference, names, layout)
-        if layout.document is not None and layout.document not in listing.files:
+        if layout.document is not None and layout.document not in places:
             hint = f"choose a model in {layout.library}' format"
             raise SourceError(reference, f"it has no {layout.document}", hint=hint)
-        folder = _download_first(reference, layout.document or names[0], revision, listing.commit).parent
+        first = places[layout.document or names[0]]
+        folder = _download_first(reference, first, revision, listing.commit).parent
         config = read_config(reference, folder, layout)
         refuse_remote_code(reference, config, trusted=trusted)
         files = {
-            name: listing.files[name] or self._fetched_digest(reference, _download(reference, name, listing.commit))
+            name: listing.files[places[name]]
+            or self._fetched_digest(reference, _download(reference, places[name], listing.commit))
             for name in names
         }
-        return self._model(Snapshot(reference, listing.commit, files, listing.license, listing.gated), config)
+        return self._model(Snapshot(reference, listing.commit, files, listing.license, listing.gated), config, places)
 
     def _without_hub(self, reference: str, revision: str, problem: str, layouts: tuple[Layout, ...], *, trusted: bool) -> Model:
         try:
@@ -119,15 +128,18 @@ class HubSource(Source):
         if found is None:
             raise SourceError(reference, f"{problem}, and the local cache has no revision {revision!r} of it", hint=hint)
         folder = Path(found).parent
-        config = read_config(reference, folder, layout)
+        placing = place_model(reference, layout, lambda name: read_plain(folder / name))
+        layout, root = placing.layout, folder / placing.root
+        config = read_config(reference, root, layout)
         refuse_remote_code(reference, config, trusted=trusted)
         present = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        names = select_files(present, code=trusted, layout=layout)
-        if missing := _missing_weights(folder, names):
+        places = placing.places(reference, present)
+        names = select_files(places, code=trusted, layout=layout)
+        if missing := _missing_weights(root, names):
             listed = ", ".join(missing)
             raise SourceError(reference, f"{problem}, and the local cache has no usable {listed} of it", hint=hint)
-        files = {name: self._cached_digest(folder / name) for name in names}
-        return self._model(Snapshot(reference, folder.name, files), config)
+        files = {name: self._cached_digest(folder / places[name]) for name in names}
+        return self._model(Snapshot(reference, folder.name, files), config, places)
 
     def _cached_digest(self, path: Path) -> Digest:
         # Only the first link's target is named by the SHA-256. It can itself be a link into the store that repositories
@@ -141,9 +153,9 @@ class HubSource(Source):
         except OSError as error:
             raise SourceError(reference, f"{path} can't be read: {error.strerror}", hint=DELETE.format(path=path)) from None
 
-    def _model(self, snapshot: Snapshot, config: Mapping[str, object]) -> Model:
+    def _model(self, snapshot: Snapshot, config: Mapping[str, object], places: Mapping[str, str]) -> Model:
         def open_file(name: str) -> Path:
-            path = _download(snapshot.model, name, str(snapshot.revision))
+            path = _download(snapshot.model, places[name], str(snapshot.revision))
             if self._fetched_digest(snapshot.model, path) != snapshot.files[name]:
                 problem = f"{name} in the local cache holds other bytes than were pinned"
                 raise SourceError(snapshot.model, problem, hint=DELETE.format(path=path.resolve()))

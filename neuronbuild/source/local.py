@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
+from neuronbuild.files import read_plain
 from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
 from neuronbuild.source.files import MODELS, layout_of, select_files
 from neuronbuild.source.gguf import SUFFIX, open_gguf
+from neuronbuild.source.sentences import place_model
 
 if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
@@ -98,15 +100,18 @@ def open_folder(
         SourceError: no usable config, code that isn't trusted, or files that can't be read.
     """
     layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
-    config = read_config(reference, folder, layout)
+    placing = place_model(reference, layout, lambda name: read_plain(folder / name))
+    root = folder / placing.root
+    config = read_config(reference, root, placing.layout)
     refuse_remote_code(reference, config, trusted=trusted)
     try:
-        names = select_files(_walk(folder), code=trusted, layout=layout)
+        places = placing.places(reference, _walk(folder))
+        names = select_files(places, code=trusted, layout=placing.layout)
         refuse_missing_adapter(reference, names, layout)
-        if lost := lost_shards(folder, names):
+        if lost := lost_shards(root, names):
             problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
             raise SourceError(reference, problem, hint="get the model's files again")
-        files = {name: memory.digest(folder / name) for name in names}
+        files = {name: memory.digest(folder / places[name]) for name in names}
     except OSError as error:
         raise SourceError(
             reference, f"{error.filename} can't be read: {error.strerror}", hint="check its permissions"
@@ -114,12 +119,12 @@ def open_folder(
 
     def open_file(name: str) -> Path:
         try:
-            unchanged = memory.digest(folder / name) == files[name]
+            unchanged = memory.digest(folder / places[name]) == files[name]
         except OSError:
             unchanged = False
         if not unchanged:
             raise SourceError(reference, f"{name} changed while it was being used", hint="run the same command again")
-        return folder / name
+        return folder / places[name]
 
     return Model(Snapshot(reference, None, files), config, open_file)
 

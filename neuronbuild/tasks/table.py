@@ -6,7 +6,9 @@ or sound is in `images` and `audio`, and all together in `catalog`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from neuronbuild.tasks.sentences import POOLING_MASK
 
 BATCH, SEQUENCE, CHOICES = "batch_size", "sequence_length", "num_choices"
 PREFILL, BEAMS = "prefill_length", "num_beams"
@@ -43,7 +45,8 @@ class Graph:
     """One traced function of a task: the axes that shape it, its inputs, and the outputs that may occur, in order.
 
     A model gives those outputs that it has. `states` are tensors of a cache that the graph reads and updates in place, or
-    that it fills as outputs, by the beginning of their names.
+    that it fills as outputs, by the beginning of their names. `optional` are inputs that only some models take, after all
+    others.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Graph:
     inputs: tuple[Input, ...]
     outputs: dict[str, Axes]
     states: dict[str, Axes] = field(default_factory=dict)
+    optional: tuple[Input, ...] = ()
 
     def axes_of(self, name: str) -> Axes:
         """What decides the dimensions of an output or a state.
@@ -134,6 +138,11 @@ def _text(outputs: dict[str, Axes], dims: tuple[str, ...] = (BATCH, SEQUENCE), a
     return (Graph(FORWARD, axes or dims, tuple(Input(name, dims) for name in TEXT_INPUTS), outputs),)
 
 
+_SENTENCES = replace(
+    _text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)})[0],
+    optional=(Input(POOLING_MASK, (BATCH, SEQUENCE)),),
+)
+
 _PREFILL = Graph(
     PREFILL_GRAPH,
     (BATCH, PREFILL, SEQUENCE),
@@ -194,7 +203,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         auto_class="AutoModel",
         model_class="NeuronSentenceTransformers",
         output_class="ModelOutput",
-        graphs=_text({"token_embeddings": (BATCH, SEQUENCE, None), "sentence_embedding": (BATCH, None)}),
+        graphs=(_SENTENCES,),
         pipeline="feature-extraction",
     ),
     Task(

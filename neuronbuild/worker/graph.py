@@ -11,7 +11,7 @@ import math
 import torch
 import transformers
 
-from . import mend
+from . import heads, mend
 from .probes import Probe
 from .serve import UserError, one_line
 
@@ -83,53 +83,17 @@ class Graph(torch.nn.Module):
 
     def probes(self, seed: int):
         """Full rows, and rows padded on the right and on the left, which small batches take several calls for."""
-        masks = [index for index, name in enumerate(self.input_names) if name == MASK]
-        rows = [self.action["inputs"][index]["shape"] for index in masks]
-        calls = -(-len(PADDINGS) // math.prod(rows[0][:-1])) if masks else 1
-        for call in range(calls):
-            inputs = list(example_inputs(self.action, seed + call))
-            for index, shape in zip(masks, rows):
-                inputs[index] = padded_mask(shape, call)
-            found = self.reference(dict(zip(self.input_names, inputs)))
-            yield Probe("over padded rows", [tuple(inputs)], [(name, (), tensor) for name, tensor in found.items()])
+        shape = next((entry["shape"] for entry in self.action["inputs"] if entry["name"] == MASK), None)
+        for call in range(1 if shape is None else -(-len(PADDINGS) // math.prod(shape[:-1]))):
+            given = dict(zip(self.input_names, self.example(seed + call)))
+            if shape is not None:
+                given = self.masked(given, padded_mask(shape, call))
+            found = self.reference(given)
+            yield Probe("over padded rows", [tuple(given.values())], [(name, (), tensor) for name, tensor in found.items()])
 
-
-class SentenceGraph(Graph):
-    """A model of token embeddings, pooled."""
-
-    def run(self, given: dict) -> dict:
-        """Embeddings of tokens and sentences."""
-        tokens = self.model(**given, return_dict=True)["last_hidden_state"]
-        pooled = pool(tokens, given[MASK], self.action["model"]["pooling"])
-        return {"token_embeddings": tokens, "sentence_embedding": pooled}
-
-    def reference(self, given: dict) -> dict:
-        """Each sentence is pooled by itself, from its own tokens alone: padding can't count there."""
-        found = super().reference(given)
-        kept = [tokens[mask > 0][None] for tokens, mask in zip(found["token_embeddings"], given[MASK])]
-        pooling = self.action["model"]["pooling"]
-        pooled = [pool(tokens, torch.ones(tokens.shape[:2], dtype=torch.int64), pooling) for tokens in kept]
-        return {**found, "sentence_embedding": torch.cat(pooled)}
-
-
-def pool(tokens: torch.Tensor, mask: torch.Tensor, pooling: dict) -> torch.Tensor:
-    """Sentence embeddings (batch, hidden) of token embeddings (batch, tokens, hidden), as sentence-transformers does it.
-
-    https://sbert.net/docs/package_reference/sentence_transformer/models.html#pooling
-    """
-    mode = pooling["mode"]
-    weights = mask.unsqueeze(-1).to(tokens.dtype)
-    if mode == "cls":
-        pooled = tokens[:, 0]
-    elif mode == "lasttoken":
-        last = (mask.sum(1) - 1).clamp(min=0)
-        pooled = tokens.gather(1, last.view(-1, 1, 1).expand(-1, 1, tokens.shape[-1])).squeeze(1)
-    elif mode == "max":
-        pooled = tokens.masked_fill(weights == 0, torch.finfo(tokens.dtype).min).max(1).values
-    else:
-        count = weights.sum(1).clamp(min=1e-9)
-        pooled = (tokens * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len" else count)
-    return torch.nn.functional.normalize(pooled, p=2, dim=1) if pooling["normalize"] else pooled
+    def masked(self, given: dict, mask: torch.Tensor) -> dict:
+        """Inputs by name with another attention mask."""
+        return {**given, MASK: mask}
 
 
 def cast_of(action: dict):
@@ -167,7 +131,7 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
         raise
     except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
         raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
-    model = mend.mended(model.eval())
+    model = heads.attach(mend.mended(model.eval()), action, dtype)
     for tensor in _held(model):  # some classes make a parameter in float32 whatever they are asked for
         tensor.data = tensor.data.to(dtype)
     shake(model, seed=1)

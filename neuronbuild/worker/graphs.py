@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from . import graph
+from . import graph, sentences
 
 BY_NAME = {
     "prefill": ("generation", "CausalGraph"),
@@ -17,8 +17,8 @@ BY_NAME = {
 
 def open_graph(model: object, action: dict) -> graph.Graph:
     """The module that is traced, over a model with weights of any kind."""
-    if "pooling" in action["model"]:
-        return graph.SentenceGraph(model, action)
+    if "sentence_modules" in action["model"]:
+        return sentences.SentenceGraph(model, action)
     if action["graph"] in BY_NAME:
         module, name = BY_NAME[action["graph"]]
         return getattr(importlib.import_module("." + module, __package__), name)(model, action)

@@ -17,7 +17,7 @@ AXES = {"sequence_length": -1, "audio_sequence_length": 1}
 ROWS = 2
 """Rows that are measured: no row's results follow from another's."""
 
-PADDED = ("input_ids", "attention_mask", "token_type_ids", "input_values")
+PADDED = ("input_ids", "attention_mask", "token_type_ids", "pooling_mask", "input_values")
 
 
 def measure(module: torch.nn.Module) -> list:

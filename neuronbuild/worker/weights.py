@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from . import graph, mend
+from . import graph, heads, mend
 from .serve import UserError, one_line
 
 FILE = "weights.safetensors"
@@ -101,4 +101,4 @@ def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
     if lost:
         listing = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
         raise UserError(f"the checkpoint has no weights for {listing}; is the task right for this model?")
-    return module, missing
+    return heads.attach(module, action, dtype, model), missing

@@ -19,8 +19,14 @@ ROBERTA = {
 }
 MODERNBERT = {"model_type": "modernbert", "num_hidden_layers": 28, "hidden_size": 1024, "global_rope_theta": 160000.0}
 ESM = {"model_type": "esm", "vocab_size": 33, "pad_token_id": 1, "token_dropout": True, "position_embedding_type": "rotary"}
-MODULES = {"": [{"type": f"sentence_transformers.models.{kind}"} for kind in ("Transformer", "Pooling", "Normalize")]}
-MEAN = {"pooling_mode_mean_tokens": True}
+MODULES = {
+    "": [
+        {"name": str(i), "path": f"{i}_{kind}", "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(("Transformer", "Pooling", "Normalize"))
+    ]
+}
+MEAN = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True}
+SENTENCES = {"modules.json": MODULES, "1_Pooling/config.json": MEAN}
 CPU = {
     "fingerprint": Fingerprint("inductor", "cpu", {"torch": "2.13.0", "g++": "14.2.0"}, {"march": "x86-64-v3"}),
     "platform": "cpu",
@@ -77,7 +83,7 @@ CASES = {
     "feature-extraction on cpu": {"config": BERT, **CPU},
     "feature-extraction on cpu, cast": {"config": BERT, **CPU, "auto_cast": "all", "auto_cast_type": "fp16"},
     "feature-extraction on cpu, other batch": {"config": BERT, **CPU, "sizes": {"batch_size": 8, "sequence_length": 64}},
-    "sentence-similarity on cpu": {"config": BERT, **CPU, "modules": MODULES, "pooling": MEAN},
+    "sentence-similarity on cpu": {"config": BERT, **CPU, "documents": SENTENCES},
     "sentence-similarity of a plain model": {"config": MODERNBERT, "auto_cast": "none"},
     "fill-mask on inf2, weights apart": {"config": ROBERTA},
     "fill-mask on inf2, weights inside": {"config": ROBERTA, "weights": WEIGHTS},

@@ -60,8 +60,7 @@ def make_action(
     fingerprint=FINGERPRINT,
     weights=None,
     sizes=SIZES,
-    modules=None,
-    pooling=None,
+    documents=None,
     graph="forward",
     compiler=None,
     **options,
@@ -70,7 +69,7 @@ def make_action(
     subject = (
         make_pipeline(config, task=task, documents={}, files={"unet/config.json": "6" * 64}, additions=ADDITIONS)
         if is_pipeline(config)
-        else make_subject(config, task=task, modules=modules, pooling=pooling)
+        else make_subject(config, task=task, documents=documents)
     )
     if compiler is not None:
         maker = ActionMaker(subject, Way(OPTIONS.dtype, compiler, fingerprint, weights))
