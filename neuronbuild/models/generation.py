@@ -92,6 +92,11 @@ class GenerativeModel(NeuronModel, CacheHooks):
         """Where transformers looks at arguments that are none of its own: refuse those that no graph takes."""
         self.refuse_unknown("generate", {name: value for name, value in model_kwargs.items() if name not in self._inputs()})
 
+    def prepare_inputs_for_generation(self, *arguments: Any, **named: Any) -> dict[str, Any]:  # noqa: ANN401 (transformers' hook)
+        """What `forward` takes of what transformers hands from step to step, which has things of its own among it."""
+        prepared = super().prepare_inputs_for_generation(*arguments, **named)
+        return {name: prepared[name] for name in self._inputs() if name in prepared}
+
     def _inputs(self) -> list[str]:
         """Names of what `forward` takes."""
         parameters = inspect.signature(self.forward).parameters.values()

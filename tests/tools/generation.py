@@ -7,13 +7,16 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
 from transformers.utils import ModelOutput
 
 from neuronbuild.errors import NeuronBuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SPEECH_SETTINGS = {
     "no_timestamps_token_id": 80,
@@ -92,7 +95,7 @@ class Draw:
 
     def prompts(self) -> tuple[dict[str, torch.Tensor], bool]:
         """Tokens with padding before or after some, and a mask of it or none; and whether they are of a size that fits."""
-        rows, length = self.choose.choice([1, 1, 2, 2, 3]), self.choose.choice([1, 2, 5, 9, 12, 12, 40])
+        rows, length = self.choose.choice([1, 1, 2, 2, 3]), self.choose.choice([1, 2, 5, 9, 9, 12, 12, 12, 40])
         ids = self.ids(rows, length)
         mask = torch.ones_like(ids)
         side = self.choose.choice(["left", "left", "right", "none"])
@@ -144,7 +147,7 @@ class Draw:
             return {"do_sample": False}
         if one == "sample":
             return {"do_sample": True, **self.warpers(), **self.choose.choice([{}, {"num_return_sequences": 2}])}
-        beams = self.choose.choice([2, 2, 2, 3])
+        beams = self.choose.choice([2, 2, 2, 2, 3])
         found = {"num_beams": beams, "num_return_sequences": self.choose.randint(1, 2)}
         found |= self.choose.choice([{}, {"length_penalty": 0.4}, {"early_stopping": True}, {"early_stopping": "never"}])
         return found | ({"do_sample": True, **self.warpers()} if one == "beam-sample" else {"do_sample": False})
@@ -267,8 +270,8 @@ class Pair:
     buckets: tuple
     sessions: Any
 
-    def open(self, request: Request) -> tuple[Any, Any]:
-        """Both, as the folder says then."""
+    def write(self, request: Request) -> None:
+        """Have the folder say what a request has it say."""
         folder = self.folder
         config = json.loads((folder / "plain_config.json").read_text())
         (folder / "generation_config.json").unlink(missing_ok=True)
@@ -279,16 +282,23 @@ class Pair:
         else:
             (folder / request.file).write_text(json.dumps({**special, **starts, **request.settings}))
         (folder / "config.json").write_text(json.dumps(config))
-        eager = self.eager_class.from_pretrained(folder, attn_implementation="sdpa").eval()
-        made = self.model_class(SimpleNamespace(folder=folder, buckets=self.buckets, index=SimpleNamespace(bindings={})))
+
+    def open(self) -> Any:
+        """Ours, as the folder says."""
+        made = self.model_class(SimpleNamespace(folder=self.folder, buckets=self.buckets, index=SimpleNamespace(bindings={})))
         made.sessions = self.sessions
-        return made, eager
+        return made
+
+    def open_eager(self) -> Any:
+        """The eager one."""
+        return self.eager_class.from_pretrained(self.folder, attn_implementation="sdpa").eval()
 
 
-def answer(model, request: Request):
+def answer(open_model: Callable[[], Any], request: Request):
     """What a model gives, or the error that it raises."""
-    torch.manual_seed(1)
     try:
+        model = open_model()
+        torch.manual_seed(1)
         inputs = dict(request.inputs)
         if request.encoded:
             ids, mask = inputs.pop("input_ids"), inputs.get("attention_mask")
