@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -15,15 +14,11 @@ from neuronbuild.errors import InputError
 from neuronbuild.models.generation import DecoderCache, GenerativeModel, rows_each
 from neuronbuild.runtime.padding import pad_token
 from neuronbuild.runtime.seq2seq import Answer, encode, find_room, open_answer
-from neuronbuild.tasks.table import BEAMS
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
     from neuronbuild.runtime.reader import ReleaseFolder
-
-PIPELINE_BEAMS = 5
-"""Beams that transformers' pipeline of speech recognition takes where nobody says otherwise."""
 
 
 @final
@@ -166,15 +161,6 @@ class NeuronModelForSpeechSeq2Seq(Seq2SeqModel, WhisperGenerationMixin):  # type
 
     task: ClassVar[str] = "speech-seq2seq"
     main_input_name: ClassVar[str] = "input_features"
-
-    @functools.cached_property
-    def generation_config(self) -> GenerationConfig:
-        """The model's own, and that there is one beam where it says nothing and too few are compiled for a pipeline's five."""
-        config = super().generation_config
-        beams = max(bucket.shape.as_dict().get(BEAMS, 1) for bucket in self.buckets)
-        if config.num_beams is None and beams < PIPELINE_BEAMS:
-            config.num_beams = 1
-        return config
 
     @property
     def model(self) -> SimpleNamespace:
