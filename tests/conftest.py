@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from tests import senses
 from tests.doubles import s3
+from tests.tools import answers
 from tests.tools.tiny import ANSWERER, WHISPER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,3 +238,18 @@ def built(models, tmp_path_factory) -> Built:
     done = run_cli("apply", "recipes", "--json", "-k", "-j", 2, "--cache", cache, cwd=root)
     assert done.returncode == 0, done.stderr
     return Built(root, cache, json.loads(done.stdout))
+
+
+VIVID = (*CLASSES, "sentence-similarity", "text-generation")
+
+
+@pytest.fixture(scope="session")
+def vivid(models, built, tmp_path_factory) -> Built:
+    """Releases of text models with larger weights and named labels, from what `built` has compiled. Treat it as read-only."""
+    root = tmp_path_factory.mktemp("vivid")
+    for task in VIVID:
+        model = answers.make_vivid(models[task], root / "models" / task, task)
+        write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=SHAPES.get(task, TEXT))
+    done = run_cli("apply", "recipes", "--json", "-j", 2, "--cache", built.cache, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return Built(root, built.cache, json.loads(done.stdout))

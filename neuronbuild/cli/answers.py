@@ -13,7 +13,6 @@ from neuronbuild.cli.unpiped import UNPIPED
 from neuronbuild.errors import NeuronBuildError, ShapeError, UsageError
 from neuronbuild.models import open_model
 from neuronbuild.tasks.audio import AUDIO
-from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +44,9 @@ def answer(release: Path, inputs: list[str], *, fit: bool) -> Rows:
 
 
 def _advice(error: ShapeError, *, fit: bool) -> str | None:
-    if not fit and SEQUENCE in error.given:
+    """What to do from the command line."""
+    hint = error.hint or ""
+    if not fit and hint.startswith(("truncate", "shorten the prompt")):
         return "--fit cuts texts to the longest compiled shape; or compile a larger one"
     if not fit and AUDIO in error.given:
         return "--fit pads sounds to a compiled length, which these models hear; cut those that are longer than every one"

@@ -20,7 +20,7 @@ from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import BEAMS, SEQUENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import torch
@@ -155,7 +155,7 @@ def refuse_padding(model: NeuronModel, tensor: torch.Tensor | None) -> None:
         ShapeError: `tensor`, of shape (batch, length, ...), is shorter than every compiled length that it fits in.
     """
     axis = next((axis for axis in (SEQUENCE, AUDIO) if axis in model.shapes[0]), None)
-    if not model.padding_matters or axis is None or tensor is None:
+    if not model.padding_matters or model.can_generate() or axis is None or tensor is None:
         return
     lengths = [shape[axis] for shape in model.shapes]
     if tensor.shape[1] < max(lengths) and tensor.shape[1] not in lengths:
@@ -189,6 +189,27 @@ def refuse_unused(task: str, sort: Callable[..., Any], given: Mapping[str, Any])
         )
     for name in NESTED:
         refuse_unknown(given.get(name))
+
+
+def refuse_misspelt(task: str, pipeline_class: Any, arguments: Iterable[str]) -> None:  # noqa: ANN401 (transformers has no types)
+    """Stop, before there is a model, at names that neither the constructor nor any call takes.
+
+    Pipelines that hand names on to `generate()`, or that sort them by code, are left to `refuse_unused`.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    sorts = inspect.signature(pipeline_class._sanitize_parameters).parameters  # noqa: SLF001
+    if any(each.kind is each.VAR_KEYWORD for each in sorts.values()) and task not in TOKENIZES:
+        return
+    makes = {
+        *inspect.signature(transformers.Pipeline.__init__).parameters,
+        *inspect.signature(pipeline_class.__init__).parameters,
+    }
+    known = {*sorts, *makes, *(TOKENIZER_WORDS if task in TOKENIZES else ()), "batch_size", "num_workers", "truncation"}
+    for name in arguments:
+        if name not in known:
+            raise UsageError(f"{task}: {unknown_word('argument', name, sorted(known - {'self', 'kwargs', 'args'}))}")
 
 
 def refuse_unknown(arguments: Mapping[str, object] | None) -> None:

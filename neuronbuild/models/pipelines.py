@@ -11,7 +11,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from neuronbuild.errors import UsageError
 from neuronbuild.models.base import NeuronModel, find_release
-from neuronbuild.models.checked import checked
+from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
 from neuronbuild.recipe.schema import unknown_word
@@ -148,6 +148,7 @@ def _refuse_fixed(name: str, pipeline_class: Any, arguments: Mapping[str, object
         value = arguments.get(key)
         if value is not None and value not in harmless and str(value) not in harmless:
             raise UsageError(f"{name}: {key}={value!r} can't be had: {why}")
+    refuse_misspelt(name, pipeline_class, arguments.keys() - FIXED.keys())
     for part in PARTS:
         if arguments.get(part) is not None and getattr(pipeline_class, f"_load_{part}", None) is False:
             raise UsageError(f"{name}: the pipeline makes no use of {part}")
