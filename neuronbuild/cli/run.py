@@ -16,7 +16,7 @@ from neuronbuild.runtime.reader import read_release
 @click.argument("release", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
-    "--truncate", is_flag=True, help="Cut texts that are longer than every compiled shape. They are refused otherwise."
+    "--fit", is_flag=True, help="Cut texts that are too long, pad sounds that are too short: they are refused otherwise."
 )
 @json_option
 def run_command(*, release: Path, inputs: tuple[str, ...], fit: bool, as_json: bool) -> None:

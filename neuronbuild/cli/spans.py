@@ -49,9 +49,10 @@ def _windows(model: ForwardModel, question: str, context: str) -> BatchEncoding:
     if not tokenizer.is_fast:
         raise UsageError("answers need a tokenizer that tells where tokens stand, a fast one", hint="add a tokenizer.json")
     longest = min(model.longest, tokenizer.model_max_length)
-    room = longest - len(tokenizer(question, "")["input_ids"])
+    asked = tokenizer(question, add_special_tokens=False)["input_ids"]
+    room = longest - len(asked) - tokenizer.num_special_tokens_to_add(pair=True)
     if room < 1:
-        raise ShapeError(f"a question of {longest - room} tokens", listed(model), hint="shorten it")
+        raise ShapeError(f"a question of {len(asked)} tokens", listed(model), hint="shorten it")
     stride = min(OVERLAP, longest // 2, room // 2)
     options = {"truncation": "only_second", "max_length": longest, "stride": stride, "return_overflowing_tokens": True}
     encoded: BatchEncoding = tokenizer(question, context, **options)

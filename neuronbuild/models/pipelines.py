@@ -62,10 +62,11 @@ FIXED: dict[str, tuple[str, tuple[object, ...]]] = {
     "model_kwargs": ("they are for loading weights, and the release has them compiled in or bound", ({},)),
     "processor": ("give its tokenizer, image_processor or feature_extractor by these names", ()),
     "token": ("set HF_TOKEN", ()),
+    "torch_dtype": ("a compiled model computes in what it was compiled for, and the word is dtype", ("auto",)),
     "trust_remote_code": ("a release holds no Python code", (False,)),
     "use_fast": ("pass a tokenizer of your own", (True,)),
     "video_processor": ("no compiled model reads videos", ()),
-} | {"torch_dtype": ("a compiled model computes in what it was compiled for", ("auto",))}
+}
 """transformers' arguments that a compiled model leaves no choice in: why, and the values that change nothing."""
 
 PARTS = ("tokenizer", "image_processor", "feature_extractor")
@@ -169,7 +170,8 @@ def _parts(model: NeuronModel, pipeline_class: Any, given: Mapping[str, object])
         found = _tokenizer(model, needed) if part == "tokenizer" else _processor(model, part, needed)
         if found is not None:
             parts[part] = found
-    told = getattr(parts.get("feature_extractor"), "_processor_class", None) or ""
+    hears = parts.get("feature_extractor") or given.get("feature_extractor")
+    told = getattr(hears, "_processor_class", None) or ""
     if told.endswith("WithLM") and "decoder" not in given:
         hint = "pass decoder=..., or decoder=None to go without it"
         raise UsageError(f"the release asks for {told}, and carries no language model", hint=hint)

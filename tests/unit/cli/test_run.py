@@ -154,7 +154,7 @@ def likeliest(model, tokenizer, question, context):
 CONTEXTS = [
     ("who runs", "the dog runs in a park"),
     ("where is it", "a red car is on a mat, good dog"),
-    ("who", "Xylophones  shine  good"),
+    ("who", "Xylo  shines  good"),
     ("is it blue", "bad"),
 ]
 

@@ -287,6 +287,16 @@ def test_timestamps_of_words_are_refused(built):
         hears(random_sound(0), return_timestamps="word", generate_kwargs={"num_beams": 1, "max_new_tokens": 5})
 
 
+def test_a_language_model_that_no_release_carries_is_refused(built):
+    name = "automatic-speech-recognition"
+    model = neuronbuild.open_model(built.releases[name])
+    extractor = model.processor.feature_extractor
+    extractor._processor_class = "Wav2Vec2ProcessorWithLM"
+    with pytest.raises(UsageError, match="asks for Wav2Vec2ProcessorWithLM, and carries no language model"):
+        pipeline(name, model, feature_extractor=extractor)
+    assert pipeline(name, model, feature_extractor=extractor, decoder=None)(random_sound(0))["text"]
+
+
 def test_inputs_that_the_model_cannot_take_are_refused_by_the_model(opened):
     with pytest.raises(InputError, match="unknown input offset_mapping"):
         opened("text-classification")("the cat", return_offsets_mapping=True)

@@ -9,7 +9,6 @@ import logging
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import transformers
@@ -221,8 +220,8 @@ def test_speech_with_the_pipelines_own_five_beams_is_refused_where_fewer_are_com
 def test_a_release_holds_the_config_that_its_pipelines_look_at(built, models):
     for task, release in built.releases.items():
         if task in models:
-            kept, own = (transformers.AutoConfig.from_pretrained(folder).to_dict() for folder in (release, models[task]))
-            assert {**kept, "transformers_version": None} == {**own, "transformers_version": None}, task
+            kept, own = (transformers.AutoConfig.from_pretrained(folder).to_diff_dict() for folder in (release, models[task]))
+            assert {**kept, "_name_or_path": None} == {**own, "_name_or_path": None}, task
 
 
 @pytest.mark.parametrize("kind", ["multi_label_classification", "regression", "single_label_classification", None])
@@ -325,8 +324,8 @@ def test_whatever_pipelines_ask_of_a_model_is_there(built):
     asked = {
         word
         for module in (*implementations, "base")
-        for word in re.findall(r"self\.model\.([a-z_]+)", (folder / f"{module}.py").read_text())
+        for word in re.findall(r"self\.model\.(\w+)", (folder / f"{module}.py").read_text())
     }
     model = neuronbuild.open_model(built.releases["speech-seq2seq"])
     assert {word for word in asked if not hasattr(model, word)} == set()
-    assert np.isin(["config", "device", "dtype", "generate", "input_modalities"], sorted(asked)).all()
+    assert asked >= {"config", "device", "generate", "generation_config"}
