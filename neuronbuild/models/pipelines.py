@@ -69,6 +69,9 @@ FIXED: dict[str, tuple[str, tuple[object, ...]]] = {
 }
 """transformers' arguments that a compiled model leaves no choice in: why, and the values that change nothing."""
 
+REMOVED = frozenset(getattr(transformers.pipelines, "REMOVED_TASKS", ()))
+"""Pipelines that transformers had in earlier versions, by their names before any `_en_to_fr`."""
+
 PARTS = ("tokenizer", "image_processor", "feature_extractor")
 
 
@@ -129,8 +132,9 @@ def find_pipeline(task: str) -> str:
     row = OWN_TASKS.get(ALIASES.get(name, name))
     if row is not None and row.runs_in[0] in RUNS:
         return row.runs_in[0]
-    if row is not None:
-        hint = f"call the model: {row.model_class}.from_pretrained(...), or use `neuronbuild run`"
+    if row is not None or task.partition("_")[0] in REMOVED:
+        call = f"call the model: {row.model_class}.from_pretrained(...)" if row else "call the model's class"
+        hint = f"{call}, or use `neuronbuild run`"
         raise UsageError(f"transformers {transformers.__version__} has no pipeline for {task}", hint=hint)
     if name in REFUSED:
         raise UsageError(f"the pipeline {task} can't run compiled models: {REFUSED[name]}")

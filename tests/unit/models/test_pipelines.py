@@ -208,6 +208,14 @@ def test_generators_and_datasets_are_read_one_by_one(pipelines):
     assert_alike([found[0] for found in compiled(Texts(), batch_size=2, top_k=1)], expected)
 
 
+def test_batches_of_any_size_are_split_where_the_release_may(built, models):
+    texts = [" ".join([text(seed)] * (1 + seed % 3)) for seed in range(7)]
+    reference = transformers.pipeline("feature-extraction", model=str(models["feature-extraction"]), device="cpu")
+    compiled = pipeline("feature-extraction", built.releases["grid"])
+    for size in (1, 3, 7):
+        assert_alike(say(compiled, texts, {"batch_size": size}), say(reference, texts, {"batch_size": size}))
+
+
 def test_speech_with_the_pipelines_own_five_beams_is_refused_where_fewer_are_compiled(pipelines):
     compiled, reference = pipelines("automatic-speech-recognition", "speech-seq2seq")
     with pytest.raises(ValueError, match="5 beams fit no compiled shape") as caught:
@@ -284,7 +292,7 @@ def test_a_model_is_compiled_for_the_task_that_a_pipeline_runs(built, models, tm
     assert (made.task, made.model.task) == ("zero-shot-classification", "text-classification")
 
 
-@pytest.mark.parametrize("name", ["image-clasification", "summarization", "translation_en_to_fr"])
+@pytest.mark.parametrize("name", ["image-clasification", "text-generatoin", ""])
 def test_a_pipeline_that_there_is_not_is_refused(built, name):
     with pytest.raises(UsageError, match=f"unknown pipeline '{name}'"):
         pipeline(name, built.releases["image-classification"])
@@ -295,6 +303,12 @@ def test_a_task_that_transformers_has_no_pipeline_for_is_told(built, task):
     with pytest.raises(UsageError, match=f"transformers .* has no pipeline for {task}") as caught:
         pipeline(task, built.releases[task])
     assert OWN_TASKS[task].model_class in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["summarization", "translation", "translation_en_to_fr", "vqa"])
+def test_a_pipeline_that_transformers_had_once_is_told(built, name):
+    with pytest.raises(UsageError, match=f"transformers .* has no pipeline for {name}"):
+        pipeline(name, built.releases["text2text-generation"])
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
