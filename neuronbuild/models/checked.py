@@ -36,11 +36,11 @@ NESTED = ("tokenize_kwargs", "tokenizer_kwargs")
 ENCODE = "tokenizer_encode_kwargs"
 """The same for text generation. With a chat these are variables of the chat's template, which may have any name."""
 
-ALWAYS = ("token-classification", "zero-shot-classification")
+UNASKED = ("token-classification", "zero-shot-classification")
 """Pipelines that cut each text to what the tokenizer calls the model's length, and take no argument for it."""
 
-NEVER = ("fill-mask", "zero-shot-image-classification")
-"""Pipelines that take `truncation` among arguments of the tokenizer, or not at all."""
+BY_TOKENIZER = ("fill-mask", "zero-shot-image-classification")
+"""Pipelines whose preprocessing takes `truncation` among arguments of the tokenizer only."""
 
 TOKENIZES = ("text-classification",)
 """Pipelines that hand what they don't know to the tokenizer."""
@@ -75,15 +75,14 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
     def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:  # noqa: ANN401
         """Where pipelines sort their arguments, those of the constructor and those of each call."""
         told = dict(given)
-        truncation = told.pop("truncation", None) if self.task in ALWAYS + NEVER else None
+        truncation = told.pop("truncation", None) if self.task in UNASKED + BY_TOKENIZER else None
         refuse_unused(self.task, super()._sanitize_parameters, told)
         before, during, after = super()._sanitize_parameters(**told)
         self._refuse_misfits(during, after)
-        if truncation is not None and self.task in NEVER:
+        if truncation is not None and self.task in BY_TOKENIZER:
             before["tokenizer_kwargs"] = {**(before.get("tokenizer_kwargs") or {}), "truncation": truncation}
-        if _asks_to_cut(given):
-            before["cut"] = True
-        return before, during, after
+        cut = _asks_to_cut(given)
+        return before if cut is None else {**before, "cut": cut}, during, after
 
     def preprocess(self, inputs: object, *, cut: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 (as above)
         """Make tensors of an input, with `cut` by a tokenizer that cuts to the compiled length."""
@@ -98,7 +97,7 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
         beams = self._get_set_generation_params(made).get("num_beams") or 1
         rows = max(shape.get(BATCH, 1) * shape.get(BEAMS, 1) for shape in self.model.shapes)
         if beams > rows:
-            hint = "the pipeline takes five beams where nothing is said: pass num_beams=1, or compile num_beams: 5"
+            hint = "pass num_beams=1, or compile more; speech recognition takes five beams where nothing is said"
             raise ShapeError(f"{beams} beams", listed(self.model), hint=hint)
         return made
 
@@ -107,12 +106,12 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
         refuse_padding(self.model, model_inputs.get(getattr(self.model, "main_input_name", "")))
         return super().forward(model_inputs, **parameters)
 
-    def save_pretrained(self, save_directory: str | Path, **_: object) -> None:
+    def save_pretrained(self, save_directory: str | Path, max_shard_size: object = None) -> None:  # noqa: ARG002 (push_to_hub's)
         """Copy the release, which holds tokenizer and processors as they are; see the model's method."""
         self.model.save_pretrained(save_directory)
 
     def _refuse_misfits(self, during: Mapping[str, object], after: Mapping[str, object]) -> None:
-        """Stop at what sorts of speech models can't do, which the pipeline would drop or fail at late."""
+        """Stop at what a kind of speech model can't do, and the pipeline would drop or fail at late."""
         kind = getattr(self, "type", "")
         if kind == "ctc":
             for name in [*(during.keys() - {"return_timestamps"}), *(after.keys() - {"return_timestamps"})]:
@@ -178,7 +177,11 @@ def refuse_unused(task: str, sort: Callable[..., Any], given: Mapping[str, Any])
     """
     named = inspect.signature(sort).parameters
     known = [name for name, each in named.items() if each.kind is not each.VAR_KEYWORD]
-    taken = {*known, *(TOKENIZER_WORDS if task in TOKENIZES else ()), *(("truncation",) if task in ALWAYS + NEVER else ())}
+    taken = {
+        *known,
+        *(TOKENIZER_WORDS if task in TOKENIZES else ()),
+        *(("truncation",) if task in UNASKED + BY_TOKENIZER else ()),
+    }
     for name, value in given.items():
         if name in DROPPED.get(task, ()) and value:
             raise UsageError(f"{task}: transformers' pipeline makes no use of {name}")
@@ -229,8 +232,10 @@ def _comes_out(sort: Callable[..., Any], name: str, value: object) -> bool:
     return any(with_it.keys() - without.keys() for with_it, without in zip(sort(**{name: value}), sort(), strict=True))
 
 
-def _asks_to_cut(given: Mapping[str, Any]) -> bool:
-    """Whether arguments ask for texts to be cut, or to be read in windows."""
+def _asks_to_cut(given: Mapping[str, Any]) -> bool | None:
+    """Whether arguments ask for texts to be cut, or to be read in windows; `None` where they say nothing of it."""
     held = [given, *(given.get(name) or {} for name in (*NESTED, ENCODE))]
-    truncation = any(each.get("truncation") not in {None, False, "do_not_truncate"} for each in held)
-    return truncation or given.get("stride") is not None or given.get("handle_long_generation") is not None
+    told = [each["truncation"] for each in held if each.get("truncation") is not None]
+    if given.get("stride") is not None or given.get("handle_long_generation") is not None:
+        return True
+    return any(each not in (False, "do_not_truncate") for each in told) if told else None

@@ -11,7 +11,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 import neuronbuild
 from neuronbuild.errors import InputError, NeuronBuildError, ShapeError, UsageError
-from neuronbuild.models.checked import ALWAYS, DROPPED, NEVER, TOKENIZES, checked, refuse_unused
+from neuronbuild.models.checked import BY_TOKENIZER, DROPPED, TOKENIZES, UNASKED, checked, refuse_unused
 from neuronbuild.models.pipelines import FIXED, RUNS, pipeline
 from tests.conftest import TEXT, VIVID
 from tests.tools.answers import assert_alike, random_picture, random_sound
@@ -81,6 +81,15 @@ def test_truncation_changes_nothing_of_short_texts(opened, name):
     assert_alike(opened(name)(short, **options, truncation=True), opened(name)(short, **options))
 
 
+@pytest.mark.parametrize("name", CUT)
+def test_truncation_may_be_said_for_all_calls_and_taken_back_for_one(opened, name):
+    given, options = CUT[name]
+    found = pipeline(name, opened(name).model, truncation=True)
+    assert_alike(found(given, **options), opened(name)(given, **options, truncation=True))
+    with pytest.raises(ShapeError):
+        found(given, **options, truncation=False)
+
+
 @pytest.mark.parametrize("strategy", ["only_first", "only_second", "longest_first"])
 def test_pairs_are_cut_by_any_strategy(opened, vivid, strategy):
     pair = {"text": "the cat sits", "text_pair": LONG} if strategy == "only_second" else {"text": LONG, "text_pair": "a dog"}
@@ -103,7 +112,7 @@ def test_what_the_tokenizer_allows_is_not_exceeded(vivid):
     assert_alike(pipeline("text-classification", model)(LONG, truncation=True), expected)
 
 
-@pytest.mark.parametrize("name", ALWAYS)
+@pytest.mark.parametrize("name", UNASKED)
 def test_pipelines_that_always_cut_do_so_where_the_models_own_length_says(vivid, name):
     model = neuronbuild.open_model(vivid.releases[RUNS[name][0]])
     model.tokenizer.model_max_length = 12
@@ -307,7 +316,7 @@ def test_the_lists_of_how_pipelines_cut_fit_their_source():
     for name in CUT:
         told = PIPELINE_REGISTRY.supported_tasks[name]["impl"].rpartition(".")[2]
         known = inspect.signature(getattr(transformers, told)._sanitize_parameters).parameters
-        assert ("truncation" in known) == (name not in ALWAYS + NEVER + TOKENIZES), name
+        assert ("truncation" in known) == (name not in UNASKED + BY_TOKENIZER + TOKENIZES), name
     for name, words in DROPPED.items():
         told = getattr(transformers, PIPELINE_REGISTRY.supported_tasks[name]["impl"].rpartition(".")[2])
         sort = object.__new__(told)._sanitize_parameters
