@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from tests import senses
 from tests.doubles import s3
 from tests.limits import LONG
+from tests.tools import answers
 from tests.tools.tiny import ANSWERER, WHISPER
 
 if TYPE_CHECKING:
@@ -268,5 +269,25 @@ def build_all(root: Path, models: dict[str, Path]) -> None:
     for name, keys in options.items():
         write_recipe(root / f"recipes/{name}.yaml", name=name, **base, **keys)
     done = run_cli("apply", "recipes", "--json", "-k", "-j", 2, "--cache", cache, cwd=root)
+    assert done.returncode == 0, done.stderr
+    (root / "report.json").write_text(done.stdout)
+
+
+VIVID = (*CLASSES, "sentence-similarity", "text-generation")
+
+
+@pytest.fixture(scope="session")
+def vivid(models, built, once) -> Built:
+    """Releases of text models with larger weights and named labels, from what `built` has compiled. Treat it as read-only."""
+    root = once("vivid", lambda folder: release_vivid(folder, models, built.cache))
+    return Built(root, built.cache, json.loads((root / "report.json").read_text()))
+
+
+def release_vivid(root: Path, models: dict[str, Path], cache: Path) -> None:
+    """Release such models, and keep what `apply` said as `report.json`."""
+    for task in VIVID:
+        model = answers.make_vivid(models[task], root / "models" / task, task)
+        write_recipe(root / f"recipes/{task}.yaml", name=task, model=str(model), task=task, shapes=SHAPES.get(task, TEXT))
+    done = run_cli("apply", "recipes", "--json", "-j", 2, "--cache", cache, cwd=root)
     assert done.returncode == 0, done.stderr
     (root / "report.json").write_text(done.stdout)

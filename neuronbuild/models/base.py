@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from transformers import modeling_outputs
 from transformers.utils import ModelOutput
@@ -13,7 +13,7 @@ from transformers.utils import ModelOutput
 from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models.likeness import Likeness
-from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer
+from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer, read_processor
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import OWN_TASKS
@@ -29,8 +29,6 @@ Self = TypeVar("Self", bound="NeuronModel")
 
 class NeuronModel(Likeness, ABC):
     """A loaded release of one task."""
-
-    task: ClassVar[str] = ""
 
     def __init__(self, release: ReleaseFolder) -> None:
         self._release = release
@@ -120,6 +118,14 @@ class NeuronModel(Likeness, ABC):
             self._processor = load_processor(self._release)
         return self._processor
 
+    def read_processor(self) -> Any:  # noqa: ANN401 (as above)
+        """The processor just as the model's own files say, which may make images of other sizes than were compiled.
+
+        Raises:
+            ReleaseError: the release carries none, or one that can't be loaded here.
+        """
+        return read_processor(self._release)
+
     @property
     def preprocessors(self) -> list[Any]:
         """What the release carries to make inputs with: tokenizer, processor, either or both.
@@ -127,8 +133,18 @@ class NeuronModel(Likeness, ABC):
         Raises:
             ReleaseError: one can't be loaded here.
         """
-        made = [self.tokenizer] if carries(self._release, VOCABULARIES) else []
-        return [*made, self.processor] if carries(self._release, PROCESSORS) else made
+        made = [self.tokenizer] if self.carries_tokenizer else []
+        return [*made, self.processor] if self.carries_processor else made
+
+    @property
+    def carries_tokenizer(self) -> bool:
+        """Whether there is a tokenizer in the release."""
+        return carries(self._release, VOCABULARIES)
+
+    @property
+    def carries_processor(self) -> bool:
+        """Whether there is a processor in the release, of any kind."""
+        return carries(self._release, PROCESSORS)
 
     @property
     def shapes(self) -> list[dict[str, int]]:
@@ -146,6 +162,11 @@ class NeuronModel(Likeness, ABC):
         if not lengths:
             raise UsageError(f"a model for {self.task} has no longest text")
         return max(lengths)
+
+    @property
+    def padding_matters(self) -> bool:
+        """Whether padding changes results: measured where the model was compiled."""
+        return self._release.index.padding_matters
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Copy the release to a folder that isn't there yet, or is empty.

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 
 from neuronbuild.errors import InputError
+from neuronbuild.tasks import OWN_TASKS
 
 Self = TypeVar("Self", bound="Likeness")
 
 
+MODALITIES = {"input_ids": "text", "pixel_values": "image", "input_values": "audio", "input_features": "audio"}
+"""What the inputs of a graph are made from."""
+
+
 class Likeness:
     """A model that is where it is, as it is: on the CPU, taking and giving float32, never training."""
+
+    task: ClassVar[str] = ""
+    base_model_prefix: ClassVar[str] = "model"
+
+    @property
+    def input_modalities(self) -> tuple[str, ...]:
+        """What is read: text, images, sound."""
+        found = [MODALITIES[spec.name] for spec in OWN_TASKS[self.task].graphs[0].inputs if spec.name in MODALITIES]
+        return tuple(sorted(set(found)))
 
     @property
     def device(self) -> torch.device:

@@ -2,22 +2,86 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import transformers
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from neuronbuild.errors import UsageError
 from neuronbuild.models.base import NeuronModel, find_release
+from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.tasks import ALIASES, OWN_TASKS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUNS: dict[str, tuple[str, ...]] = {
+    name: tuple(task for task, row in OWN_TASKS.items() if name in row.runs_in)
+    for name in dict.fromkeys(name for row in OWN_TASKS.values() for name in row.runs_in)
+    if name in PIPELINE_REGISTRY.supported_tasks
+}
+"""transformers' pipelines that run compiled models, and the tasks that those are compiled for."""
+
+REFUSED: dict[str, str] = dict.fromkeys(
+    (
+        "any-to-any",
+        "depth-estimation",
+        "document-question-answering",
+        "image-feature-extraction",
+        "image-text-to-text",
+        "keypoint-matching",
+        "mask-generation",
+        "table-question-answering",
+        "text-to-audio",
+        "video-classification",
+        "zero-shot-audio-classification",
+        "zero-shot-object-detection",
+    ),
+    "its models can't be compiled here yet",
+) | {"decision": "it needs scores of tokens in the midst of a prompt, and compiled decoders score what may follow the last"}
+"""transformers' other pipelines, each with the reason."""
+
+FIXED: dict[str, tuple[str, tuple[object, ...]]] = {
+    "args_parser": ("pipelines have their own", ()),
+    "assistant_model": ("compiled decoders read one token at a time", ()),
+    "assistant_tokenizer": ("compiled decoders read one token at a time", ()),
+    "binary_output": ("transformers' pipelines make no use of it", (False,)),
+    "code_revision": ("a release holds no Python code", ()),
+    "config": ("the release has its own", ()),
+    "device": ("a compiled model runs on what it was compiled for, and takes tensors on the CPU", ("cpu", "-1")),
+    "device_map": ("a compiled model runs on what it was compiled for", ()),
+    "dtype": (
+        "a compiled model computes in what it was compiled for: give dtype to the recipe, or with export=True",
+        ("auto",),
+    ),
+    "model_kwargs": ("they are for loading weights, and the release has them compiled in or bound", ({},)),
+    "processor": ("give its tokenizer, image_processor or feature_extractor by these names", ()),
+    "token": ("set HF_TOKEN", ()),
+    "torch_dtype": ("a compiled model computes in what it was compiled for, and the word is dtype", ("auto",)),
+    "trust_remote_code": ("a release holds no Python code", (False,)),
+    "use_fast": ("pass a tokenizer of your own", (True,)),
+    "video_processor": ("no compiled model reads videos", ()),
+}
+"""transformers' arguments that a compiled model leaves no choice in: why, and the values that change nothing."""
+
+REMOVED = frozenset(getattr(transformers.pipelines, "REMOVED_TASKS", ()))
+"""Pipelines that transformers had in earlier versions, by their names before any `_en_to_fr`."""
+
+PARTS = ("tokenizer", "image_processor", "feature_extractor")
+
 
 def pipeline(
-    task: str, model: str | Path | NeuronModel, *, export: bool = False, revision: str | None = None, **arguments: object
+    task: str,
+    model: str | Path | NeuronModel,
+    *,
+    export: bool = False,
+    revision: str | None = None,
+    **arguments: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401 (transformers' pipelines have no types)
     """A pipeline of transformers that runs a compiled model.
 
@@ -27,41 +91,107 @@ def pipeline(
         export: compile `model` for the shapes given, where the cache hasn't got it.
         revision: branch, tag or commit on the Hub.
         arguments: with `export=True` what `from_pretrained` takes: sizes of axes, compiler options. All others go to the
-            pipeline: `top_k=3`, `chunk_length_s=10`, a `tokenizer` or `image_processor` of one's own.
+            pipeline: `top_k=3`, `chunk_length_s=10`, a `tokenizer` or `image_processor` of one's own. Pipelines over texts
+            take `truncation=True` besides, which cuts texts to the longest compiled shape.
 
     Raises:
-        UsageError: there is no such pipeline, or none that runs this model.
+        UsageError: there is no such pipeline, or none that runs this model; an argument is unknown, or can't have an effect.
         ReleaseError, SourceError, RecipeError, StoreError, ToolchainError: as for `from_pretrained`.
     """
-    name = PIPELINE_REGISTRY.task_aliases.get(task, ALIASES.get(task, task))
-    able = [each for each, row in OWN_TASKS.items() if row.runs_in in PIPELINE_REGISTRY.supported_tasks]
-    if name not in able:
-        raise UsageError(unknown_word("pipeline", task, able))
-    tag = OWN_TASKS[name].runs_in
+    name = find_pipeline(task)
+    own = {key: arguments.pop(key) for key in ARGUMENTS if export and key in arguments}
+    pipeline_class = arguments.pop("pipeline_class", None) or _class_of(name)
+    _refuse_fixed(name, pipeline_class, arguments)
     if isinstance(model, NeuronModel):
+        if export or revision is not None:
+            raise UsageError("export and revision say where a model comes from, and this one is loaded already")
         loaded = model
     elif export:
-        ours = {key: arguments.pop(key) for key in ARGUMENTS if key in arguments}
-        loaded = open_model(export_model(str(model), name, {**ours, "revision": revision}))
+        wanted = task if task in RUNS[name] else RUNS[name][0]
+        loaded = open_model(export_model(str(model), wanted, {**own, "revision": revision}))
     else:
         loaded = open_model(find_release(str(model), revision))
-    made_for = OWN_TASKS[loaded.task].runs_in
-    if made_for != tag:
+    if loaded.task not in RUNS[name]:
         raise UsageError(f"this model was compiled for {loaded.task}, no pipeline for {task} can run it")
-    return transformers.pipeline(tag, model=loaded, **{**_parts(loaded), **arguments})
+    if name in (getattr(loaded.config, "custom_pipelines", None) or {}):
+        raise UsageError(f"the model's config names Python code of its own for {name}, and a release holds none")
+    kept = {key: value for key, value in arguments.items() if key not in FIXED}
+    parts = _parts(loaded, pipeline_class, kept)
+    return transformers.pipeline(name, model=loaded, device="cpu", pipeline_class=checked(pipeline_class), **{**kept, **parts})
 
 
-PARTS = ("tokenizer", "image_processor", "feature_extractor")
+def find_pipeline(task: str) -> str:
+    """The name that transformers has for a pipeline, from that, another name of it, or a task's.
+
+    Raises:
+        UsageError: there is none, or none that runs compiled models.
+    """
+    name: str = PIPELINE_REGISTRY.task_aliases.get(task, task)
+    if name in RUNS:
+        return name
+    row = OWN_TASKS.get(ALIASES.get(name, name))
+    if row is not None and row.runs_in[0] in RUNS:
+        return row.runs_in[0]
+    if row is not None or task.partition("_")[0] in REMOVED:
+        call = f"call the model: {row.model_class}.from_pretrained(...)" if row else "call the model's class"
+        hint = f"{call}, or use `neuronbuild run`"
+        raise UsageError(f"transformers {transformers.__version__} has no pipeline for {task}", hint=hint)
+    if name in REFUSED:
+        raise UsageError(f"the pipeline {task} can't run compiled models: {REFUSED[name]}")
+    raise UsageError(unknown_word("pipeline", task, [*RUNS, *PIPELINE_REGISTRY.task_aliases]))
 
 
-def _parts(model: NeuronModel) -> dict[str, object]:
-    """Tokenizer and processors by the names that pipelines take them by: a processor of several kinds holds each of them."""
-    found: dict[str, object] = {}
-    for each in model.preprocessors:
-        if isinstance(each, transformers.ProcessorMixin):
-            found |= {name: getattr(each, name) for name in PARTS if hasattr(each, name)}
-        elif isinstance(each, transformers.PreTrainedTokenizerBase):
-            found.setdefault("tokenizer", each)
-        else:
-            found["feature_extractor" if isinstance(each, transformers.FeatureExtractionMixin) else "image_processor"] = each
-    return found
+def _class_of(name: str) -> Any:  # noqa: ANN401 (as above)
+    """The class of a pipeline, which the table of transformers names by a path."""
+    told = PIPELINE_REGISTRY.supported_tasks[name]["impl"]
+    return getattr(transformers, told.rpartition(".")[2]) if isinstance(told, str) else told
+
+
+def _refuse_fixed(name: str, pipeline_class: Any, arguments: Mapping[str, object]) -> None:  # noqa: ANN401 (as above)
+    """Stop at what would have no effect on a model that is compiled, or in this pipeline."""
+    for key, (why, harmless) in FIXED.items():
+        value = arguments.get(key)
+        if value is not None and value not in harmless and str(value) not in harmless:
+            raise UsageError(f"{name}: {key}={value!r} can't be had: {why}")
+    refuse_misspelt(name, pipeline_class, arguments.keys() - FIXED.keys())
+    for part in PARTS:
+        if arguments.get(part) is not None and getattr(pipeline_class, f"_load_{part}", None) is False:
+            raise UsageError(f"{name}: the pipeline makes no use of {part}")
+
+
+def _parts(model: NeuronModel, pipeline_class: Any, given: Mapping[str, object]) -> dict[str, object]:  # noqa: ANN401
+    """What a pipeline makes inputs with, by the names that it takes it by: what was given, else what the release carries.
+
+    Raises:
+        ReleaseError: the release carries none of a part that the pipeline needs, or one that can't be loaded here.
+        UsageError: it asks for a language model, which no release carries.
+    """
+    parts: dict[str, object] = {}
+    for part in PARTS:
+        needed = getattr(pipeline_class, f"_load_{part}", None)
+        if needed is False or given.get(part) is not None:
+            continue
+        found = _tokenizer(model, needed) if part == "tokenizer" else _processor(model, part, needed)
+        if found is not None:
+            parts[part] = found
+    hears = parts.get("feature_extractor") or given.get("feature_extractor")
+    told = getattr(hears, "_processor_class", None) or ""
+    if told.endswith("WithLM") and "decoder" not in given:
+        hint = "pass decoder=..., or decoder=None to go without it"
+        raise UsageError(f"the release asks for {told}, and carries no language model", hint=hint)
+    return parts
+
+
+def _tokenizer(model: NeuronModel, needed: bool | None) -> object:  # noqa: FBT001 (transformers' flag)
+    """A copy of the tokenizer: pipelines for text generation change the side that it pads on."""
+    return copy.copy(model.tokenizer) if needed or model.carries_tokenizer else None
+
+
+def _processor(model: NeuronModel, part: str, needed: bool | None) -> object:  # noqa: FBT001 (as above)
+    """The processor of one kind, which may be one of several in a processor of all."""
+    if not needed and not model.carries_processor:
+        return None
+    found = model.read_processor()
+    if isinstance(found, transformers.ProcessorMixin):
+        return getattr(found, part, None)
+    return found if (part == "feature_extractor") == isinstance(found, transformers.FeatureExtractionMixin) else None

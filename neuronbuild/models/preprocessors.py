@@ -45,13 +45,22 @@ def load_processor(release: ReleaseFolder) -> Any:  # noqa: ANN401 (transformers
     Raises:
         ReleaseError: the release carries none, or one that can't be loaded here.
     """
-    if not carries(release, PROCESSORS):
-        raise _missing(release, "processor")
-    processor = _load(release, "processor", ("AutoProcessor", "AutoImageProcessor", "AutoFeatureExtractor"))
+    processor = read_processor(release)
     sizes = release.buckets[0].shape.as_dict()
     if sizes.keys() >= EXACT:
         _fit_images(getattr(processor, "image_processor", processor), sizes)
     return processor
+
+
+def read_processor(release: ReleaseFolder) -> Any:  # noqa: ANN401 (as above)
+    """The processor, just as the model's own files say.
+
+    Raises:
+        ReleaseError: the release carries none, or one that can't be loaded here.
+    """
+    if not carries(release, PROCESSORS):
+        raise _missing(release, "processor")
+    return _load(release, "processor", ("AutoProcessor", "AutoImageProcessor", "AutoFeatureExtractor"))
 
 
 def _missing(release: ReleaseFolder, kind: str) -> ReleaseError:

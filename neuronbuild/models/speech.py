@@ -10,17 +10,12 @@ from transformers.utils import ModelOutput
 
 from neuronbuild.models.cache import DecoderCache, export_cache
 from neuronbuild.models.seq2seq import DecoderCall, Seq2SeqModel
-from neuronbuild.tasks.table import BEAMS
 
 if TYPE_CHECKING:
     import torch
     from transformers.modeling_outputs import Seq2SeqLMOutput
 
-    from neuronbuild.runtime.reader import ReleaseFolder
     from neuronbuild.runtime.seq2seq import Answer
-
-PIPELINE_BEAMS = 5
-"""Beams that transformers' pipeline of speech recognition takes where nobody says otherwise."""
 
 
 @final
@@ -29,13 +24,6 @@ class NeuronModelForSpeechSeq2Seq(Seq2SeqModel, WhisperGenerationMixin):  # type
 
     task: ClassVar[str] = "speech-seq2seq"
     main_input_name: ClassVar[str] = "input_features"
-
-    def __init__(self, release: ReleaseFolder) -> None:
-        """One beam where the model's own settings say nothing and too few are compiled for a pipeline's five."""
-        super().__init__(release)
-        beams = max(bucket.shape.as_dict().get(BEAMS, 1) for bucket in self.buckets)
-        if self.generation_config.num_beams is None and beams < PIPELINE_BEAMS:
-            self.generation_config.num_beams = 1
 
     @property
     def model(self) -> SimpleNamespace:

@@ -93,6 +93,8 @@ def _misfit(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) 
         hint = "resize images to a compiled width and height (processor: size=...), or compile another"
     elif smaller_batch:
         hint = "compile a larger batch_size, or set dynamic_batch_size: true to have batches split"
+    elif SEQUENCE in needed and needed[SEQUENCE] > max(shape.as_dict()[SEQUENCE] for shape in shapes):
+        hint = "truncate the inputs (pipeline: truncation=True; tokenizer: max_length=... besides), or compile a larger shape"
     else:
-        hint = "truncate the inputs (tokenizer: truncation=True, max_length=...), or compile a larger shape"
+        hint = "give smaller inputs, or compile a larger shape"
     return ShapeError(given, [str(shape) for shape in shapes], hint=hint)

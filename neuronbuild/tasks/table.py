@@ -69,8 +69,8 @@ class Graph:
 class Task:
     """One task: transformers' auto class, our model class, the class of its outputs, and its graphs.
 
-    `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`; `pipeline` is
-    transformers' name where the two differ. `optional` holds the
+    `tag` is the Hub's name for the task, and transformers' for its pipeline, where that isn't `name`; `pipelines` are the
+    names of all pipelines that run such models, where that is another one or more than one. `optional` holds the
     axes that a recipe may leave out, with the size that they have then; `None` is what the model's config says: its image
     size, or the longest sequence that it can read. `suffixes` are the endings of transformers' class names from which the
     task is inferred. `labels` says that the number of labels shapes the graph. `whole` are the axes that shape a model which
@@ -87,7 +87,7 @@ class Task:
     labels: bool = False
     optional: dict[str, int | None] = field(default_factory=dict)
     tag: str = ""
-    pipeline: str = ""
+    pipelines: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     multiples: dict[str, int] = field(default_factory=dict)
 
@@ -97,9 +97,9 @@ class Task:
         return self.tag or self.name
 
     @property
-    def runs_in(self) -> str:
-        """The pipeline of transformers for the task, if there is one of this name."""
-        return self.pipeline or self.pipeline_tag
+    def runs_in(self) -> tuple[str, ...]:
+        """The pipelines of transformers that run models of the task, the usual one first, as far as they exist."""
+        return self.pipelines or (self.pipeline_tag,)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         model_class="NeuronSentenceTransformers",
         output_class="ModelOutput",
         graphs=(_SENTENCES,),
-        pipeline="feature-extraction",
+        pipelines=("feature-extraction",),
     ),
     Task(
         name="fill-mask",
@@ -222,6 +222,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         graphs=_text({"logits": (BATCH, None)}),
         suffixes=("ForSequenceClassification",),
         labels=True,
+        pipelines=("text-classification", "zero-shot-classification"),
     ),
     Task(
         name="token-classification",

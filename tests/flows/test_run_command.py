@@ -8,10 +8,12 @@ import subprocess
 import sys
 
 import pytest
+import transformers
 
-from tests.conftest import ROOT, run_cli
-from tests.flows.stores import refused
+from tests.conftest import ROOT, make_model, run_cli, write_recipe
+from tests.flows.stores import applied, folder_of, refused
 from tests.limits import SOON
+from tests.tools.answers import assert_alike, make_vivid
 
 
 def test_similarities_for_people(built, tmp_path):
@@ -27,6 +29,47 @@ def test_only_json_goes_to_stdout_for_programs(built, tmp_path):
     [row] = json.loads(done.stdout)
     assert row["label"] in {"LABEL_0", "LABEL_1", "LABEL_2"}
     assert 1 / 3 <= row["score"] <= 1
+
+
+KINDS = {
+    "cross-encoder": {"num_labels": 1},
+    "regression": {"num_labels": 1, "problem_type": "regression"},
+    "several": {"num_labels": 3, "problem_type": "multi_label_classification"},
+}
+
+
+@pytest.fixture(scope="module")
+def scored(built, tmp_path_factory):
+    """Models whose scores aren't a softmax, and what `apply` said of them."""
+    root = tmp_path_factory.mktemp("scored")
+    for name, config in KINDS.items():
+        plain = make_model(root / "plain" / name, "AutoModelForSequenceClassification", **config)
+        make_vivid(plain, root / "models" / name, name)
+        shapes = {"batch_size": 2, "sequence_length": 16}
+        write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(root / "models" / name), shapes=shapes)
+    return root, applied("recipes", "--cache", built.cache, cwd=root)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_what_the_models_labels_say(scored, kind):
+    root, report = scored
+    texts = ["the cat sits on a mat", "good dog", ""]
+    done = run_cli("run", folder_of(report, kind), *texts, "--json", cwd=root)
+    assert done.returncode == 0, done.stderr
+    reference = transformers.pipeline("text-classification", model=str(root / "models" / kind), device="cpu")
+    assert_alike(json.loads(done.stdout), [{**reference(text)[0], "text": text} for text in texts])
+
+
+def test_files_that_cannot_be_read_are_told(built, tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    for name, problem in (("nowhere.png", "there is no such file"), (".", "is a folder"), ("empty.png", "is empty")):
+        assert problem in refused(2, "run", built.releases["image-classification"], name, cwd=tmp_path)
+
+
+def test_a_text_that_is_too_long_is_refused_with_advice(built, tmp_path):
+    said = refused(6, "run", built.releases["text-classification"], "the cat sits " * 9, cwd=tmp_path)
+    assert "sequence_length=29 fit no compiled shape" in said
+    assert "--fit cuts texts" in said
 
 
 def test_what_is_no_release_is_told(built, tmp_path):

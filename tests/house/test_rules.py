@@ -24,7 +24,6 @@ LAZY_IMPORTS = {
     "api/applying.py": "what builds and writes, only where there is something to do",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
     "cli/run.py": "torch and transformers, only this command needs them",
-    "cli/senses.py": "torch, numpy and Pillow, only for images and sound",
     "cli/progress.py": "rich, only on a terminal",
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",
     "worker/serve.py": "the module of a job, when the first such job comes",

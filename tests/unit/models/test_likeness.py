@@ -32,6 +32,21 @@ def test_it_cannot_be_moved(where, named):
         Likeness().to(*where, **named)
 
 
+@pytest.mark.parametrize(
+    ("task", "read"),
+    [
+        ("fill-mask", ("text",)),
+        ("text2text-generation", ("text",)),
+        ("object-detection", ("image",)),
+        ("zero-shot-image-classification", ("image", "text")),
+        ("audio-xvector", ("audio",)),
+        ("speech-seq2seq", ("audio",)),
+    ],
+)
+def test_it_says_what_it_reads(task, read):
+    assert type("Model", (Likeness,), {"task": task})().input_modalities == read
+
+
 def test_what_has_generate_can_generate():
     assert Generator().can_generate()
     assert not Likeness().can_generate()
