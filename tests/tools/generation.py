@@ -72,7 +72,7 @@ class Draw:
         request = Request(inputs, arguments, supported=supported and fits)
         if self.choose.random() < 0.3:
             self.into_file(request)
-        elif self.choose.random() < 0.25:
+        elif supported and self.choose.random() < 0.3:
             request.arguments = {**request.arguments, "max_new_tokens": 5, "return_dict_in_generate": True}
             request.again = self.ids(len(inputs["input_ids"]), self.choose.randint(1, 3))
             request.alone = self.choose.random() < 0.5
