@@ -34,6 +34,7 @@ def wording(kind, document):
         ({"name": "a/b"}, "name: 'a/b' can't be a folder's name: use letters, digits, '.', '-' and '_', at most 200"),
         ({"model": ""}, "model: should not be empty"),
         ({"num_cores": "2"}, "num_cores: should be a valid integer"),
+        ({"num_cores": "08"}, "num_cores: 08 isn't a number in YAML because it begins with 0: write 8"),
     ],
 )
 def test_a_finding_is_told_in_a_recipe_authors_words(keys, text):
