@@ -85,6 +85,18 @@ def write_tokenizer(folder: Path, *, token_types: bool = True) -> None:
     )
 
 
+MESSAGES = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "runs"}]
+
+
+def write_chat_templates(folder: Path) -> None:
+    """A chat template and two further ones."""
+    said = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
+    (folder / "chat_template.jinja").write_text(said)
+    (folder / "additional_chat_templates").mkdir()
+    for name in ("rag", "tool use"):
+        (folder / f"additional_chat_templates/{name}.jinja").write_text(f"{name}: {said}")
+
+
 def make_model(folder: Path, auto_class: str, model_type: str = "bert", seed: int = 0, **config) -> Path:
     """Save a tiny text model of seeded random weights, with a tokenizer, in transformers' format."""
     return save_model(folder, auto_class, model_type, seed, **{**SIZES, **config})
@@ -149,6 +161,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     }
     made["question-answering"] = make_model(root / "question-answering", CLASSES["question-answering"])
     made["text-generation"] = make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
+    write_chat_templates(made["text-generation"])
     made |= {task: save_model(root / task, auto, kind, **config) for task, (auto, kind, config) in SEQ2SEQ.items()}
     senses.write_whisper_parts(made["speech-seq2seq"])
     made |= {task: senses.make_sense_model(root / task, task, family) for task, family in senses.SAMPLES.items()}

@@ -13,7 +13,15 @@ from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.api.wanted import Wanted, wanted_of
 from neuronbuild.artifact.snapshot import with_parts
-from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
+from neuronbuild.errors import (
+    LockError,
+    NotBuiltError,
+    RecipeError,
+    SourceError,
+    SourcesError,
+    ToolchainError,
+    UnsupportedModelError,
+)
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
@@ -145,6 +153,8 @@ class Context:
         if locked.commit is None and not self.settings.no_build:
             try:
                 present = self._resolve(wanted, None)
+            except UnsupportedModelError:
+                raise  # what was put beside it since says that it is meant to be another model
             except SourceError:
                 pass  # known by the lock all the same
             else:

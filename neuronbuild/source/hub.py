@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
-from neuronbuild.artifact.snapshot import WEIGHT_SUFFIXES, Model, Snapshot, is_weight_index
+from neuronbuild.artifact.snapshot import Model, Snapshot, is_weight, is_weight_index
 from neuronbuild.digest import Digest, is_hex_digest
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.base import Source, open_checkpoint
 from neuronbuild.source.files import MODELS, layout_of, select_files
+from neuronbuild.source.shards import LostShardsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,14 +91,15 @@ class HubSource(Source):
         self, reference: str, revision: str, listing: _Listing, layouts: tuple[Layout, ...], *, trusted: bool
     ) -> Model:
         layout = layout_of(listing.files, layouts)
-        names = select_files(listing.files, code=trusted, layout=layout)
-        refuse_missing_adapter(reference, names, layout)
-        if layout.document is not None and layout.document not in listing.files:
-            hint = f"choose a model in {layout.library}' format"
-            raise SourceError(reference, f"it has no {layout.document}", hint=hint)
-        folder = _download_first(reference, layout.document or names[0], revision, listing.commit).parent
-        config = read_config(reference, folder, layout)
-        refuse_remote_code(reference, config, trusted=trusted)
+
+        def path_of(name: str) -> Path:
+            if name == layout.document:
+                return _download_first(reference, name, revision, listing.commit)
+            return _download(reference, name, listing.commit)
+
+        config, names = open_checkpoint(reference, listing.files, layout, path_of, trusted=trusted)
+        if layout.document is None:
+            _download_first(reference, names[0], revision, listing.commit)
         files = {
             name: listing.files[name] or self._fetched_digest(reference, _download(reference, name, listing.commit))
             for name in names
@@ -119,13 +121,15 @@ class HubSource(Source):
         if found is None:
             raise SourceError(reference, f"{problem}, and the local cache has no revision {revision!r} of it", hint=hint)
         folder = Path(found).parent
-        config = read_config(reference, folder, layout)
-        refuse_remote_code(reference, config, trusted=trusted)
-        present = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        names = select_files(present, code=trusted, layout=layout)
-        if missing := _missing_weights(folder, names):
-            listed = ", ".join(missing)
-            raise SourceError(reference, f"{problem}, and the local cache has no usable {listed} of it", hint=hint)
+        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        selected = select_files(present, code=False, layout=layout)
+        lacks = f"{problem}, and the local cache has no usable {{}} of it"
+        if not any(is_weight(name) or is_weight_index(name) for name in selected):
+            raise SourceError(reference, lacks.format("weights"), hint=hint)
+        try:
+            config, names = open_checkpoint(reference, present, layout, folder.joinpath, trusted=trusted)
+        except LostShardsError as error:
+            raise SourceError(reference, lacks.format(", ".join(error.names)), hint=hint) from None
         files = {name: self._cached_digest(folder / name) for name in names}
         return self._model(Snapshot(reference, folder.name, files), config)
 
@@ -175,13 +179,6 @@ def _download(reference: str, name: str, revision: str) -> Path:
         refusal = _refusal(reference, revision, cause)
         hint = FETCH.format(reference=reference, revision=revision)
         raise refusal or SourceError(reference, f"{name} can't be fetched: {_problem(cause)}", hint=hint) from None
-
-
-def _missing_weights(folder: Path, names: list[str]) -> list[str]:
-    """Weights that a cached snapshot lacks: all of them, or shards."""
-    if not any(name.endswith(WEIGHT_SUFFIXES) or is_weight_index(name) for name in names):
-        return ["weights"]
-    return lost_shards(folder, names)
 
 
 def _refusal(reference: str, revision: str, error: BaseException) -> SourceError | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
-from neuronbuild.source.files import MODELS, layout_of, select_files
+from neuronbuild.source.base import Source, open_checkpoint
+from neuronbuild.source.files import MODELS, layout_of
 from neuronbuild.source.gguf import SUFFIX, open_gguf
 
 if TYPE_CHECKING:
@@ -98,14 +98,8 @@ def open_folder(
         SourceError: no usable config, code that isn't trusted, or files that can't be read.
     """
     layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
-    config = read_config(reference, folder, layout)
-    refuse_remote_code(reference, config, trusted=trusted)
     try:
-        names = select_files(_walk(folder), code=trusted, layout=layout)
-        refuse_missing_adapter(reference, names, layout)
-        if lost := lost_shards(folder, names):
-            problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
-            raise SourceError(reference, problem, hint="get the model's files again")
+        config, names = open_checkpoint(reference, _walk(folder), layout, folder.joinpath, trusted=trusted)
         files = {name: memory.digest(folder / name) for name in names}
     except OSError as error:
         raise SourceError(

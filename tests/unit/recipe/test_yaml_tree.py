@@ -225,7 +225,17 @@ def test_a_number_with_leading_zeros_is_refused(text, plain):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0", 0), ("0x20", 32), ("0b11", 3), ("1_000", 1000), ("10", 10), ("-3", -3), ("0.5", 0.5), ("00.5", 0.5), ("'032'", "032")],
+    [
+        ("0", 0),
+        ("0x20", 32),
+        ("0b11", 3),
+        ("1_000", 1000),
+        ("10", 10),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("00.5", 0.5),
+        ("'032'", "032"),
+    ],
 )
 def test_other_numbers_are_what_they_look_like(text, value):
     assert values(f"a: {text}") == [{"a": value}]
