@@ -56,7 +56,6 @@ def release_request(each: Prepared, settings: Settings, *, checked: bool) -> Rel
         toolchain=each.fingerprint.as_json(),
         dynamic_batch_size=recipe.dynamic_batch_size,
         padding_matters=each.subject.family.padding_matters,
-        repo=recipe.release.repo,
         link_mode=settings.link_mode,
         checked=checked,
         loader=_loader(each),

@@ -166,7 +166,7 @@ class _Reader:
             self._issue(node, f"a value of kind {node.tag} is not supported here")
             return None
 
-    def _decimal(self, node: yaml.ScalarNode) -> int:
+    def _decimal(self, node: yaml.Node) -> int:
         """Refuse an octal number; the decimal one stands in its place, so that nothing else is said of it."""
         plain = int(node.value.replace("_", ""))
         self._issue(node, OCTAL.format(text=node.value, plain=plain))

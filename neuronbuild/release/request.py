@@ -52,7 +52,6 @@ class ReleaseRequest:
     toolchain: Mapping[str, object]
     dynamic_batch_size: bool = False
     padding_matters: bool = False
-    repo: str | None = None
     link_mode: LinkMode = "auto"
     checked: bool = True
     loader: str = ""
@@ -68,7 +67,6 @@ class ReleaseRequest:
             "snapshot": self.model.snapshot.digest.sha256,
             "keys": list(self.keys),
             "dynamic_batch_size": self.dynamic_batch_size,
-            "repo": self.repo,
         }
         return digest_json(document).sha256
 

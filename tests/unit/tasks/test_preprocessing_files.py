@@ -26,7 +26,7 @@ def test_the_files_of_every_tokenizer_that_can_be_imported_are_in_the_table():
     named: set[str] = set()
     for each in filter(None, TOKENIZER_MAPPING.values()):
         with contextlib.suppress(ImportError):  # a library that it needs isn't installed
-            named |= {*each.vocab_files_names.values()}
+            named |= {*getattr(each, "vocab_files_names", {}).values()}
     assert len(named) > 10
     assert named <= known
 
