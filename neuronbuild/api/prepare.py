@@ -27,6 +27,7 @@ from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
+from neuronbuild.recipe.options import blamed
 from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
@@ -272,7 +273,7 @@ def _way(located: Located, options: Options, model: Model, subject: Subject, con
     try:
         compiler = toolchain.options(options, subject.document)
     except OptionError as error:
-        raise RecipeError([located.issue(error.keys, str(error))]) from None
+        raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
     commits = model.commits if options.toolchain == DELEGATED else None
     return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
 

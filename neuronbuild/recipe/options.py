@@ -31,6 +31,11 @@ def option_issues(located: Located, task: str) -> list[Issue]:
     return [located.issue(keys, message) for keys, message in _faults(located, task)]
 
 
+def blamed(located: Located, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of an option that a compiler refuses: a type alone stands for the cast that it means."""
+    return TYPE if keys == CAST and _is_type_alone(located.recipe.compiler) else keys
+
+
 def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]]:
     recipe, compiler = located.recipe, located.recipe.compiler
     if _is_type_alone(compiler) and not TASKS[task].generates:

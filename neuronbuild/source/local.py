@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
 from neuronbuild.source.base import Source, open_checkpoint
-from neuronbuild.source.files import MODELS, layout_of
+from neuronbuild.source.files import MODELS, TRANSFORMERS, layout_of
 from neuronbuild.source.gguf import SUFFIX, open_gguf
+from neuronbuild.source.tensors import refuse_tensors
 
 if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
@@ -100,6 +101,7 @@ def open_folder(
     layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
     try:
         config, names = open_checkpoint(reference, _walk(folder), layout, folder.joinpath, trusted=trusted)
+        refuse_tensors(reference, folder, names if layout is TRANSFORMERS else ())
         files = {name: memory.digest(folder / name) for name in names}
     except OSError as error:
         raise SourceError(

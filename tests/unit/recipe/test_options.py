@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.recipe.load import load_recipes
-from neuronbuild.recipe.options import cast_of, option_issues
+from neuronbuild.recipe.options import blamed, cast_of, option_issues
 from neuronbuild.tasks import TASKS
 
 GENERATING = ["text-generation", "text2text-generation", "speech-seq2seq"]
@@ -58,3 +58,10 @@ def test_a_type_that_a_workspace_gives_is_not_for_a_recipe_that_casts_nothing(lo
     given = {"compiler": {"auto_cast": "matmul", "auto_cast_type": "fp16"}}
     assert issues(loaded("compiler: {auto_cast: none}", defaults=given), "fill-mask") == []
     assert issues(loaded("compiler: {auto_cast: none, auto_cast_type: bf16}", defaults=given), "fill-mask") != []
+
+
+def test_what_a_compiler_refuses_of_a_cast_stands_where_the_recipe_asks_for_it(loaded):
+    cast = ("compiler", "auto_cast")
+    assert blamed(loaded("compiler: {auto_cast_type: bf16}"), cast) == ("compiler", "auto_cast_type")
+    assert blamed(loaded("compiler: {auto_cast: all, auto_cast_type: bf16}"), cast) == cast
+    assert blamed(loaded("compiler: {optlevel: 1}"), ("compiler", "optlevel")) == ("compiler", "optlevel")
