@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: apply test soak lint format bench coverage family-defaults action-keys prerequisites clean
+.PHONY: apply test soak lint format bench coverage family-defaults preprocessing-files action-keys prerequisites clean
 
 apply: $(VENV)/.cpu
 	$(BIN)/neuronbuild apply recipes/
@@ -35,8 +35,9 @@ format: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not soak" --cov --cov-report=term-missing:skip-covered
 
-# Tables that are written by scripts: what transformers assumes for each model type, and the golden keys.
-family-defaults action-keys: $(VENV)/.dev
+# Tables that are written by scripts: what transformers assumes for each model type, which files its tokenizers and processors
+# read, and the golden keys.
+family-defaults preprocessing-files action-keys: $(VENV)/.dev
 	$(BIN)/python -m tests.tools.$(subst -,_,$@)
 
 bench: $(VENV)/.dev

@@ -82,6 +82,10 @@ class SourceError(NeuronBuildError):
         super().__init__(f"model {model}: {problem}", hint=hint)
 
 
+class UnsupportedModelError(SourceError):
+    """A model that was found, and that would be another one as a build takes it than as its library loads it."""
+
+
 class SourcesError(SourceError):
     """Everything that is wrong with the models of the recipes given, each at its place, with its hint, all at once."""
 

@@ -92,6 +92,18 @@ def write_tokenizer(folder: Path, *, token_types: bool = True) -> None:
     )
 
 
+MESSAGES = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "runs"}]
+
+
+def write_chat_templates(folder: Path) -> None:
+    """A chat template and two further ones."""
+    said = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
+    (folder / "chat_template.jinja").write_text(said)
+    (folder / "additional_chat_templates").mkdir()
+    for name in ("rag", "tool use"):
+        (folder / f"additional_chat_templates/{name}.jinja").write_text(f"{name}: {said}")
+
+
 def make_model(folder: Path, auto_class: str, model_type: str = "bert", seed: int = 0, **config) -> Path:
     """Save a tiny text model of seeded random weights, with a tokenizer, in transformers' format."""
     return save_model(folder, auto_class, model_type, seed, **{**SIZES, **config})
@@ -176,7 +188,7 @@ def make_models(root: Path) -> None:
     """One model a task, each in a folder of the task's name."""
     for task, auto_class in CLASSES.items():
         make_model(root / task, auto_class, **({} if task == "question-answering" else {"num_labels": 3}))
-    make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR)
+    write_chat_templates(make_model(root / "text-generation", "AutoModelForCausalLM", "llama", **GENERATOR))
     for task, (auto, kind, config) in SEQ2SEQ.items():
         save_model(root / task, auto, kind, **config)
     senses.write_whisper_parts(root / "speech-seq2seq")

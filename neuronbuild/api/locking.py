@@ -13,6 +13,7 @@ from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_
 from neuronbuild.artifact.snapshot import Model
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import BlobMissingError, LockError, SourceError, StoreError
+from neuronbuild.source.checkpoint import refuse_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -149,9 +150,15 @@ class LockedFiles:
 
 
 def locked_model(locked: LockedModel, open_file: Callable[[str], Path]) -> Model:
-    """A model that is known from the lock alone until a file of it is opened."""
-    config = locked.documents.get(CONFIG)
-    return Model(locked.snapshot, config if isinstance(config, dict) else {}, open_file, documents=locked.documents)
+    """A model that is known from the lock alone until a file of it is opened.
+
+    Raises:
+        UnsupportedModelError: this version compiles no such model, though the one that wrote the lock took it.
+    """
+    said = locked.documents.get(CONFIG)
+    config = said if isinstance(said, dict) else {}
+    refuse_config(locked.model, config, trusted=True)
+    return Model(locked.snapshot, config, open_file, documents=locked.documents)
 
 
 def drift_of(locked: Snapshot, present: Snapshot) -> str | None:

@@ -13,12 +13,21 @@ from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.api.wanted import Wanted, wanted_of
 from neuronbuild.artifact.snapshot import with_parts
-from neuronbuild.errors import LockError, NotBuiltError, RecipeError, SourceError, SourcesError, ToolchainError
+from neuronbuild.errors import (
+    LockError,
+    NotBuiltError,
+    RecipeError,
+    SourceError,
+    SourcesError,
+    ToolchainError,
+    UnsupportedModelError,
+)
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
+from neuronbuild.recipe.options import blamed
 from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
@@ -145,6 +154,8 @@ class Context:
         if locked.commit is None and not self.settings.no_build:
             try:
                 present = self._resolve(wanted, None)
+            except UnsupportedModelError:
+                raise  # what was put beside it since says that it is meant to be another model
             except SourceError:
                 pass  # known by the lock all the same
             else:
@@ -262,7 +273,7 @@ def _way(located: Located, options: Options, model: Model, subject: Subject, con
     try:
         compiler = toolchain.options(options, subject.document)
     except OptionError as error:
-        raise RecipeError([located.issue(error.keys, str(error))]) from None
+        raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
     commits = model.commits if options.toolchain == DELEGATED else None
     return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
 

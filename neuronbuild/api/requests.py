@@ -55,7 +55,6 @@ def release_request(each: Prepared, settings: Settings, *, checked: bool) -> Rel
         folder=settings.output / f"{name}-{each.platform}",
         toolchain=each.fingerprint.as_json(),
         dynamic_batch_size=recipe.dynamic_batch_size,
-        repo=recipe.release.repo,
         link_mode=settings.link_mode,
         checked=checked,
         loader=_loader(each),

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 from neuronbuild.digest import Digest, digest_json
 from neuronbuild.errors import SourceError
 from neuronbuild.files import read_plain
+from neuronbuild.tasks import preprocessing_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf")
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "sentencepiece*.model", "*.spm", "bpe.codes")
-"""Files that hold the words of a tokenizer, whatever its kind."""
+VOCABULARIES = (*preprocessing_files.VOCABULARIES, "*.model", "tokenizer.model*")
+"""Files that hold the words of a tokenizer, whatever its kind: those that some class names, and any of SentencePiece."""
+
+LANGUAGE_MODEL = "language_model"
+"""A folder that a speech recognizer's processor reads: files in it aren't the model's weights, whatever they are called."""
 
 WEIGHT_INDEXES = (
     "model.safetensors.index.json",
@@ -28,6 +32,11 @@ WEIGHT_INDEXES = (
 
 DOCUMENTS = ("config.json", "model_index.json")
 """Files that say what a model is: transformers' and diffusers'. A checkpoint without either says it itself."""
+
+
+def is_weight(path: str) -> bool:
+    """Whether a file holds weights of the model."""
+    return path.endswith(WEIGHT_SUFFIXES) and not path.startswith(f"{LANGUAGE_MODEL}/")
 
 
 def is_weight_index(path: str) -> bool:
@@ -65,7 +74,7 @@ class Snapshot:
     @property
     def weights(self) -> dict[str, Digest]:
         """The files that hold weights, without the indexes of shards."""
-        return {path: d for path, d in self.files.items() if path.endswith(WEIGHT_SUFFIXES)}
+        return {path: d for path, d in self.files.items() if is_weight(path)}
 
     @property
     def describes_itself(self) -> bool:

@@ -34,7 +34,6 @@ EXTRAS = {
     "transformers": "pip install 'neuronbuild[cpu]'",
     "safetensors": "pip install 'neuronbuild[cpu]'",
     "boto3": "pip install 'neuronbuild[s3]' (shared stores)",
-    "ray": "pip install 'neuronbuild[ray]' (clusters)",
 }
 SPACE = 5 << 30
 """Bytes that should be free where artifacts are kept."""

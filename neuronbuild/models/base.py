@@ -74,6 +74,8 @@ class NeuronModel(Likeness, ABC):
         else:
             folder = find_release(str(model), revision)
         release = read_release(folder, core)
+        if core is not None and release.index.platform == "cpu":
+            raise UsageError("from_pretrained: core is for releases for Neuron devices, and this one is for cpu: leave it out")
         if release.index.task != cls.task:
             row = OWN_TASKS.get(release.index.task)
             fitting = row.model_class if row else "no class of this version"
@@ -256,6 +258,8 @@ def find_release(model: str, revision: str | None) -> Path:
     try:
         folder = Path(model).expanduser()
         if folder.is_dir():
+            if revision is not None:
+                raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
             return folder
     except (OSError, RuntimeError, ValueError):  # no name that a folder could have
         pass

@@ -17,19 +17,19 @@ from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, unknown_word
 from neuronbuild.recipe.wording import describe
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
-from neuronbuild.tasks import AXES, TASKS
+from neuronbuild.tasks import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+INLINE = "inline_weights_to_neff"
 ALIASES = {
     "tensor_parallel_size": "num_cores",
     "torch_dtype": "dtype",
     "instance_type": "platform",
+    INLINE: "weights",
 }
 """optimum-neuron's words, and ours."""
-
-GENERATIVE = tuple(name for name, task in TASKS.items() if len(task.graphs) > 1)
 
 COMPILER_KEYS = tuple(Compiler.model_fields)
 RECIPE_KEYS = (
@@ -44,8 +44,10 @@ RECIPE_KEYS = (
     "trust_remote_code",
 )
 SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa", "sdk")
-ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, "inline_weights_to_neff")
+ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES)
 """All that a call may say."""
+
+DEFAULT_PLATFORM = "cpu"
 
 WHERE = Path("from_pretrained")
 """Stands where a recipe file's path would, in messages."""
@@ -95,7 +97,7 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
         UsageError: an argument is unknown.
         RecipeError: a value is wrong.
     """
-    said = _known({ALIASES.get(name, name): value for name, value in arguments.items() if value is not None})
+    said = _known(arguments)
     try:
         document = _document(model, task, said)
         document["name"] = f"{_stem(model)}-{digest_json(document).sha256[:12]}"
@@ -110,12 +112,11 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
 
 def _document(model: str, task: str, said: dict[str, object]) -> dict[str, object]:
     """The recipe's own text, as plain values, but for its name."""
-    task = str(said.get("task", task))
     document: dict[str, object] = {
         "model": name_model(model),
-        "task": task,
-        "platforms": [said.get("platform", "cpu")],
-        "compiler": _casts({name: said[name] for name in COMPILER_KEYS if name in said}, task),
+        "task": str(said.get("task", task)),
+        "platforms": [said.get("platform", DEFAULT_PLATFORM)],
+        "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
         "shapes": {axis: _sizes(said[axis]) for axis in AXES if axis in said},
     }
     document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
@@ -129,20 +130,24 @@ def _sizes(value: object) -> object:
     return sorted(value) if isinstance(value, set | frozenset) else list(value) if isinstance(value, tuple | range) else value
 
 
-def _casts(compiler: dict[str, object], task: str) -> dict[str, object]:
-    """In optimum-neuron's words for decoders, a type alone says that the whole model is to be of it."""
-    if task in GENERATIVE and compiler.get("auto_cast_type", "fp32") != "fp32":
-        compiler.setdefault("auto_cast", "all")
-    return compiler
+def _known(arguments: Mapping[str, object]) -> dict[str, object]:
+    """What was said, in our words.
 
-
-def _known(said: dict[str, object]) -> dict[str, object]:
-    inline = said.pop("inline_weights_to_neff", None)
-    if inline is not None:
-        said.setdefault("weights", "inline" if inline else "separate")
-    for name in said:
+    Raises:
+        UsageError: an argument is unknown, or two say the same.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    if INLINE in given:
+        given[INLINE] = "inline" if given[INLINE] else "separate"
+    said: dict[str, object] = {}
+    for name, value in given.items():
         if name not in ARGUMENTS:
             raise UsageError(f"from_pretrained: {unknown_word('argument', name, list(ARGUMENTS))}")
+        ours = ALIASES.get(name, name)
+        if ours in said:
+            same = ", ".join(each for each in given if ALIASES.get(each, each) == ours)
+            raise UsageError(f"from_pretrained: {same} are words for one thing: give one of them")
+        said[ours] = value
     return said
 
 
@@ -160,9 +165,16 @@ def _settings(arguments: Mapping[str, object]) -> Settings:
     except ValidationError as error:
         wrong = (describe(fault, Workspace).removeprefix("limits.") for fault in error.errors(include_url=False))
         raise UsageError(f"from_pretrained: {'; '.join(wrong)}") from None
-    settings = replace(Settings(), isa=said.isa, **{name: getattr(said.limits, name) for name in limits})
+    for name, cpu in (("isa", True), ("sdk", False)):
+        if getattr(said, name) is not None and (_platform(arguments) == "cpu") is not cpu:
+            raise UsageError(f"from_pretrained: {name} says nothing for {_platform(arguments)}: leave it out")
+    settings = replace(Settings(), isa=said.isa, sdk=said.sdk, **{name: getattr(said.limits, name) for name in limits})
     cache, output = said.cache or settings.cache, Path(said.output) if said.output else settings.output
     return replace(settings, cache=cache, output=output)
+
+
+def _platform(arguments: Mapping[str, object]) -> str:
+    return str(arguments.get("platform") or arguments.get("instance_type") or DEFAULT_PLATFORM)
 
 
 def _stem(model: str) -> str:

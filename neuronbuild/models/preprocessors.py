@@ -73,7 +73,8 @@ def _load(release: ReleaseFolder, kind: str, classes: tuple[str, ...], **argumen
     problems = []
     for name in classes:
         try:
-            return getattr(transformers, name).from_pretrained(release.folder, local_files_only=True, **arguments)
+            auto = getattr(transformers, name)
+            return auto.from_pretrained(release.folder, local_files_only=True, trust_remote_code=False, **arguments)
         except Exception as error:  # noqa: BLE001 (damaged files and missing libraries come as errors of every class)
             problems.append(next(iter(str(error).strip().splitlines()), type(error).__name__))
     hint = f"install what it needs (images: pip install pillow), or add the {kind}'s files to the model and apply again"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.options import cast_of, option_issues
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.recipe.target import DELEGATED, Options, Target
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
@@ -78,7 +79,7 @@ def grid(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> lis
         RecipeError: as for `expand`.
     """
     sizes = located.recipe.shapes.axes
-    issues = _axis_issues(located, task)
+    issues = _axis_issues(located, task) + option_issues(located, task)
     count = math.prod(len(values) for values in sizes.values())
     if count > LIMIT:
         issues.append(located.issue(("shapes",), f"the grid has {count:,} points; at most {LIMIT:,} are allowed"))
@@ -185,7 +186,7 @@ def _options(recipe: Recipe, platform: str, task: str) -> Options:
     compiler = recipe.compiler
     return Options(
         platform=platform,
-        auto_cast=compiler.auto_cast,
+        auto_cast=cast_of(recipe, task),
         auto_cast_type=compiler.auto_cast_type,
         optlevel=compiler.optlevel,
         extra_args=compiler.extra_args,

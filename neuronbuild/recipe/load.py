@@ -69,6 +69,11 @@ class Located:
         """A fault found later, at the key that caused it."""
         return _issue(keys, message, Layer(self.path, self.document), self.below)
 
+    def depth(self, keys: Keys) -> int:
+        """How many layers lie over the one that says what is at some keys: 0 if it is the recipe's own document."""
+        layers = (Layer(self.path, self.document), *self.below)
+        return next((depth for depth, layer in enumerate(layers) if layer.says(keys)), len(layers))
+
 
 def _issue(keys: Keys, message: str, own: Layer, below: tuple[Layer, ...]) -> Issue:
     return next((layer for layer in (own, *below) if layer.says(keys)), own).issue(keys, message)

@@ -16,6 +16,10 @@ Size = Annotated[int, Field(strict=True, ge=1, le=1 << 24)]
 CASTS_ON_CPU = ("bf16", "fp16")
 
 
+NO_OPTIMUM = ("cpu", "inf1")
+"""Platforms that optimum-neuron doesn't export for."""
+
+
 class KeyedError(ValueError):
     """A fault of several values together: the keys to blame, from the top of the document, then the message."""
 
@@ -110,10 +114,9 @@ def _as_models(value: object) -> object:
 
 
 class ReleaseSettings(Strict):
-    """How the release folder is called, and where it may be pushed."""
+    """How the release folder is called."""
 
     name: str | None = Field(None, description="name of the folder, before the platform; default: the recipe's name")
-    repo: str | None = Field(None, description="Hub repository for a push")
 
     @field_validator("name")
     @classmethod
@@ -144,7 +147,7 @@ class Recipe(Strict):
     controlnet: Annotated[tuple[Network, ...], Field(strict=False), BeforeValidator(_as_models)] = Field(
         (), description="ControlNets compiled beside a diffusion pipeline"
     )
-    trust_remote_code: bool = Field(default=False, description="run Python code that the model brings along")
+    trust_remote_code: bool = Field(default=False, description="no code of a model is run in this version: false only")
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 
     @field_validator("name")
@@ -167,6 +170,13 @@ class Recipe(Strict):
             raise ValueError("a platform is named twice")
         return value
 
+    @field_validator("trust_remote_code")
+    @classmethod
+    def _no_code_is_trusted(cls, value: bool) -> bool:  # noqa: FBT001 (pydantic's form)
+        if value:
+            raise ValueError("this version compiles transformers' own classes only, and runs no code of a model: leave it out")
+        return value
+
     @model_validator(mode="after")
     def _pairs_can_work(self) -> Recipe:
         if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type == "fp32":
@@ -177,6 +187,9 @@ class Recipe(Strict):
                 "dynamic_batch_size",
                 f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`",
             )
+        other = [platform for platform in self.platforms if platform in NO_OPTIMUM]
+        if self.toolchain is not None and other:
+            raise KeyedError("toolchain", f"{self.toolchain} is for inf2 and Trainium; give {other[0]} a recipe of its own")
         if "cpu" not in self.platforms:
             return self
         if self.weights == "inline":
@@ -184,12 +197,7 @@ class Recipe(Strict):
                 "weights", "`weights: inline` isn't supported on cpu; leave `weights` out, or give cpu a recipe of its own"
             )
         if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type not in CASTS_ON_CPU:
-            kinds = " or ".join(CASTS_ON_CPU)
-            raise KeyedError(
-                "compiler",
-                "auto_cast_type",
-                f"auto_cast_type {self.compiler.auto_cast_type} isn't supported on cpu; use {kinds}",
-            )
+            raise KeyedError("compiler", "auto_cast_type", refuse_cast(self.compiler.auto_cast_type))
         self._refuse_neurons()
         return self
 
@@ -259,6 +267,11 @@ class Workspace(Strict):
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
     sdk: str | None = Field(None, description="release of the Neuron SDK that is planned for, there or not: 2.31.0")
     toolchains: dict[ToolchainName, Interpreter] = Field(default_factory=dict, description="environments of the Neuron SDK")
+
+
+def refuse_cast(kind: str) -> str:
+    """What is said of a type that the cpu's compiler can't cast to."""
+    return f"auto_cast_type {kind} isn't supported on cpu; use {' or '.join(CASTS_ON_CPU)}"
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

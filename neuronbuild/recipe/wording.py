@@ -36,5 +36,7 @@ def describe(fault: ErrorDetails, kind: type[BaseModel]) -> str:
         words = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
         what = where if isinstance(keys[-1], str) else str(keys[-2]).removesuffix("s")
         return unknown_word(what, str(fault["input"]), words) if words else f"{where}: should be {fault['ctx']['expected']}"
+    if code == "int_type" and re.fullmatch(r"0[0-9]{1,20}", str(fault["input"])):
+        return f"{where}: {fault['input']} isn't a number in YAML because it begins with 0: write {int(fault['input'])}"
     text = WORDS.get(code) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: {text}" if where else text

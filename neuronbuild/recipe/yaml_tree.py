@@ -6,6 +6,7 @@ and a few lines of nested aliases can't grow into gigabytes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,11 @@ MAX_DEPTH = 100
 """Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
 
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
+"""What YAML 1.1 reads as an octal number, and most people as a decimal one."""
+
+OCTAL = "{text} begins with 0, which makes it an octal number in YAML: write {plain} (or quote it, where it is text)"
 
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
@@ -153,10 +159,18 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:timestamp" or (node.tag in NUMBERS and ":" in node.value):
             return node.value  # YAML 1.1 takes 1:30 for ninety, which nobody means
         try:
+            if node.tag == NUMBERS[0] and LEADING_ZERO.fullmatch(node.value):
+                return self._decimal(node)
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, ArithmeticError):  # PyYAML's own for `!!bool x` and the like
             self._issue(node, f"a value of kind {node.tag} is not supported here")
             return None
+
+    def _decimal(self, node: yaml.Node) -> int:
+        """Refuse an octal number; the decimal one stands in its place, so that nothing else is said of it."""
+        plain = int(node.value.replace("_", ""))
+        self._issue(node, OCTAL.format(text=node.value, plain=plain))
+        return plain
 
     def _issue(self, node: yaml.Node, message: str) -> None:
         self._issues.append(Issue(self._path, *_place(node.start_mark), message))

@@ -51,7 +51,6 @@ class ReleaseRequest:
     folder: Path
     toolchain: Mapping[str, object]
     dynamic_batch_size: bool = False
-    repo: str | None = None
     link_mode: LinkMode = "auto"
     checked: bool = True
     loader: str = ""
@@ -67,7 +66,6 @@ class ReleaseRequest:
             "snapshot": self.model.snapshot.digest.sha256,
             "keys": list(self.keys),
             "dynamic_batch_size": self.dynamic_batch_size,
-            "repo": self.repo,
         }
         return digest_json(document).sha256
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import decode_part
+from neuronbuild.artifact.header import HeaderError, read_header
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.release_index import Binding
 from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.errors import ReleaseError
 from neuronbuild.release.binding import match_constants
-from neuronbuild.release.header import HeaderError, read_header
 from neuronbuild.store.provenance import provenance
 
 if TYPE_CHECKING:

@@ -6,22 +6,18 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from neuronbuild.artifact.snapshot import is_weight_index
 from neuronbuild.errors import SourceError
 from neuronbuild.files import read_plain
-from neuronbuild.source.files import MODELS, TRANSFORMERS
+from neuronbuild.source.checkpoint import refuse_config, refuse_files
+from neuronbuild.source.files import MODELS, PIPELINE, TRANSFORMERS, select_files
+from neuronbuild.source.shards import settle_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.source.files import Layout
-
-WHOLE_WEIGHTS = (
-    "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin",
-)  # fmt: skip
-"""Weights in one file, beside which an index of shards says nothing."""
 
 
 class Source(ABC):
@@ -45,6 +41,30 @@ class Source(ABC):
         """
 
 
+def open_checkpoint(
+    reference: str, present: Collection[str], layout: Layout, path_of: Callable[[str], Path], *, trusted: bool
+) -> tuple[dict[str, object], list[str]]:
+    """A model's config, and the names of the files that matter of all that are `present`.
+
+    `path_of` gives the path of a small file.
+
+    Raises:
+        SourceError: it is no model, can't be read, or is one that a build would take for another than a library does.
+    """
+    selected = select_files(present, code=trusted, layout=layout)
+    if layout.document is None:
+        refuse_missing_adapter(reference, selected, layout)
+        return {}, selected
+    refuse_files(reference, present, selected, layout)
+    config = read_config(reference, path_of(layout.document).parent, layout)
+    refuse_config(reference, config, trusted=trusted)
+    names = settle_shards(reference, selected, present, path_of)
+    for part in names if layout is PIPELINE else ():
+        if part.endswith(f"/{TRANSFORMERS.document}"):
+            refuse_config(reference, read_document(reference, path_of(part), part), name=part)
+    return config, names
+
+
 def read_config(reference: str, folder: Path, layout: Layout = TRANSFORMERS) -> dict[str, object]:
     """What a model says of itself; a pipeline of diffusers has its class for a model type.
 
@@ -54,37 +74,28 @@ def read_config(reference: str, folder: Path, layout: Layout = TRANSFORMERS) -> 
     name = layout.document
     if name is None:
         return {}
-    try:
-        config = json.loads(read_plain(folder / name).decode())
-    except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(reference, f"it has no {name}", hint=f"give a folder in {layout.library}' format") from None
-    except OSError as error:
-        raise SourceError(reference, f"its {name} can't be read: {error.strerror}", hint="get the file again") from None
-    except (ValueError, RecursionError) as error:
-        raise SourceError(reference, f"its {name} can't be read: {error}", hint="get the file again") from None
-    kind = config.get(layout.key) if isinstance(config, dict) else None
+    config = read_document(reference, folder / name, name)
+    kind = config.get(layout.key)
     if not isinstance(kind, str):
         raise SourceError(reference, f"its {name} names no {layout.key}", hint=f"save it again with {layout.library}")
     return {**config, "model_type": kind}
 
 
-def lost_shards(folder: Path, names: Collection[str]) -> list[str]:
-    """Shards that a checkpoint's indexes name and `names` lack; an index itself where it can't be read."""
-    lost = []
-    for index in (name for name in names if is_weight_index(name)):
-        place = index.rpartition("/")[0]
-        prefix = f"{place}/" if place else ""
-        if not any(prefix + name in names for name in WHOLE_WEIGHTS):
-            lost += _lost_of(folder, index, prefix, names)
-    return sorted(lost)
+def read_document(reference: str, path: Path, name: str) -> dict[str, object]:
+    """The JSON object in a file that the model calls `name`; another value is an object without keys.
 
-
-def _lost_of(folder: Path, index: str, prefix: str, names: Collection[str]) -> list[str]:
+    Raises:
+        SourceError: it is missing, or isn't JSON.
+    """
     try:
-        shards = json.loads(read_plain(folder / index).decode())["weight_map"].values()
-        return [prefix + name for name in {*shards} if prefix + name not in names]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return [index]
+        document = json.loads(read_plain(path).decode())
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(reference, f"it has no {name}", hint="get the model's files again") from None
+    except OSError as error:
+        raise SourceError(reference, f"its {name} can't be read: {error.strerror}", hint="get the file again") from None
+    except (ValueError, RecursionError) as error:
+        raise SourceError(reference, f"its {name} can't be read: {error}", hint="get the file again") from None
+    return document if isinstance(document, dict) else {}
 
 
 def refuse_missing_adapter(reference: str, names: Collection[str], layout: Layout) -> None:
@@ -96,17 +107,3 @@ def refuse_missing_adapter(reference: str, names: Collection[str], layout: Layou
     if layout.document is None and not names:
         [[wanted]] = layout.weights
         raise SourceError(reference, f"it has no {wanted}", hint="name its file of weights under `weights`")
-
-
-def refuse_remote_code(reference: str, config: dict[str, object], *, trusted: bool) -> None:
-    """Stop at a model that needs code of its own, unless the recipe trusts it.
-
-    Raises:
-        SourceError: the config has an `auto_map` and `trust_remote_code` isn't set.
-    """
-    if "auto_map" in config and not trusted:
-        raise SourceError(
-            reference,
-            "it needs Python code of its own, which a build would run on this machine",
-            hint="take a model of one of transformers' own classes: this version compiles no others, trusted or not",
-        )

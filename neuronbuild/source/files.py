@@ -6,29 +6,32 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.snapshot import LANGUAGE_MODEL
+from neuronbuild.tasks import preprocessing_files
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+PREPROCESSING = (
+    *preprocessing_files.VOCABULARIES,
+    *preprocessing_files.SETTINGS,
+    "tokenizer*.json",  # `fast_tokenizer_files` in tokenizer_config.json names one for each version of transformers
+    "tokenizer.model*",
+    "*.model",  # transformers takes any for a vocabulary of SentencePiece
+    "*tekken*.json",
+    "vocab.*",
+    "*.spm",
+)
+"""What a tokenizer or processor reads of its own folder."""
 
 PLAIN = (
     "config.json",
     "generation_config.json",
-    "tokenizer*.json",
-    "tokenizer.model",
-    "*.spm",
-    "spiece.model",
-    "sentencepiece*.model",
-    "source.spm",
-    "target.spm",
-    "vocab.*",
-    "merges.txt",
-    "bpe.codes",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "video_preprocessor_config.json",
-    "chat_template.json",
-    "chat_template.jinja",
+    *PREPROCESSING,
+    f"{preprocessing_files.TEMPLATES}/*.jinja",
+    *(f"{folder}/{pattern}" for folder in preprocessing_files.FOLDERS for pattern in PREPROCESSING),
+    "alphabet.json",
+    f"{LANGUAGE_MODEL}/*",
     "modules.json",
     "config_sentence_transformers.json",
     "sentence_*_config.json",
@@ -38,19 +41,20 @@ PLAIN = (
 )
 SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+INDEX = ".index.json"
 CODE = ("*.py",)
 
-OF_DIFFUSERS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model-*.safetensors")
-OF_DIFFUSERS_PICKLED = ("diffusion_pytorch_model.bin", "diffusion_pytorch_model-*.bin")
-INDEXES = ("diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.bin.index.json")
+OF_DIFFUSERS = tuple(f"diffusion_pytorch_{pattern}" for pattern in SAFETENSORS)
+OF_DIFFUSERS_PICKLED = tuple(f"diffusion_{pattern}" for pattern in PICKLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """One way in which models are saved: the file that says what it is, by which of its keys, and what else matters.
 
-    `weights` are alternatives, the first of which is taken that a folder has files of. What `nested` says is looked for in
-    folders one level down as well. `document` is `None` where a file of weights is all that there is.
+    `weights` are alternatives, the first of which is taken that a folder has files of; shards without their index, which only
+    patterns match, don't count. What `nested` says is looked for in folders one level down as well. `document` is `None` where
+    a file of weights is all that there is.
     """
 
     library: str
@@ -66,13 +70,11 @@ PIPELINE = Layout(
     "diffusers",
     "model_index.json",
     "_class_name",
-    ("model_index.json", "scheduler_config.json", *(pattern for pattern in PLAIN if "/" not in pattern), *INDEXES),
+    ("model_index.json", "scheduler_config.json", *(pattern for pattern in PLAIN if "/" not in pattern)),
     ((*SAFETENSORS, *OF_DIFFUSERS), (*PICKLED, *OF_DIFFUSERS_PICKLED)),
     nested=True,
 )
-NETWORK = Layout(
-    "diffusers", "config.json", "_class_name", ("config.json", *INDEXES, "LICENSE*"), (OF_DIFFUSERS, OF_DIFFUSERS_PICKLED)
-)
+NETWORK = Layout("diffusers", "config.json", "_class_name", ("config.json", "LICENSE*"), (OF_DIFFUSERS, OF_DIFFUSERS_PICKLED))
 SENTENCES = Layout("sentence-transformers", "modules.json", "model_type", PLAIN, (SAFETENSORS, PICKLED))
 """Models of transformers as well, in folders that their document names."""
 
@@ -99,12 +101,20 @@ def select_files(paths: Iterable[str], *, code: bool, layout: Layout = TRANSFORM
     for folder in folders:
         prefix = f"{folder}/" if folder else ""
         plain = _matching(names, tuple(prefix + pattern for pattern in layout.plain if "/" not in pattern))
-        weights = (_matching(names, tuple(prefix + pattern for pattern in patterns)) for patterns in layout.weights)
-        chosen |= {*plain, *next((found for found in weights if found), [])}
+        chosen |= {*plain, *_weights(names, [[prefix + pattern for pattern in patterns] for patterns in layout.weights])}
     return sorted(chosen)
 
 
-def _matching(names: list[str], patterns: tuple[str, ...]) -> list[str]:
+def _weights(names: list[str], alternatives: list[list[str]]) -> list[str]:
+    """The files of the first alternative that is there: one file, or an index and with it shards."""
+    for patterns in alternatives:
+        exact = [name for name in patterns if name in names]
+        if exact:
+            return _matching(names, patterns) if any(name.endswith(INDEX) for name in exact) else exact
+    return []
+
+
+def _matching(names: list[str], patterns: Sequence[str]) -> list[str]:
     return [
         name
         for name in names

@@ -50,6 +50,9 @@ TOKENS = {
     "pad_token_id": "tokenizer.ggml.padding_token_id",
 }
 VOCABULARY = "tokenizer.ggml.tokens"
+SPLIT = "split.count"
+"""How many files a model was split into."""
+
 HEAD = "output.weight"
 """The tensor that scores words, which files leave out where it is the embedding's."""
 
@@ -89,8 +92,13 @@ def make_config(reference: str, fields: dict[str, object], tensors: set[str]) ->
     """The config of a model by its header's fields and the names of its tensors.
 
     Raises:
-        SourceError: its architecture isn't supported.
+        SourceError: its architecture isn't supported, or it is only a part of a model.
     """
+    if (part := fields.get("general.type", "model")) != "model":
+        raise SourceError(reference, f"the GGUF file holds no model, but its {part}", hint="give the file of the model itself")
+    if fields.get(SPLIT, 1) not in {0, 1}:
+        hint = "merge its parts with llama.cpp's `llama-gguf-split --merge`, and give that file"
+        raise SourceError(reference, f"it is one of {fields[SPLIT]} GGUF files, and transformers reads one only", hint=hint)
     kind = str(fields.get("general.architecture"))
     if kind not in CLASSES:
         raise SourceError(

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
-from neuronbuild.artifact.snapshot import WEIGHT_SUFFIXES, Model, Snapshot, is_weight_index
+from neuronbuild.artifact.snapshot import Model, Snapshot, is_weight, is_weight_index
 from neuronbuild.digest import Digest, is_hex_digest
 from neuronbuild.errors import SourceError
 from neuronbuild.files import read_plain
-from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.base import Source, open_checkpoint
 from neuronbuild.source.files import MODELS, layout_of, select_files
 from neuronbuild.source.sentences import place_model
+from neuronbuild.source.shards import LostShardsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,20 +93,19 @@ class HubSource(Source):
         self, reference: str, revision: str, listing: _Listing, layouts: tuple[Layout, ...], *, trusted: bool
     ) -> Model:
         layout = layout_of(listing.files, layouts)
-        placing = place_model(
-            reference, layout, lambda name: read_plain(_download_first(reference, name, revision, listing.commit))
-        )
-        places = placing.places(reference, listing.files)
-        layout = placing.layout
-        names = select_files(places, code=trusted, layout=layout)
-        refuse_missing_adapter(reference, names, layout)
-        if layout.document is not None and layout.document not in places:
-            hint = f"choose a model in {layout.library}' format"
-            raise SourceError(reference, f"it has no {layout.document}", hint=hint)
-        first = places[layout.document or names[0]]
-        folder = _download_first(reference, first, revision, listing.commit).parent
-        config = read_config(reference, folder, layout)
-        refuse_remote_code(reference, config, trusted=trusted)
+
+        def first(name: str) -> Path:
+            return _download_first(reference, name, revision, listing.commit)
+
+        placing = place_model(reference, layout, lambda name: read_plain(first(name)))
+        places, layout = placing.places(reference, listing.files), placing.layout
+
+        def path_of(name: str) -> Path:
+            return first(places[name]) if name == layout.document else _download(reference, places[name], listing.commit)
+
+        config, names = open_checkpoint(reference, places, layout, path_of, trusted=trusted)
+        if layout.document is None:
+            first(names[0])
         files = {
             name: listing.files[places[name]]
             or self._fetched_digest(reference, _download(reference, places[name], listing.commit))
@@ -129,15 +129,16 @@ class HubSource(Source):
             raise SourceError(reference, f"{problem}, and the local cache has no revision {revision!r} of it", hint=hint)
         folder = Path(found).parent
         placing = place_model(reference, layout, lambda name: read_plain(folder / name))
-        layout, root = placing.layout, folder / placing.root
-        config = read_config(reference, root, layout)
-        refuse_remote_code(reference, config, trusted=trusted)
-        present = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        places = placing.places(reference, present)
-        names = select_files(places, code=trusted, layout=layout)
-        if missing := _missing_weights(root, names):
-            listed = ", ".join(missing)
-            raise SourceError(reference, f"{problem}, and the local cache has no usable {listed} of it", hint=hint)
+        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        places, layout = placing.places(reference, present), placing.layout
+        selected = select_files(places, code=False, layout=layout)
+        lacks = f"{problem}, and the local cache has no usable {{}} of it"
+        if not any(is_weight(name) or is_weight_index(name) for name in selected):
+            raise SourceError(reference, lacks.format("weights"), hint=hint)
+        try:
+            config, names = open_checkpoint(reference, places, layout, lambda name: folder / places[name], trusted=trusted)
+        except LostShardsError as error:
+            raise SourceError(reference, lacks.format(", ".join(error.names)), hint=hint) from None
         files = {name: self._cached_digest(folder / places[name]) for name in names}
         return self._model(Snapshot(reference, folder.name, files), config, places)
 
@@ -187,13 +188,6 @@ def _download(reference: str, name: str, revision: str) -> Path:
         refusal = _refusal(reference, revision, cause)
         hint = FETCH.format(reference=reference, revision=revision)
         raise refusal or SourceError(reference, f"{name} can't be fetched: {_problem(cause)}", hint=hint) from None
-
-
-def _missing_weights(folder: Path, names: list[str]) -> list[str]:
-    """Weights that a cached snapshot lacks: all of them, or shards."""
-    if not any(name.endswith(WEIGHT_SUFFIXES) or is_weight_index(name) for name in names):
-        return ["weights"]
-    return lost_shards(folder, names)
 
 
 def _refusal(reference: str, revision: str, error: BaseException) -> SourceError | None:

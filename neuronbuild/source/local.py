@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
 from neuronbuild.files import read_plain
-from neuronbuild.source.base import Source, lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
-from neuronbuild.source.files import MODELS, layout_of, select_files
+from neuronbuild.source.base import Source, open_checkpoint
+from neuronbuild.source.files import MODELS, TRANSFORMERS, layout_of
 from neuronbuild.source.gguf import SUFFIX, open_gguf
 from neuronbuild.source.sentences import place_model
+from neuronbuild.source.tensors import refuse_tensors
 
 if TYPE_CHECKING:
     from neuronbuild.source.digests import DigestMemory
@@ -101,16 +102,11 @@ def open_folder(
     """
     layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
     placing = place_model(reference, layout, lambda name: read_plain(folder / name))
-    root = folder / placing.root
-    config = read_config(reference, root, placing.layout)
-    refuse_remote_code(reference, config, trusted=trusted)
     try:
-        places = placing.places(reference, _walk(folder))
-        names = select_files(places, code=trusted, layout=placing.layout)
-        refuse_missing_adapter(reference, names, layout)
-        if lost := lost_shards(root, names):
-            problem = f"{', '.join(lost)} can't be read, or is missing though the index of weights names it"
-            raise SourceError(reference, problem, hint="get the model's files again")
+        places, layout = placing.places(reference, _walk(folder)), placing.layout
+        config, names = open_checkpoint(reference, places, layout, lambda name: folder / places[name], trusted=trusted)
+        if layout.library == TRANSFORMERS.library:
+            refuse_tensors(reference, folder, [places[name] for name in names])
         files = {name: memory.digest(folder / places[name]) for name in names}
     except OSError as error:
         raise SourceError(

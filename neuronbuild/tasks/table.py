@@ -120,6 +120,11 @@ class Task:
         return {graph.name: graph for graph in self.every}[name]
 
     @property
+    def generates(self) -> bool:
+        """Whether graphs are run again and again over a cache of a fixed number of rows."""
+        return len(self.graphs) > 1
+
+    @property
     def delegated(self) -> Graph | None:
         """The whole model as one, whose tensors are another tool's business; `None` where no other tool is used."""
         return Graph(WHOLE, self.whole, (), {}) if self.whole else None

@@ -25,6 +25,8 @@ PYTHONS = ("3.8", "3.9", "3.10")
 CORES = 4
 """NeuronCores of one chip, over which a model can be spread as a pipeline."""
 
+DEFAULT_OPTLEVEL = 2
+
 CASTS = ("bf16", "fp16", "tf32")
 WORDS = {"matmul": "matmult", "all": "all"}
 FASTEST = {"fp32-cast-all-bf16": "all"}
@@ -45,13 +47,15 @@ class Neuron(SdkToolchain):
     package: ClassVar[str] = "torch-neuron"
 
     def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
-        """neuron-cc's arguments. It has no optlevel."""
+        """neuron-cc's arguments."""
         if has_cache(model):
             raise OptionError(("platforms",), "text isn't generated on inf1; leave it out, or use inf2")
         if options.weights == "separate":
             raise OptionError(("weights",), "inf1 has no way to bind weights to a compiled graph; use `weights: inline`")
         if options.loading:
             raise OptionError(("compiler", options.loading[0]), "inf1's framework has no such call; leave it out")
+        if options.optlevel != DEFAULT_OPTLEVEL:
+            raise OptionError(("compiler", "optlevel"), "neuron-cc (inf1) has no levels of optimization; leave it out")
         if options.num_cores > CORES:
             raise OptionError(("num_cores",), f"an inf1 chip has {CORES} cores")
         return {

@@ -42,10 +42,6 @@ class Neuronx(SdkToolchain):
         """The list of `compiler_args` as it is handed over, and what is done around it."""
         config = model["config"]
         model_type = str(config["model_type"]) if isinstance(config, dict) else ""
-        if options.dynamic_batch_size and has_cache(model):
-            raise OptionError(
-                ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
-            )
         if options.weights == "separate" and has_cache(model):
             raise OptionError(("weights",), "a model with a cache keeps its weights inside on Neuron; use `weights: inline`")
         return {

@@ -174,7 +174,8 @@ def _arguments(options: Options, task: str) -> list[str]:
     if task == DECODER:
         if options.auto_cast != "none" or options.optlevel != DEFAULT_OPTLEVEL:
             key = ("compiler", "auto_cast" if options.auto_cast != "none" else "optlevel")
-            raise OptionError(key, "optimum-neuron would drop this without a word for a decoder: leave it out")
+            advice = "use dtype: bfloat16 or float16" if options.auto_cast != "none" else "leave it out"
+            raise OptionError(key, f"optimum-neuron would drop this without a word for a decoder: {advice}")
         return words
     if options.auto_cast != "none":
         if options.auto_cast_type not in CASTS:

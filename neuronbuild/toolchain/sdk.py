@@ -67,6 +67,9 @@ class SdkToolchain(Toolchain):
         """
         if self._setup.sdk is not None:
             return {**self.pinned(known_sdk(self._setup.sdk)), **self._setup.versions}
+        if self._setup.versions:
+            hint = f"pin it with `sdk:` or toolchains.{self.name}.sdk, or leave the versions out: the environment is asked then"
+            raise ToolchainError(self.name, f"toolchains.{self.name}.versions correct a release, and none is pinned", hint=hint)
         faults = self.faults(self.installed)
         if faults:
             raise ToolchainError(self.name, self._words(faults), hint=faults[0].advice)

@@ -15,7 +15,7 @@ from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import LockError, NotBuiltError, SourceError, ToolchainError
 from neuronbuild.store.location import Remote
 from neuronbuild.toolchain import inductor
-from tests.conftest import TEXT, make_model, write_recipe
+from tests.conftest import TEXT, make_model, write_chat_templates, write_recipe
 from tests.unit.api.shared import folders
 
 
@@ -140,3 +140,29 @@ def test_the_python_api_has_no_lock(locked, own):
     unlocked = replace(locked, lock=None)
     assert Context.open(unlocked).lock is None
     assert prepare(own[1](), Context.open(unlocked))
+
+
+def test_a_model_that_this_version_refuses_is_refused_though_the_lock_has_it(locked, own):
+    lock(own[1](), locked)
+    text = locked.lock.read_text()
+    document = json.loads(text)
+    document["models"][0]["documents"]["config.json"]["quantization_config"] = {"quant_method": "gptq"}
+    locked.lock.write_text(json.dumps(document))
+    own[0].rename(own[0].with_name("away"))
+    with pytest.raises(SourceError, match="gptq: quantization_config"):
+        plan(own[1](), replace(locked, locked=True))
+
+
+def test_an_adapter_that_was_put_beside_a_locked_model_is_refused(locked, own):
+    lock(own[1](), locked)
+    (own[0] / "adapter_config.json").write_text("{}")
+    with pytest.raises(SourceError, match="an adapter lies beside it"):
+        plan(own[1](), locked)
+
+
+def test_the_lock_carries_files_in_folders(locked, own):
+    write_chat_templates(own[0])
+    lock(own[1](), locked)
+    [model] = read_lock(locked.lock).models
+    assert {"additional_chat_templates/rag.jinja", "additional_chat_templates/tool use.jinja"} <= model.files.keys()
+    plan(own[1](), replace(locked, locked=True))

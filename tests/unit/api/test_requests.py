@@ -10,9 +10,9 @@ def request(recipes, settings):
 
 
 def test_a_request_says_all_that_a_release_is_made_from(settings, recipe):
-    made = request(recipe(dynamic_batch_size=True, release={"name": "nice", "repo": "me/nice"}), settings)
+    made = request(recipe(dynamic_batch_size=True, release={"name": "nice"}), settings)
     assert (made.recipe, made.name, made.platform, made.task) == ("one", "nice", "cpu", "fill-mask")
-    assert (made.folder, made.repo, made.dynamic_batch_size) == (settings.output / "nice-cpu", "me/nice", True)
+    assert (made.folder, made.dynamic_batch_size) == (settings.output / "nice-cpu", True)
     assert made.toolchain["name"] == "inductor"
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoTokenizer
 
 import neuronbuild
 from neuronbuild.errors import ReleaseError
+from tests.conftest import MESSAGES
 from tests.unit.runtime.releases import alter_index, copy_release, read_index
 
 
@@ -81,3 +85,20 @@ def test_a_damaged_processor_is_told(built, tmp_path):
     file.write_text("{" * size)
     with pytest.raises(ReleaseError, match="its processor can't be loaded"):
         _ = neuronbuild.open_model(release).processor
+
+
+def test_every_chat_template_of_the_model_is_in_its_release(built, models):
+    theirs, ours = AutoTokenizer.from_pretrained(models["text-generation"]), load(built, "text-generation").tokenizer
+    assert set(theirs.chat_template) == {"default", "rag", "tool use"}
+    for name in theirs.chat_template:
+        expected = theirs.apply_chat_template(MESSAGES, tokenize=False, chat_template=name)
+        assert ours.apply_chat_template(MESSAGES, tokenize=False, chat_template=name) == expected != name
+
+
+def test_a_tokenizer_that_brings_its_own_code_is_refused_without_asking(built, tmp_path):
+    folder = copy_release(built.releases["text-generation"], tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config |= {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ReleaseError, match="its tokenizer can't be loaded"):
+        _ = neuronbuild.open_model(folder).tokenizer

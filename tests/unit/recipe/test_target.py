@@ -30,11 +30,12 @@ def test_weights_that_a_recipe_names_hold_for_every_platform(write):
 
 
 def test_options_say_what_the_recipe_says(write):
-    text = "platforms: [trn2]\nnum_cores: 2\ndtype: bfloat16\ndynamic_batch_size: true\n"
+    text = "platforms: [trn2]\nnum_cores: 2\ndtype: bfloat16\n"
     text += "compiler: {auto_cast: all, auto_cast_type: fp16, optlevel: 3, extra_args: [--x, '1']}"
     made = options(write, text, "text-generation")["trn2"]
     assert (made.auto_cast, made.auto_cast_type, made.optlevel, made.extra_args) == ("all", "fp16", 3, ("--x", "1"))
-    assert (made.dtype, made.num_cores, made.dynamic_batch_size) == ("bfloat16", 2, True)
+    assert (made.dtype, made.num_cores) == ("bfloat16", 2)
+    assert options(write, "dynamic_batch_size: true")["cpu"].dynamic_batch_size
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,6 @@ def test_options_say_what_the_recipe_says(write):
         ("platforms: [inf1]\nnum_cores: 2", "neuron"),
         ("platforms: [trn2]\nnum_cores: 2", "optimum"),
         ("platforms: [trn1]\ntoolchain: optimum", "optimum"),
-        ("platforms: [cpu]\ntoolchain: optimum", "inductor"),
     ],
 )
 def test_a_toolchain_follows_from_platform_and_cores(write, text, toolchain):

@@ -19,7 +19,7 @@ def wording(kind, document):
         ({"modle": "x"}, "unknown key 'modle'; did you mean 'model'?"),
         ({"compiler": {"optlevl": 1}}, "unknown key 'optlevl'; did you mean 'optlevel'?"),
         ({"release": {"nam": "x"}}, "unknown key 'nam'; did you mean 'name'?"),
-        ({"release": {"zzz": "x"}}, "unknown key 'zzz'; known: name, repo"),
+        ({"release": {"zzz": "x"}}, "unknown key 'zzz'; known: name"),
         ({"compiler": {"optlevel": 4}}, "compiler.optlevel: should be 1, 2 or 3"),
         ({"compiler": {"auto_cast": "matmull"}}, "unknown compiler.auto_cast 'matmull'; did you mean 'matmul'?"),
         ({"dtype": "float23"}, "unknown dtype 'float23'; did you mean 'float32'?"),
@@ -34,6 +34,7 @@ def wording(kind, document):
         ({"name": "a/b"}, "name: 'a/b' can't be a folder's name: use letters, digits, '.', '-' and '_', at most 200"),
         ({"model": ""}, "model: should not be empty"),
         ({"num_cores": "2"}, "num_cores: should be a valid integer"),
+        ({"num_cores": "08"}, "num_cores: 08 isn't a number in YAML because it begins with 0: write 8"),
     ],
 )
 def test_a_finding_is_told_in_a_recipe_authors_words(keys, text):

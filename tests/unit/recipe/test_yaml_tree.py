@@ -211,3 +211,40 @@ def test_what_pyyaml_wrote_reads_as_it_was(trees):
 def test_a_time_of_day_is_no_number(text):
     documents, issues = read_documents(f"a: {text}", "file")
     assert (documents[0].value, issues) == ({"a": text}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("032", 32), ("010", 10), ("0600", 600), ("00", 0), ("-010", -10), ("+07", 7), ("0_12", 12), ("!!int '017'", 17)],
+)
+def test_a_number_with_leading_zeros_is_refused(text, plain):
+    [fault] = faults(f"a: {text}")
+    assert fault.startswith("file:1:4: ")
+    assert f"begins with 0, which makes it an octal number in YAML: write {plain} " in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("0x20", 32),
+        ("0b11", 3),
+        ("1_000", 1000),
+        ("10", 10),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("00.5", 0.5),
+        ("'032'", "032"),
+    ],
+)
+def test_other_numbers_are_what_they_look_like(text, value):
+    assert values(f"a: {text}") == [{"a": value}]
+
+
+@few
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_no_number_is_read_as_another_one_than_its_decimal_digits_say(number, zeros):
+    documents, issues = read_documents(f"a: {'0' * zeros}{number}", "file")
+    value = documents[0].value["a"]
+    assert int(value) == number
+    assert issues or isinstance(value, str) or number == 0

@@ -30,7 +30,6 @@ def test_what_decides_the_bytes_is_in_the_stamp(built, tmp_path):
         {"platform": "inf2"},
         {"keys": (ActionKey("0" * 64),)},
         {"dynamic_batch_size": True},
-        {"repo": "me/mine"},
         {"model": other},
     ]
     stamps = {request.stamp, *(replace(request, **change).stamp for change in changes)}

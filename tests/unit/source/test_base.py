@@ -5,7 +5,7 @@ import os
 import pytest
 
 from neuronbuild.errors import SourceError
-from neuronbuild.source.base import lost_shards, read_config, refuse_missing_adapter, refuse_remote_code
+from neuronbuild.source.base import read_config, refuse_missing_adapter
 from neuronbuild.source.files import PIPELINE, adapter
 
 
@@ -41,40 +41,6 @@ def test_a_missing_config_says_what_to_give(tmp_path):
     with pytest.raises(SourceError, match=r"it has no config\.json") as caught:
         read_config("m", tmp_path)
     assert caught.value.hint
-
-
-def test_code_that_a_model_brings_is_refused_unless_it_is_trusted():
-    config = {"model_type": "own", "auto_map": {"AutoModel": "own.Model"}}
-    with pytest.raises(SourceError, match="Python code of its own") as caught:
-        refuse_remote_code("m", config, trusted=False)
-    assert "trusted or not" in (caught.value.hint or "")
-    refuse_remote_code("m", config, trusted=True)
-    refuse_remote_code("m", {"model_type": "bert"}, trusted=False)
-
-
-INDEX = "model.safetensors.index.json"
-
-
-def test_shards_that_an_index_names_and_nobody_has_are_told(tmp_path):
-    (tmp_path / INDEX).write_text('{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}')
-    assert lost_shards(tmp_path, [INDEX, "one.safetensors"]) == ["two.safetensors"]
-    assert lost_shards(tmp_path, [INDEX, "one.safetensors", "two.safetensors"]) == []
-    assert lost_shards(tmp_path, [INDEX, "model.safetensors"]) == []
-    assert lost_shards(tmp_path, []) == []
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"weight_map": []}', '{"weight_map": {"a": []}}', "[" * 100_000])
-def test_an_index_that_cant_be_read_is_told_itself(tmp_path, text):
-    (tmp_path / INDEX).write_text(text)
-    assert lost_shards(tmp_path, [INDEX]) == [INDEX]
-
-
-def test_shards_of_a_part_are_looked_for_in_its_folder(tmp_path):
-    index = "unet/diffusion_pytorch_model.safetensors.index.json"
-    (tmp_path / "unet").mkdir()
-    (tmp_path / index).write_text('{"weight_map": {"a": "one.safetensors"}}')
-    assert lost_shards(tmp_path, [index]) == ["unet/one.safetensors"]
-    assert lost_shards(tmp_path, [index, "unet/one.safetensors"]) == []
 
 
 def test_a_pipelines_class_stands_for_its_model_type(tmp_path):

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import pytest
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronbuild.artifact.snapshot import Snapshot
+from neuronbuild.digest import digest_bytes
+from neuronbuild.source.digests import DigestMemory
 from neuronbuild.source.files import MODELS, NETWORK, PIPELINE, TRANSFORMERS, adapter, layout_of, select_files
+from neuronbuild.source.local import FolderSource
+from neuronbuild.tasks import preprocessing_files
+from tests.conftest import MESSAGES, write_chat_templates, write_tokenizer
 
 OF_A_MODEL = [
     "1_Pooling/config.json",
@@ -84,6 +91,50 @@ def test_selecting_again_changes_nothing(names, code):
     once = select_files(names, code=code)
     assert set(once) <= set(names)
     assert select_files(once, code=code) == once
+
+
+PREPROCESSING = [
+    *preprocessing_files.VOCABULARIES, *preprocessing_files.SETTINGS, "additional_chat_templates/rag.jinja",
+    "additional_chat_templates/tool use.jinja", "alphabet.json", "language_model/5gram.bin", "language_model/unigrams.txt",
+    "mistral.tekken.json", "qformer_tokenizer/tokenizer.json", "qformer_tokenizer/vocab.txt", "tokenizer.4.0.0.json",
+    "tokenizer.model.v3", "vocabulary.model",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PREPROCESSING)
+def test_whatever_tokenizers_and_processors_read_is_selected(name):
+    assert select_files([name], code=False) == [name]
+
+
+def test_a_language_model_of_a_processor_is_no_weight_of_the_model():
+    digest = digest_bytes(b"")
+    snapshot = Snapshot("m", None, {"language_model/5gram.bin": digest, "pytorch_model.bin": digest})
+    assert list(snapshot.weights) == ["pytorch_model.bin"]
+
+
+@pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "pytorch_model-00001-of-00002.bin"])
+def test_shards_without_their_index_are_no_weights(name):
+    assert select_files([name, "pytorch_model.bin"], code=False) == ["pytorch_model.bin"]
+
+
+def test_every_chat_template_is_that_of_the_model(tmp_path):
+    folder, copy = make_chat_model(tmp_path / "model"), tmp_path / "copy"
+    for name in FolderSource(tmp_path, DigestMemory(None)).resolve(str(folder), None).snapshot.files:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes((folder / name).read_bytes())
+    ours, theirs = (transformers.AutoTokenizer.from_pretrained(each) for each in (copy, folder))
+    assert set(ours.chat_template) == {"default", "rag", "tool use"}
+    for name in theirs.chat_template:
+        said = [each.apply_chat_template(MESSAGES, tokenize=False, chat_template=name) for each in (ours, theirs)]
+        assert said[0] == said[1] != name
+
+
+def make_chat_model(folder):
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    write_tokenizer(folder)
+    write_chat_templates(folder)
+    return folder
 
 
 OF_A_PIPELINE = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuronbuild.errors import SourceError
 from neuronbuild.source.digests import DigestMemory
-from neuronbuild.source.gguf import open_gguf
+from neuronbuild.source.gguf import make_config, open_gguf
 from neuronbuild.source.local import FolderSource
 from tests.tools.fuzz import few
 from tests.tools.gguf_files import write_llama
@@ -111,3 +111,18 @@ def test_damage_anywhere_in_a_header_is_an_error_or_another_config_and_nothing_e
     damaged.write_bytes(whole[:at] + data.draw(st.binary(min_size=1, max_size=9)) + whole[at + 4 :])
     with contextlib.suppress(SourceError):
         assert isinstance(open_gguf("x", damaged, DigestMemory(None)).config, dict)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"general.type": "adapter"}, "the GGUF file holds no model, but its adapter"),
+        ({"general.type": "mmproj"}, "the GGUF file holds no model, but its mmproj"),
+        ({"split.count": 3}, "it is one of 3 GGUF files"),
+        ({"general.architecture": "unheard-of"}, "architecture 'unheard-of'"),
+    ],
+)
+def test_a_file_that_is_no_whole_model_is_refused(fields, told):
+    with pytest.raises(SourceError, match=told) as caught:
+        make_config("m", {"general.architecture": "llama", **fields}, set())
+    assert caught.value.hint

@@ -285,6 +285,33 @@ def test_a_model_without_a_config_is_refused(hub):
     assert "no config.json" in str(refusal("org/gguf"))
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"adapter_config.json": b"{}", "adapter_model.safetensors": WEIGHTS}, "an adapter lies beside it"),
+        ({"quantize_config.json": b"{}"}, "its weights are quantized (GPTQ: quantize_config.json)"),
+        ({"config.json": b'{"model_type": "llama", "quantization_config": {"quant_method": "awq"}}'}, "quantized (awq"),
+        ({"model.safetensors.index.json": b"{}"}, "model.safetensors.index.json can't be read"),
+    ],
+)
+def test_what_would_be_loaded_as_another_model_is_refused_without_its_weights(hub, files, told):
+    whole = {"config.json": CONFIG} if "model.safetensors.index.json" in files else {**FILES}
+    hub.repos["org/other"] = one_commit({**whole, **files})
+    assert told in str(refusal("org/other"))
+    assert not [path for path in hub.paths("HEAD") if path.endswith("model.safetensors")]
+
+
+def test_an_adapter_alone_is_told_for_what_it_is(hub):
+    hub.repos["org/lora"] = one_commit({"adapter_config.json": b"{}", "adapter_model.safetensors": WEIGHTS})
+    assert "it is an adapter (adapter_config.json) and not a whole model" in str(refusal("org/lora"))
+
+
+def test_chat_templates_and_just_the_named_shards_are_pinned(hub):
+    more = {"additional_chat_templates/rag.jinja": b"rag", "model-00001-of-00003.safetensors": b"of an older save"}
+    hub.repos["org/other"] = one_commit({**SHARDS, **more})
+    assert set(resolve("org/other").snapshot.files) == {*SHARDS, "additional_chat_templates/rag.jinja"}
+
+
 @pytest.mark.parametrize(("status", "advice"), [(403, "right to read"), (429, "wait")])
 def test_other_refusals_are_final(hub, status, advice):
     fetch()

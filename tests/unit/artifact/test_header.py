@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from neuronbuild.release.header import LIMIT, HeaderError, read_header
+from neuronbuild.artifact.header import LIMIT, HeaderError, read_header
 from tests.tools.fuzz import few, json_values, many
 
 

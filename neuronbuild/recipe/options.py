@@ -1,0 +1,64 @@
+"""What a recipe's options mean for a task, and those that would have no effect on it: refused at their lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuronbuild.recipe.schema import CASTS_ON_CPU, refuse_cast
+from neuronbuild.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from neuronbuild.errors import Issue
+    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.schema import Compiler, Recipe
+
+CAST, TYPE = ("compiler", "auto_cast"), ("compiler", "auto_cast_type")
+LOWERS_NOTHING = "fp32"
+
+
+def cast_of(recipe: Recipe, task: str) -> str:
+    """`auto_cast` as a task has it: for a model that generates, a type alone says that all of the model is of that type.
+
+    So optimum-neuron's users say it, whose decoders have a type and no casts.
+    """
+    return "all" if TASKS[task].generates and _is_type_alone(recipe.compiler) else recipe.compiler.auto_cast
+
+
+def option_issues(located: Located, task: str) -> list[Issue]:
+    """Options of a recipe that would change nothing for its task."""
+    return [located.issue(keys, message) for keys, message in _faults(located, task)]
+
+
+def blamed(located: Located, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of an option that a compiler refuses: a type alone stands for the cast that it means."""
+    return TYPE if keys == CAST and _is_type_alone(located.recipe.compiler) else keys
+
+
+def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    recipe, compiler = located.recipe, located.recipe.compiler
+    if _is_type_alone(compiler) and not TASKS[task].generates:
+        yield TYPE, f"auto_cast_type alone casts nothing for {task}: set auto_cast as well (matmul or all), or leave it out"
+    if _contradicts(located):
+        yield TYPE, "nothing is cast with auto_cast: none; leave auto_cast_type out, or set auto_cast to matmul or all"
+    if "cpu" in recipe.platforms and cast_of(recipe, task) == "all":
+        if compiler.auto_cast_type not in CASTS_ON_CPU:
+            yield TYPE, refuse_cast(compiler.auto_cast_type)
+        if recipe.dtype != "float32":
+            yield ("dtype",), f"on cpu all weights are {compiler.auto_cast_type} with this auto_cast: leave dtype out"
+    if recipe.dynamic_batch_size and TASKS[task].generates:
+        yield ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
+
+
+def _is_type_alone(compiler: Compiler) -> bool:
+    said = compiler.model_fields_set
+    return "auto_cast_type" in said and "auto_cast" not in said and compiler.auto_cast_type != LOWERS_NOTHING
+
+
+def _contradicts(located: Located) -> bool:
+    """Whether a type stands beside `auto_cast: none`; one of the `defaults:` below it is for the recipes that cast."""
+    compiler = located.recipe.compiler
+    if compiler.auto_cast != "none" or compiler.auto_cast_type == LOWERS_NOTHING:
+        return False
+    return {"auto_cast", "auto_cast_type"} <= compiler.model_fields_set and located.depth(TYPE) <= located.depth(CAST)

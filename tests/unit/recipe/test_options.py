@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.recipe.load import load_recipes
+from neuronbuild.recipe.options import blamed, cast_of, option_issues
+from neuronbuild.tasks import TASKS
+
+GENERATING = ["text-generation", "text2text-generation", "speech-seq2seq"]
+
+
+@pytest.fixture
+def loaded(write):
+    def load(text, **how):
+        [located] = load_recipes([write(f"model: x\n{text}")], **how)
+        return located
+
+    return load
+
+
+def issues(located, task):
+    return [f"{issue.line}: {issue.message}" for issue in option_issues(located, task)]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_type_alone_is_a_cast_of_all_or_an_error(task, loaded):
+    located = loaded("compiler: {auto_cast_type: bf16}")
+    told = issues(located, task)
+    if task in GENERATING:
+        assert (cast_of(located.recipe, task), told) == ("all", [])
+    else:
+        [fault] = told
+        assert cast_of(located.recipe, task) == "none"
+        assert fault.startswith(f"2: auto_cast_type alone casts nothing for {task}")
+
+
+@pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
+@pytest.mark.parametrize(
+    "text", ["", "compiler: {auto_cast: none}", "compiler: {auto_cast_type: fp32}", "compiler: {optlevel: 1}"]
+)
+def test_nothing_said_of_a_cast_is_none(task, text, loaded):
+    assert (cast_of(loaded(text).recipe, task), issues(loaded(text), task)) == ("none", [])
+
+
+@pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
+@pytest.mark.parametrize("cast", ["matmul", "all"])
+def test_a_cast_with_its_type_is_what_it_says(task, cast, loaded):
+    located = loaded(f"compiler: {{auto_cast: {cast}, auto_cast_type: fp16}}")
+    assert (cast_of(located.recipe, task), issues(located, task)) == (cast, [])
+
+
+def test_a_fault_stands_at_the_line_of_the_key(loaded):
+    located = loaded("dtype: float16\ndynamic_batch_size: true\ncompiler:\n  auto_cast_type: bf16")
+    assert [fault.partition(":")[0] for fault in issues(located, "text-generation")] == ["2", "3"]
+
+
+def test_a_type_that_a_workspace_gives_is_not_for_a_recipe_that_casts_nothing(loaded):
+    given = {"compiler": {"auto_cast": "matmul", "auto_cast_type": "fp16"}}
+    assert issues(loaded("compiler: {auto_cast: none}", defaults=given), "fill-mask") == []
+    assert issues(loaded("compiler: {auto_cast: none, auto_cast_type: bf16}", defaults=given), "fill-mask") != []
+
+
+def test_what_a_compiler_refuses_of_a_cast_stands_where_the_recipe_asks_for_it(loaded):
+    cast = ("compiler", "auto_cast")
+    assert blamed(loaded("compiler: {auto_cast_type: bf16}"), cast) == ("compiler", "auto_cast_type")
+    assert blamed(loaded("compiler: {auto_cast: all, auto_cast_type: bf16}"), cast) == cast
+    assert blamed(loaded("compiler: {optlevel: 1}"), ("compiler", "optlevel")) == ("compiler", "optlevel")
