@@ -135,18 +135,14 @@ class NeuronModel(Likeness, ABC):
         Raises:
             ReleaseError: one can't be loaded here.
         """
-        made = [self.tokenizer] if self.carries_tokenizer else []
-        return [*made, self.processor] if self.carries_processor else made
+        made = [self.tokenizer] if "tokenizer" in self.carried else []
+        return [*made, self.processor] if "processor" in self.carried else made
 
     @property
-    def carries_tokenizer(self) -> bool:
-        """Whether there is a tokenizer in the release."""
-        return carries(self._release, VOCABULARIES)
-
-    @property
-    def carries_processor(self) -> bool:
-        """Whether there is a processor in the release, of any kind."""
-        return carries(self._release, PROCESSORS)
+    def carried(self) -> frozenset[str]:
+        """Which of `tokenizer` and `processor` the release holds files of."""
+        kinds = {"tokenizer": VOCABULARIES, "processor": PROCESSORS}
+        return frozenset(kind for kind, patterns in kinds.items() if carries(self._release, patterns))
 
     @property
     def shapes(self) -> list[dict[str, int]]:

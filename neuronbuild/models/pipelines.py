@@ -184,12 +184,12 @@ def _parts(model: NeuronModel, pipeline_class: Any, given: Mapping[str, object])
 
 def _tokenizer(model: NeuronModel, needed: bool | None) -> object:  # noqa: FBT001 (transformers' flag)
     """A copy of the tokenizer: pipelines for text generation change the side that it pads on."""
-    return copy.copy(model.tokenizer) if needed or model.carries_tokenizer else None
+    return copy.copy(model.tokenizer) if needed or "tokenizer" in model.carried else None
 
 
 def _processor(model: NeuronModel, part: str, needed: bool | None) -> object:  # noqa: FBT001 (as above)
     """The processor of one kind, which may be one of several in a processor of all."""
-    if not needed and not model.carries_processor:
+    if not needed and "processor" not in model.carried:
         return None
     found = model.read_processor()
     if isinstance(found, transformers.ProcessorMixin):
