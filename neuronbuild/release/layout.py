@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import FORWARD
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ EXPORTED = "exported/"
 REFUSED = (
     "Its weights lie apart from the compiled graph. optimum-neuron binds none, and finds nothing here that it could load: "
     "use neuronbuild."
+)
+
+PROMPTS = (
+    "Its graph is told which tokens are those of a prompt, so that they aren't pooled. optimum-neuron tells no graph that, and "
+    "finds nothing here that it could load: use neuronbuild."
 )
 
 
@@ -61,6 +67,8 @@ def lay_out(manifests: Sequence[Manifest]) -> Layout:
         return Layout(None, said, any(entry.path.startswith(EXPORTED) for each in manifests for entry in each.files))
     if traced[0].action["weights"] == "separate":
         return Layout(None, (*said, REFUSED))
+    if any(spec.name == POOLING_MASK for each in traced if each.signature for spec in each.signature.inputs):
+        return Layout(None, (*said, PROMPTS))
     if any(manifest.action["graph"] != FORWARD for manifest in traced):
         return Layout(None, said)
     return Layout(max(traced, key=_size), said)

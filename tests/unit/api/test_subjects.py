@@ -20,7 +20,9 @@ def model(folder):
 @pytest.fixture
 def bert(tmp_path):
     (tmp_path / "bert").mkdir()
-    (tmp_path / "bert/config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
+    (tmp_path / "bert/config.json").write_text(
+        json.dumps({"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 32})
+    )
     return tmp_path / "bert"
 
 
@@ -31,8 +33,24 @@ def test_a_plain_model_needs_its_config_alone(bert):
 
 def test_sentence_embeddings_need_their_modules(bert):
     write_sentence_modules(bert)
-    assert set(planning_documents(model(bert))) == {"modules.json", "1_Pooling/config.json"}
-    assert subject_of(model(bert), None).document["pooling"] == {"mode": "mean", "normalize": True}
+    (bert / "sentence_bert_config.json").write_text('{"max_seq_length": 8}')
+    (bert / "config_sentence_transformers.json").write_text("{}")
+    settings = {"sentence_bert_config.json", "config_sentence_transformers.json"}
+    assert set(planning_documents(model(bert))) == {"modules.json", "1_Pooling/config.json", *settings}
+    kinds = [step["kind"] for step in subject_of(model(bert), None).document["sentence_modules"]]
+    assert kinds == ["Pooling", "Normalize"]
+
+
+@pytest.mark.parametrize("file", ["chat_template.jinja", "tokenizer_config.json"])
+def test_a_plain_model_whose_texts_would_go_into_a_chat_is_refused(bert, file):
+    (bert / file).write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    with pytest.raises(SubjectError, match=rf"{file}: .*template of chats") as caught:
+        subject_of(model(bert), "sentence-similarity")
+    assert caught.value.key == "task"
+    assert subject_of(model(bert), "feature-extraction").task.name == "feature-extraction"
+    (bert / file).write_text(json.dumps({"chat_template": None}))
+    if file.endswith(".json"):
+        assert subject_of(model(bert), "sentence-similarity").task.name == "sentence-similarity"
 
 
 def test_a_pipeline_needs_its_tokenizers_config(tmp_path):

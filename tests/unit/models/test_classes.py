@@ -7,10 +7,11 @@ import sys
 import numpy
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 
 import neuronbuild
-from neuronbuild.errors import ReleaseError
-from neuronbuild.models import MODEL_CLASSES, classes, open_model
+from neuronbuild.errors import ReleaseError, ShapeError
+from neuronbuild.models import MODEL_CLASSES, open_model
 from neuronbuild.tasks import OWN_TASKS
 from tests.conftest import ROOT
 
@@ -74,26 +75,18 @@ def test_one_sentence_gives_one_vector_and_a_list_of_one_a_row(sentences):
     assert sentences.encode(["the cat"]).shape == (1, 32)
 
 
-def test_no_sentences_give_no_rows(sentences):
-    assert sentences.encode([]).shape == (0, 32)
-
-
-def test_a_sentence_that_is_too_long_is_cut(sentences):
-    assert numpy.array_equal(sentences.encode("cat " * 100), sentences.encode("cat " * 14))
+def test_a_compiled_release_says_what_sentence_transformers_says(sentences, models):
+    theirs = SentenceTransformer(str(models["sentence-similarity"]), device="cpu")
+    assert numpy.allclose(sentences.encode(TEXTS), theirs.encode(TEXTS), atol=1e-5)
+    assert sentences.get_embedding_dimension() == theirs.get_embedding_dimension()
+    with pytest.raises(ShapeError, match="sequence_length=66"):
+        sentences.encode("cat " * 100)
+    sentences.max_seq_length = theirs.max_seq_length = 16
+    assert numpy.allclose(sentences.encode("cat " * 100), theirs.encode("cat " * 100), atol=1e-5)
 
 
 def test_an_empty_sentence_has_an_embedding_too(sentences):
     assert numpy.isfinite(sentences.encode("")).all()
-
-
-def test_batches_fit_the_longest_shape_and_not_only_the_widest(sentences, monkeypatch):
-    """Where a wide shape is short and a long one narrow, no batch may be both."""
-    seen = []
-    shapes = [{"batch_size": 4, "sequence_length": 8}, {"batch_size": 1, "sequence_length": 16}]
-    monkeypatch.setattr(classes.NeuronSentenceTransformers, "shapes", shapes)
-    monkeypatch.setattr(sentences._runner, "run", lambda given, run=sentences._runner.run: seen.append(given) or run(given))
-    assert sentences.encode(TEXTS).shape == (5, 32)
-    assert [len(given["input_ids"]) for given in seen] == [1] * 5
 
 
 def test_sentence_outputs_are_had_by_name(sentences):

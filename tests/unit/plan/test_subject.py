@@ -2,16 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.plan.subject import POOLING_MODES, SubjectError, make_subject, pooling_file
+from neuronbuild.plan.subject import SubjectError, make_subject
 from neuronbuild.tasks import TASKS
+from tests.tools.action_keys import SENTENCES
 from tests.unit.plan.cases import BERT, make_action
-
-KINDS = ("Transformer", "Pooling", "Normalize")
-MEAN = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-
-
-def modules(*kinds, package="sentence_transformers.models"):
-    return {"": [{"idx": i, "path": f"{i}_{kind}" if i else "", "type": f"{package}.{kind}"} for i, kind in enumerate(kinds)]}
 
 
 def deep(levels):
@@ -27,20 +21,36 @@ def refusal(config=BERT, **arguments):
     return caught.value.key, str(caught.value)
 
 
-def embed(pooling=MEAN, kinds=KINDS):
-    return make_subject(BERT, task=None, modules=modules(*kinds), pooling=pooling).document["pooling"]
-
-
 def test_the_task_is_inferred_from_the_config():
     assert make_subject(BERT, task=None).task.name == "text-classification"
 
 
 def test_the_task_that_is_asked_for_wins():
-    assert make_subject(BERT, task="fill-mask", modules=modules(*KINDS), pooling=MEAN).task.name == "fill-mask"
+    assert make_subject(BERT, task="fill-mask", documents=SENTENCES).task.name == "fill-mask"
 
 
 def test_a_sentence_transformers_model_embeds_sentences():
-    assert make_subject(BERT, task=None, modules=modules(*KINDS), pooling=MEAN).task.name == "sentence-similarity"
+    assert make_subject(BERT, task=None, documents=SENTENCES).task.name == "sentence-similarity"
+
+
+@pytest.mark.parametrize(
+    ("file", "says"), [("config_sentence_transformers.json", {"prompts": 7}), ("1_Pooling/config.json", {"own": 7})]
+)
+def test_what_sentence_transformers_files_say_is_understood_or_refused(file, says):
+    key, text = refusal(documents={**SENTENCES, file: says})
+    assert key == "task"
+    assert text.startswith(f"{file}: this version ")
+    assert text.endswith("; use task feature-extraction")
+    assert make_subject(BERT, task="feature-extraction", documents={**SENTENCES, file: says}).document
+
+
+def test_only_graphs_that_leave_prompts_out_are_told_which_tokens_are_pooled():
+    pooled = {"embedding_dimension": 384, "include_prompt": False}
+    given = [
+        [entry["name"] for entry in make_action(task=None, documents=documents).document["inputs"]]
+        for documents in (SENTENCES, {**SENTENCES, "1_Pooling/config.json": pooled})
+    ]
+    assert given == [["input_ids", "attention_mask", "token_type_ids", *more] for more in ([], ["pooling_mask"])]
 
 
 @pytest.mark.parametrize("architectures", [["BertForNothing"], [], None, "BertModel", [7]])
@@ -87,7 +97,7 @@ def test_the_document_says_what_the_worker_must_make():
     assert document["outputs"] == ["start_logits", "end_logits"]
     assert document["attention"] == "sdpa"
     assert document["config"]["hidden_size"] == 384
-    assert not {"pooling", "code"} & set(document)
+    assert not {"sentence_modules", "code"} & set(document)
 
 
 def test_python_files_that_come_with_the_model_are_part_of_it():
@@ -113,73 +123,6 @@ def test_inputs_are_those_of_the_family(model_type, names):
 )
 def test_the_longest_sequence_follows_from_the_config(config, longest):
     assert make_subject(config, task="fill-mask").longest == longest
-
-
-# Sentence embeddings
-
-
-@pytest.mark.parametrize(("name", "mode"), POOLING_MODES.items())
-def test_a_pooling_mode_is_read_from_either_spelling(name, mode):
-    if mode == "weightedmean":
-        assert "the model has weightedmean" in refusal(modules=modules(*KINDS), pooling={name: True})[1]
-    else:
-        newer = name.removeprefix("pooling_mode_").removesuffix("_token") if mode == "cls" else mode
-        assert embed({name: True})["mode"] == embed({"pooling_mode": newer})["mode"] == mode
-
-
-@pytest.mark.parametrize("stated", ["mean_sqrt_len_tokens", "mean", ["cls"], "lasttoken", "max"])
-def test_newer_sentence_transformers_name_the_mode(stated):
-    name = stated if isinstance(stated, str) else stated[0]
-    assert embed({"embedding_dimension": 384, "pooling_mode": stated})["mode"] == name.removesuffix("_tokens")
-
-
-@pytest.mark.parametrize(
-    ("pooling", "has"),
-    [
-        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "mean, max"),
-        ({"pooling_mode_mean_tokens": True, "pooling_mode_weightedmean_tokens": True}, "mean, weightedmean"),
-        ({"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
-        ({"pooling_mode": ["mean", "max"]}, "mean, max"),
-        ({"pooling_mode": "weightedmean"}, "weightedmean"),
-        ({"pooling_mode": "own"}, "own"),
-        ({"pooling_mode": []}, "none that is known"),
-        ({"pooling_mode_mean_tokens": False}, "none that is known"),
-        (None, "none that is known"),
-    ],
-)
-def test_other_poolings_are_refused_with_a_way_out(pooling, has):
-    key, text = refusal(modules=modules(*KINDS), pooling=pooling)
-    assert (key, text) == ("task", f"one pooling mode is supported, the model has {has}; use task feature-extraction")
-
-
-def test_embeddings_are_normalised_where_the_model_does_it():
-    assert embed() == {"mode": "mean", "normalize": True}
-    assert embed(kinds=("Transformer", "Pooling")) == {"mode": "mean", "normalize": False}
-
-
-def test_a_plain_model_is_given_the_mean_as_sentence_transformers_does():
-    assert make_subject(BERT, task="sentence-similarity").document["pooling"] == {"mode": "mean", "normalize": False}
-
-
-def test_modules_of_another_kind_are_refused():
-    key, text = refusal(modules=modules("Transformer", "Pooling", "Dense"), pooling=MEAN)
-    assert (key, text) == ("task", "module 'Dense' of sentence-transformers isn't supported; use task feature-extraction")
-
-
-def test_modules_may_come_from_any_version_of_the_package():
-    newer = modules(*KINDS, package="sentence_transformers.sentence_transformer.modules.some")
-    assert make_subject(BERT, task=None, modules=newer, pooling=MEAN).document["pooling"]["normalize"]
-
-
-def test_the_config_of_the_pooling_lies_where_the_modules_say():
-    assert pooling_file(modules(*KINDS)) == "1_Pooling/config.json"
-
-
-@pytest.mark.parametrize(
-    "listed", [None, {}, {"": []}, {"": "text"}, {"": [7, None]}, {"": [{"type": "x.Transformer"}]}, {"a": 1}]
-)
-def test_without_a_pooling_module_there_is_no_config(listed):
-    assert pooling_file(listed) is None
 
 
 @pytest.mark.parametrize(

@@ -73,3 +73,10 @@ def test_shards_are_each_found_in_their_file():
         "model.a.weight": "model-0.safetensors",
         "model.b.weight": "model-1.safetensors",
     }
+
+
+def test_a_part_in_a_folder_of_its_own_is_named_after_it():
+    names = ("2_Dense.linear.weight", "linear.weight", "3_Dense.linear.weight")
+    headers = {f"{folder}model.safetensors": {"linear.weight": ("float32", (2,))} for folder in ("2_Dense/", "", "3_Dense/")}
+    found = match_constants([constant(name) for name in names], headers, "bert")
+    assert [found.bound[f"model.{name}"] for name in names] == [Binding(file, "linear.weight") for file in headers]

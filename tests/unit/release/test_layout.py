@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from neuronbuild.release.layout import REFUSED, lay_out
+from dataclasses import replace
+
+from neuronbuild.artifact.signature import Signature, TensorSpec
+from neuronbuild.release.layout import PROMPTS, REFUSED, lay_out
 from tests.unit.release.manifests import traced
 
 SMALL = traced(shape={"batch_size": 1, "sequence_length": 16})
@@ -25,6 +28,12 @@ def test_graphs_that_work_together_are_nothing_for_another_loader():
     graphs = [traced(graph="prefill"), traced(graph="decode")]
     layout = lay_out(graphs)
     assert [layout.place(each, "model.neuron", "b") for each in graphs] == ["b/model.traced"] * 2
+
+
+def test_a_graph_that_is_told_of_prompts_is_nothing_for_another_loader():
+    mask = TensorSpec("pooling_mask", "int64", (1, 16), ("batch_size", "sequence_length"))
+    layout = lay_out([replace(SMALL, signature=Signature((mask,), (), (), ()))])
+    assert (layout.root, layout.notes) == (None, (PROMPTS,))
 
 
 def test_other_files_lie_in_their_own_folder():

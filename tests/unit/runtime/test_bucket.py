@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import ShapeError
-from neuronbuild.runtime.bucket import CALL, choose
+from neuronbuild.runtime.bucket import CALL, choose, cover_rows
 from tests.tools.fuzz import few, many
 
 
@@ -112,3 +112,33 @@ def test_a_batch_that_is_only_too_large_is_told_what_helps():
     with pytest.raises(ShapeError) as caught:
         choose([shape(1, 8)], needs(2, 8), split=False)
     assert "dynamic_batch_size: true" in caught.value.hint
+
+
+def paths(lengths, shapes):
+    """Every way through rows, with what it costs."""
+    if not lengths:
+        yield 0
+    for one in map(Shape.as_dict, shapes):
+        if lengths and one["sequence_length"] >= lengths[0]:
+            step = CALL + one["batch_size"] * one["sequence_length"]
+            yield from (step + rest for rest in paths(lengths[one["batch_size"] :], shapes))
+
+
+@few
+@given(shapes=shapes_lists, lengths=st.lists(st.integers(1, 64), max_size=6))
+def test_rows_of_any_lengths_take_the_cheapest_way(shapes, lengths):
+    shapes, lengths = [*shapes, shape(1, 64)], sorted(lengths, reverse=True)
+    taken = cover_rows(lengths, shapes)
+    assert sum(taken) == len(lengths)
+    total, start = 0, 0
+    for rows in taken:
+        fitting = [index for index, one in enumerate(shapes) if one.as_dict()["sequence_length"] >= lengths[start]]
+        total += min(cost(shapes, [index]) for index in fitting if shapes[index].as_dict()["batch_size"] >= rows)
+        start += rows
+    assert total == min(paths(lengths, shapes))
+
+
+def test_a_row_that_fits_no_shape_is_refused():
+    with pytest.raises(ShapeError):
+        cover_rows([20, 3], [shape(4, 16)])
+    assert cover_rows([], [shape(4, 16)]) == []

@@ -41,6 +41,14 @@ def test_a_mask_that_isnt_given_is_ones_and_token_types_are_zeros():
     assert tensors["token_type_ids"].tolist() == [[0, 0, 0]] * 2
 
 
+def test_every_token_that_isnt_padding_is_pooled_where_nothing_else_is_given():
+    specs = [*SPECS, TensorSpec("pooling_mask", "int64", (4, 16), AXES)]
+    assert complete(specs, input_ids=ids(1, 3))["pooling_mask"].tolist() == [[1, 1, 1]]
+    mask = torch.tensor([[1, 1, 0]])
+    assert complete(specs, input_ids=ids(1, 3), attention_mask=mask)["pooling_mask"].tolist() == [[1, 1, 0]]
+    assert complete(specs, input_ids=ids(1, 3), pooling_mask=mask)["attention_mask"].tolist() == [[1, 1, 1]]
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])
 def test_integers_of_any_width_are_taken(dtype):
     tensors = complete(input_ids=ids(1, 2).to(dtype))

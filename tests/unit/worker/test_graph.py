@@ -137,28 +137,6 @@ def test_a_config_that_transformers_refuses_is_the_users_fault():
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"),
-    [
-        ("cls", TOKENS[:, 0]),
-        ("mean", torch.stack([TOKENS[0].mean(0), TOKENS[1, :2].mean(0)])),
-        ("max", torch.stack([TOKENS[0, 2], TOKENS[1, 1]])),
-        ("mean_sqrt_len", torch.stack([TOKENS[0].sum(0) / 3**0.5, TOKENS[1, :2].sum(0) / 2**0.5])),
-        ("lasttoken", torch.stack([TOKENS[0, 2], TOKENS[1, 1]])),
-    ],
-)
-def test_pooling_takes_only_tokens_that_the_mask_keeps(mode, expected):
-    assert torch.allclose(graph.pool(TOKENS, MASK, {"mode": mode, "normalize": False}), expected)
-    unit = graph.pool(TOKENS, MASK, {"mode": mode, "normalize": True})
-    assert torch.allclose(unit, expected / expected.norm(dim=1, keepdim=True))
-
-
-@pytest.mark.parametrize("mode", ["cls", "mean", "max", "mean_sqrt_len", "lasttoken"])
-def test_a_row_that_is_masked_away_gives_numbers(mode):
-    pooled = graph.pool(TOKENS, torch.zeros_like(MASK), {"mode": mode, "normalize": True})
-    assert torch.isfinite(pooled).all()
-
-
-@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"hidden_size": "32"}, "hidden_size"),
