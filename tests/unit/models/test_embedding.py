@@ -63,7 +63,10 @@ def test_rows_run_without_the_padding_behind_them_and_results_come_in_the_order_
     read = [tokens([1, 2, 3, 4, 5, 6], [1, 2]), tokens([7], [8])]
     values = made.embed([[2, 0], [1, 3]], read, wanted(), show=False)
     assert values.tolist() == [[3], [7], [21], [8]]
-    assert [given["input_ids"].tolist() for given in runner.seen] == [[[1, 2, 3, 4, 5, 6]], [[1, 2], [7, 9], [8, 9]]]
+    assert [given["input_ids"].tolist() for given in runner.seen] == [
+        [[1, 2, 3, 4, 5, 6], [1, 2, 9, 9, 9, 9]],
+        [[7], [8]],
+    ]
 
 
 def test_everything_is_wanted_with_the_padding_of_the_batch(tmp_path):
