@@ -41,13 +41,29 @@ PARTS = {
     "unet/diffusion_pytorch_model.fp16.safetensors": WEIGHTS,
     "tokenizer/vocab.json": b"{}",
 }
+SENTENCES = {
+    "modules.json": b'[{"path": "0_T", "type": "sentence_transformers.models.Transformer"}, '
+    b'{"path": "pool", "type": "sentence_transformers.models.Pooling"}]',
+    "0_T/config.json": CONFIG,
+    "0_T/model.safetensors": WEIGHTS,
+    "0_T/vocab.txt": b"a",
+    "pool/config.json": b"{}",
+    "vocab.txt": b"b",
+}
 NEXT_COMMIT = "b" * 40
 PINNED = {name: digest_bytes(FILES[name]) for name in ("config.json", "model.safetensors", "tokenizer.json")}
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with HubDouble({"org/tiny": one_commit(FILES), "org/shards": one_commit(SHARDS), "org/sd": one_commit(PARTS)}) as double:
+    with HubDouble(
+        {
+            "org/tiny": one_commit(FILES),
+            "org/shards": one_commit(SHARDS),
+            "org/sd": one_commit(PARTS),
+            "org/st": one_commit(SENTENCES),
+        }
+    ) as double:
         lead_client_to(double.endpoint, tmp_path, monkeypatch)
         yield double
 
@@ -89,6 +105,19 @@ def fetch(reference="org/tiny"):
 
 
 # The Hub answers.
+
+
+def test_a_transformer_in_a_folder_is_taken_for_the_model_with_and_without_the_hub(hub, offline):
+    model = fetch("org/st")
+    inner = {name: digest_bytes(SENTENCES[f"0_T/{name}"]) for name in ("config.json", "model.safetensors", "vocab.txt")}
+    assert model.snapshot.files == inner | {
+        name: digest_bytes(SENTENCES[name]) for name in ("modules.json", "pool/config.json")
+    }
+    assert model.config == {"model_type": "bert"}
+    offline()
+    again = resolve("org/st")
+    assert (again.snapshot.files, again.config) == (model.snapshot.files, model.config)
+    assert again.open_file("vocab.txt").read_bytes() == b"a"
 
 
 def test_a_model_is_pinned_to_its_commit(hub):
