@@ -84,6 +84,7 @@ class Embedder:
         self._shapes = [bucket.shape for bucket in release.buckets]
         self._pad_token = pad_token(release.folder)
         self._leaves_prompts_out = leaves_prompts_out
+        self._padding_matters = release.index.padding_matters
 
     def batches(self, texts: Sequence[Any], size: object) -> list[list[int]]:
         """Places of texts that are padded together: the longest first.
@@ -102,7 +103,8 @@ class Embedder:
         Raises:
             ShapeError: a text has more tokens than any compiled shape: nothing is computed then.
         """
-        rows = [row for features in read for row in self._rows(features, whole=wanted.value is None)]
+        whole = wanted.value is None or self._padding_matters
+        rows = [row for features in read for row in self._rows(features, whole=whole)]
         outputs = self._run(rows, (TOKENS, SENTENCE) if wanted.value is None else (wanted.value,), show=show)
         places = itertools.chain.from_iterable(batches)
         made = [_value(row, output, wanted) for row, output in zip(rows, outputs, strict=True)]
@@ -126,7 +128,7 @@ class Embedder:
         """Outputs of each row, by name: rows of like length together, in the cheapest shapes."""
         order = sorted(range(len(rows)), key=lambda place: -rows[place].length)
         self._refuse_long(rows[order[0]].length if order else 0)
-        sizes = cover_rows([rows[place].length for place in order], self._shapes)
+        sizes = self._sizes([rows[place].length for place in order])
         made: dict[int, dict[str, torch.Tensor]] = {}
         start = 0
         for size in logging.tqdm(sizes, desc="Batches", disable=not show):
@@ -137,6 +139,11 @@ class Embedder:
                 cut = {name: said[name][index] for name in names}
                 made[place] = {name: each[: rows[place].length] if name == TOKENS else each for name, each in cut.items()}
         return [made[place] for place in range(len(rows))]
+
+    def _sizes(self, lengths: Sequence[int]) -> list[int]:
+        """How many rows to run at a time: only those of one length where padding changes a result, as the runner then warns."""
+        groups = [list(group) for _, group in itertools.groupby(lengths)] if self._padding_matters else [lengths]
+        return [size for group in groups for size in cover_rows(group, self._shapes)]
 
     def _padded(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Tensors (rows, tokens), padded behind to the longest."""

@@ -31,7 +31,8 @@ def embedder(tmp_path, **named):
     (tmp_path / "config.json").write_text('{"pad_token_id": 9}')
     buckets = [SimpleNamespace(shape=Shape.of(sizes)) for sizes in SHAPES]
     runner = Echo()
-    release = SimpleNamespace(folder=tmp_path, buckets=buckets)
+    index = SimpleNamespace(padding_matters=named.get("padding_matters", False))
+    release = SimpleNamespace(folder=tmp_path, buckets=buckets, index=index)
     return Embedder(release, runner, leaves_prompts_out=named.get("leaves_prompts_out", False)), runner
 
 
@@ -67,6 +68,12 @@ def test_rows_run_without_the_padding_behind_them_and_results_come_in_the_order_
         [[1, 2, 3, 4, 5, 6], [1, 2, 9, 9, 9, 9]],
         [[7], [8]],
     ]
+
+
+def test_where_padding_matters_rows_keep_that_of_the_batch_and_only_those_of_one_length_run_together(tmp_path):
+    made, runner = embedder(tmp_path, padding_matters=True)
+    made.embed([[0, 1], [2], [3]], [tokens([1, 2, 3], [4]), tokens([5]), tokens([6])], wanted(), show=False)
+    assert [given["input_ids"].tolist() for given in runner.seen] == [[[1, 2, 3], [4, 9, 9]], [[5], [6]]]
 
 
 def test_everything_is_wanted_with_the_padding_of_the_batch(tmp_path):
