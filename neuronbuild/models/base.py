@@ -133,18 +133,12 @@ class NeuronModel(Likeness, ABC):
         Raises:
             ReleaseError: one can't be loaded here.
         """
-        made = [self.tokenizer] if self.carries_tokenizer else []
-        return [*made, self.processor] if self.carries_processor else made
+        made = [self.tokenizer] if self.carries(VOCABULARIES) else []
+        return [*made, self.processor] if self.carries(PROCESSORS) else made
 
-    @property
-    def carries_tokenizer(self) -> bool:
-        """Whether there is a tokenizer in the release."""
-        return carries(self._release, VOCABULARIES)
-
-    @property
-    def carries_processor(self) -> bool:
-        """Whether there is a processor in the release, of any kind."""
-        return carries(self._release, PROCESSORS)
+    def carries(self, files: tuple[str, ...]) -> bool:
+        """Whether there is a file of such a name in the release: `VOCABULARIES`, `PROCESSORS`."""
+        return carries(self._release, files)
 
     @property
     def shapes(self) -> list[dict[str, int]]:
