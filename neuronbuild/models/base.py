@@ -135,14 +135,12 @@ class NeuronModel(Likeness, ABC):
         Raises:
             ReleaseError: one can't be loaded here.
         """
-        made = [self.tokenizer] if "tokenizer" in self.carried else []
-        return [*made, self.processor] if "processor" in self.carried else made
+        made = [self.tokenizer] if self.carries(VOCABULARIES) else []
+        return [*made, self.processor] if self.carries(PROCESSORS) else made
 
-    @property
-    def carried(self) -> frozenset[str]:
-        """Which of `tokenizer` and `processor` the release holds files of."""
-        kinds = {"tokenizer": VOCABULARIES, "processor": PROCESSORS}
-        return frozenset(kind for kind, patterns in kinds.items() if carries(self._release, patterns))
+    def carries(self, files: tuple[str, ...]) -> bool:
+        """Whether there is a file of such a name in the release: `VOCABULARIES`, `PROCESSORS`."""
+        return carries(self._release, files)
 
     @property
     def shapes(self) -> list[dict[str, int]]:
@@ -254,8 +252,6 @@ def find_release(model: str, revision: str | None) -> Path:
     try:
         folder = Path(model).expanduser()
         if folder.is_dir():
-            if revision is not None:
-                raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
             return folder
     except (OSError, RuntimeError, ValueError):  # no name that a folder could have
         pass

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import transformers
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import UsageError
 from neuronbuild.models.base import NeuronModel, find_release
 from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
+from neuronbuild.models.preprocessors import PROCESSORS
 from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.tasks import ALIASES, OWN_TASKS
 
@@ -184,12 +186,12 @@ def _parts(model: NeuronModel, pipeline_class: Any, given: Mapping[str, object])
 
 def _tokenizer(model: NeuronModel, needed: bool | None) -> object:  # noqa: FBT001 (transformers' flag)
     """A copy of the tokenizer: pipelines for text generation change the side that it pads on."""
-    return copy.copy(model.tokenizer) if needed or "tokenizer" in model.carried else None
+    return copy.copy(model.tokenizer) if needed or model.carries(VOCABULARIES) else None
 
 
 def _processor(model: NeuronModel, part: str, needed: bool | None) -> object:  # noqa: FBT001 (as above)
     """The processor of one kind, which may be one of several in a processor of all."""
-    if not needed and "processor" not in model.carried:
+    if not needed and not model.carries(PROCESSORS):
         return None
     found = model.read_processor()
     if isinstance(found, transformers.ProcessorMixin):
