@@ -55,7 +55,8 @@ def selftest(settings: Settings, platforms: Iterable[str]) -> list[Assumption]:
 
 
 def _selftest(settings: Settings, platform: str, bench: Workbench) -> list[Assumption]:
-    options = Options(platform, "none", "bf16", 1, (), "inline", "float32", 1, dynamic_batch_size=False)
+    level = 2 if platform == "inf1" else 1  # neuron-cc has no levels
+    options = Options(platform, "none", "bf16", level, (), "inline", "float32", 1, dynamic_batch_size=False)
     toolchain = open_toolchain(options.toolchain, platform, settings.toolchain(options.toolchain))
     toolchain.preflight()
     compiler = toolchain.options(options, {"config": {"model_type": "bert"}})

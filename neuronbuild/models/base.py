@@ -252,6 +252,8 @@ def find_release(model: str, revision: str | None) -> Path:
     try:
         folder = Path(model).expanduser()
         if folder.is_dir():
+            if revision is not None:
+                raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
             return folder
     except (OSError, RuntimeError, ValueError):  # no name that a folder could have
         pass

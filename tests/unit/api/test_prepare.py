@@ -109,7 +109,7 @@ def test_other_options_are_other_actions_and_other_names_are_not(settings, recip
     def key(**keys):
         return plan(recipe(**keys), settings).steps[0].action.key
 
-    same = [key(), key(name="other"), key(release={"name": "x", "repo": "me/x"}), key(dynamic_batch_size=True)]
+    same = [key(), key(name="other"), key(release={"name": "x"}), key(dynamic_batch_size=True)]
     other = [
         key(compiler={"optlevel": 1}),
         key(compiler={"optlevel": 3}),

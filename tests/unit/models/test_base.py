@@ -203,3 +203,13 @@ def test_saving_over_something_else_is_refused(model, tmp_path):
         model.save_pretrained(tmp_path / "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_core_is_for_releases_for_neuron_devices(built):
+    with pytest.raises(UsageError, match="core is for releases for Neuron devices"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"], core=0)
+
+
+def test_a_folder_has_no_revisions(built):
+    with pytest.raises(UsageError, match="only releases on the Hub have revisions"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"], revision="v1")

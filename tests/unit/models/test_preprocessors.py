@@ -96,9 +96,12 @@ def test_every_chat_template_of_the_model_is_in_its_release(built, models):
 
 
 def test_a_tokenizer_that_brings_its_own_code_is_refused_without_asking(built, tmp_path):
-    folder = copy_release(built.releases["text-generation"], tmp_path)
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    config |= {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    release = copy_release(built.releases["text-generation"], tmp_path)
+    config = {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}}
+    text = json.dumps({**json.loads((release / "tokenizer_config.json").read_text()), **config})
+    (release / "tokenizer_config.json").unlink()
+    (release / "tokenizer_config.json").write_text(text)
+    others = (file for file in read_index(release).files if file.path != "tokenizer_config.json")
+    alter_index(release, files=tuple(others))
     with pytest.raises(ReleaseError, match="its tokenizer can't be loaded"):
-        _ = neuronbuild.open_model(folder).tokenizer
+        _ = neuronbuild.open_model(release).tokenizer
