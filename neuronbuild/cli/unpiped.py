@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,35 +10,24 @@ from neuronbuild.cli.spans import best_answer
 from neuronbuild.cli.trial import NEW_TOKENS
 from neuronbuild.errors import UsageError
 from neuronbuild.models.checked import refuse_padding
+from neuronbuild.models.similarity import BETWEEN_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from neuronbuild.cli.trial import Rows, Trial
+
+    Measure = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 SPEAKS = 0.5
 """Probability from which on a label holds for a frame of sound."""
 
 
-def _unit(rows: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.normalize(rows, dim=1)
-
-
-SIMILARITIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "cosine": lambda rows: _unit(rows) @ _unit(rows).T,
-    "dot": lambda rows: rows @ rows.T,
-    "euclidean": lambda rows: -torch.cdist(rows, rows, p=2),
-    "manhattan": lambda rows: -torch.cdist(rows, rows, p=1),
-}
-"""How alike rows are, by sentence-transformers' names: the larger the number, the more alike."""
-
-
-def _pairs(names: Sequence[str], vectors: torch.Tensor, column: str, measure: str = "cosine") -> Rows:
+def _pairs(names: Sequence[str], vectors: torch.Tensor, column: str, measure: Measure = BETWEEN_ALL["cosine"]) -> Rows:
     """How alike each pair is; of one alone, its embedding."""
     if len(names) == 1:
         return [{column: names[0], "embedding": vectors[0].tolist()}]
-    table = SIMILARITIES[measure](vectors.float()).tolist()
+    table = measure(vectors.float(), vectors.float()).tolist()
     return [
         {"similarity": table[i][j], "a": names[i], "b": names[j]} for i in range(len(names)) for j in range(i + 1, len(names))
     ]
@@ -56,17 +44,11 @@ def _text_similarities(trial: Trial, texts: list[str]) -> Rows:
 
 
 def _sentence_similarities(trial: Trial, texts: list[str]) -> Rows:
-    """By what the model's own config compares with."""
-    measure = _measure(trial.folder / "config_sentence_transformers.json")
-    if measure not in SIMILARITIES:
-        raise UsageError(f"the model compares by {measure!r}, which `run` doesn't know", hint="call its encode() from Python")
-    return _pairs(texts, torch.as_tensor(trial.model.encode(texts)), "text", measure)
-
-
-def _measure(file: Path) -> str:
-    """The model's `similarity_fn_name`; sentence-transformers takes cosine where there is none."""
-    said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return str(said.get("similarity_fn_name") or "cosine")
+    """As the model itself compares."""
+    model = trial.model
+    if trial.fit:
+        model.max_seq_length = min(model.max_seq_length or model.longest, model.longest)
+    return _pairs(texts, model.encode(texts, convert_to_tensor=True), "text", model.similarity)
 
 
 def _answer(trial: Trial, texts: list[str]) -> Rows:

@@ -14,13 +14,15 @@ from click.testing import CliRunner
 from PIL import Image
 
 import neuronbuild
+from neuronbuild.artifact.release_index import ReleasedFile
 from neuronbuild.cli.media import read_image, read_sound
 from neuronbuild.cli.run import run_command
+from neuronbuild.digest import digest_file
 from neuronbuild.errors import ReleaseError, ShapeError, UsageError
 from tests.conftest import CLASSES, VIVID
 from tests.tools.answers import LABELS, assert_alike, random_picture, random_sound
 from tests.unit.cli.test_media import write_sound
-from tests.unit.runtime.releases import copy_release
+from tests.unit.runtime.releases import alter_index, copy_release, read_index
 
 TEXTS = ["the cat sits on a mat", "who runs", "a red car", "", " ", "😀 bad"]
 LONG = "the cat sits on a mat " * 8
@@ -245,13 +247,15 @@ def test_sentences_are_compared_by_what_the_models_config_says(vivid, tmp_path, 
 
 
 def test_a_measure_that_nobody_knows_is_refused(vivid, tmp_path):
-    with pytest.raises(UsageError, match="compares by 'hamming'"):
+    with pytest.raises(ReleaseError, match="hamming"):
         run(with_measure(vivid.releases["sentence-similarity"], tmp_path, "hamming"), *TEXTS[:2])
 
 
 def with_measure(release, folder, measure):
-    made = copy_release(release, folder)
-    (made / "config_sentence_transformers.json").write_text(json.dumps({"similarity_fn_name": measure}))
+    made, name = copy_release(release, folder), "config_sentence_transformers.json"
+    (made / name).write_text(json.dumps({"similarity_fn_name": measure}))
+    digest = digest_file(made / name)
+    alter_index(made, files=(*read_index(made).files, ReleasedFile(name, digest.sha256, digest.size)))
     return made
 
 
