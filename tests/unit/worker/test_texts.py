@@ -42,7 +42,7 @@ def expected(module: graph.Graph, given: dict[str, torch.Tensor], task: str) -> 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("family", "task"), cases())
+@pytest.mark.parametrize(("family", "task"), list(cases()))
 def test_the_exported_graph_is_the_model(family, task):
     document, module = open_module(family, task)
     inputs = module.example(seed=0)
