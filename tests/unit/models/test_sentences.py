@@ -257,7 +257,7 @@ REFUSED_INPUTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("inputs", REFUSED_INPUTS, ids=lambda inputs: f"{ascii(inputs):.20}".partition(" object")[0])
+@pytest.mark.parametrize("inputs", REFUSED_INPUTS, ids=lambda inputs: f"{inputs!a:.20}".partition(" object")[0])
 def test_what_is_no_text_is_refused(opened, inputs):
     with pytest.raises(InputError) as caught:
         opened(KEPT).ours.encode(inputs)
