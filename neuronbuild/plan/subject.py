@@ -54,28 +54,27 @@ class Subject:
         """The longest sequence that the model can read, if its config says so."""
         return self.sizes.get(SEQUENCE)
 
-    @property
-    def _bound(self) -> str:
-        """What bounds the longest sequence, where it isn't the model's own length, as the end of a sentence."""
-        config = self.document["config"]
-        fixed = fixed_length(config) if isinstance(config, dict) else None
-        return (
-            ", beyond which its rotary embeddings (longrope, dynamic) take other frequencies" if fixed == self.longest else ""
-        )
-
     def misfit(self, axis: str, size: int) -> str | None:
         """Why the model can't be compiled for a size, if it can't."""
         step = self.task.multiples.get(axis, 1)
         if size % step:
             return f"{axis} must be a multiple of {step}, not {size}"
         if axis == SEQUENCE and self.longest is not None and size > self.longest:
-            return f"{axis} {size} is longer than this model can be compiled for: {self.longest} tokens{self._bound}"
+            return self._too_long(size)
         if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
             return f"{axis} must be {self.sizes[AUDIO]}: this model reads features of just so many frames"
         config = self.document["config"]
         if axis == AUDIO and isinstance(config, dict) and frames(size, config) == 0:
             return f"{axis} {size} is too short: this model's convolutions leave no frame of it"
         return None
+
+    def _too_long(self, size: int) -> str:
+        """Why a sequence is too long: for the model's table of positions, or for its rotary embeddings."""
+        config = self.document["config"]
+        if isinstance(config, dict) and fixed_length(config) == self.longest:
+            change = "beyond which its rotary embeddings (longrope, dynamic) take other frequencies"
+            return f"{SEQUENCE} {size} is longer than this model can be compiled for: {self.longest} tokens, {change}"
+        return f"{SEQUENCE} {size} is longer than this model can read: {self.longest} tokens"
 
 
 def make_subject(

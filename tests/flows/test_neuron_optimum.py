@@ -205,7 +205,7 @@ def test_an_exporter_that_hangs_is_stopped(replayed, tmp_path):
         ({"compiler": {"optlevel": 3}}, "drop this without a word for a decoder"),
         ({"compiler": {"auto_cast": "all"}}, "drop this without a word for a decoder"),
         ({"compiler": {"extra_args": ["--lnc=1"]}}, "drop this without a word"),
-        ({"dynamic_batch_size": True}, "drop this without a word"),
+        ({"dynamic_batch_size": True}, "as many rows as it was compiled for"),
         ({"weights": "separate"}, "hold their weights"),
         ({"shapes": {"batch_size": [1, 2], "sequence_length": 16}}, "one shape each"),
         ({"platforms": ["trn3"]}, "doesn't compile for trn3"),

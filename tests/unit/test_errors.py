@@ -25,6 +25,7 @@ from neuronbuild.errors import (
     StoreError,
     StoreOutageError,
     ToolchainError,
+    UnsupportedModelError,
     UsageError,
 )
 
@@ -37,6 +38,7 @@ STATUS = {
     NotBuiltError: 1,
     SourceError: 3,
     SourcesError: 3,
+    UnsupportedModelError: 3,
     StoreError: 4,
     StoreOutageError: 4,
     DamageError: 4,

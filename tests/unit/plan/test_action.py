@@ -125,7 +125,7 @@ def test_the_order_of_weight_files_makes_no_difference():
     assert key(weights=files) == key(weights=dict(reversed(files.items())))
 
 
-@pytest.mark.parametrize("words", [{"name": "other"}, {"release": {"name": "out", "repo": "org/out"}}, {"revision": "v2"}])
+@pytest.mark.parametrize("words", [{"name": "other"}, {"release": {"name": "out"}}, {"revision": "v2"}])
 def test_a_recipes_own_words_are_not_in_the_key(words):
     def keys(**said):
         recipe = Recipe.model_validate(

@@ -53,7 +53,7 @@ def test_a_graph_that_is_wrong_at_high_positions_only_is_found(built, models, nu
     assert check.check_release(job)["checks"][0]["max_abs_error"]["logits"] < 1e-5
     other = copy.deepcopy(job["action"])  # the graph keeps the frequencies that this model has below position 16 only
     other["model"]["config"]["rope_parameters"] = LONGROPE
-    with pytest.raises(UserError, match=r"differs from eager PyTorch by .* at the last slot"):
+    with pytest.raises(UserError, match="differs from eager PyTorch"):
         check.check_release({**job, "action": other, "identity": "other"})
 
 

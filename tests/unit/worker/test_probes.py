@@ -129,6 +129,23 @@ def test_a_text_encoders_input_without_its_effect_is_found(wrong, change):
         check(module, with_input(module, wrong, change))
 
 
+@pytest.mark.parametrize(("mode", "wrong"), [("cls", 0), ("lasttoken", -1)])
+def test_a_sentence_that_is_pooled_from_padding_is_found(mode, wrong):
+    action = actions.make_action("feature-extraction")
+    steps = [{"kind": "Pooling", "modes": [mode]}]
+    action["model"].update(outputs=["token_embeddings", "sentence_embedding"], sentence_modules=steps)
+    module = graphs.open_graph(graph.make_model(action, torch.float32), action)
+    right = Exported(module, module.example(seed=0)).run
+
+    def padding(tensors: list) -> list:
+        tokens, _ = right(tensors)
+        return [tokens, tokens[:, wrong]]
+
+    assert check(module, right)["max_abs_error"]["sentence_embedding"] < 1e-5
+    with pytest.raises(UserError, match="output sentence_embedding differs from eager PyTorch"):
+        check(module, padding)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
 def test_rows_are_tried_without_padding_and_padded_on_either_side(batch):
     action = actions.make_action("text-classification", batch=batch, length=9)
