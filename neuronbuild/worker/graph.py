@@ -160,15 +160,16 @@ def _culprits(action: dict, error: Exception) -> str:
 def shake(model: torch.nn.Module, seed: int) -> None:
     """Add seeded noise in place to every parameter, and to every buffer that a checkpoint holds.
 
-    Rows of matrices get noise of length 1, so that values keep their size from layer to layer: with the small numbers that
-    transformers starts training from, attention is nearly even, and a wrong mask or position hardly shows in the results. The
-    model's aliases of one tensor stay one tensor.
+    Rows of matrices get noise of length 0.5, whatever their width: with the small numbers that transformers starts training
+    from, attention in narrow models is nearly even, and a wrong mask or position hardly shows in the results. With length 1,
+    30 layers of Llama differ by 0.15 in bf16 for rounding alone, with this by 0.02. The model's aliases of one tensor stay one
+    tensor.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in _held(model):
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
-            size = (tensor.numel() / len(tensor)) ** -0.5 if tensor.dim() > 1 else 0.02
+            size = 0.5 * (tensor.numel() / len(tensor)) ** -0.5 if tensor.dim() > 1 else 0.02
             tensor.add_(size * noise.to(tensor.dtype))
 
 
