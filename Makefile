@@ -13,7 +13,7 @@ apply: $(VENV)/.cpu
 	$(BIN)/neuronbuild run releases/minilm-l6-cpu \
 	  "A man is eating food." "Someone is having a meal." "The stock market fell today."
 
-# Two processes: most tests wait for one process of their own, and what is compiled for all tests is compiled once for both.
+# In two processes. What is compiled for all tests is compiled once for both (the fixture `once` in tests/conftest.py).
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from .graph import MASK
+
 TOLERANCE = 1e-4
 """Largest difference that rounding is taken for, relative to the largest value of the output. Float32 shows some 1e-6."""
 
@@ -17,7 +19,7 @@ AXES = {"sequence_length": -1, "audio_sequence_length": 1}
 ROWS = 2
 """Rows that are measured: no row's results follow from another's."""
 
-PADDED = ("input_ids", "attention_mask", "token_type_ids", "pooling_mask", "input_values")
+PADDED = ("input_ids", MASK, "token_type_ids", "pooling_mask", "input_values")
 
 
 def measure(module: torch.nn.Module) -> list:
@@ -54,7 +56,7 @@ def _inputs(module: torch.nn.Module, length: int, dimension: int) -> tuple:
             exact[name] = padded[name] = whole
             continue
         filling = 0
-        if name == "attention_mask":
+        if name == MASK:
             whole.fill_(1)
         elif name == "input_ids":
             filling = config.get("pad_token_id") or 0

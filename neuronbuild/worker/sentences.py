@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 
 from . import heads
-from .graph import Graph
+from .graph import MASK, Graph
 
-MASK, POOLED = "attention_mask", "pooling_mask"
+POOLED = "pooling_mask"
 PROMPT = 2
 """Tokens at the beginning of the example inputs that are pooled in no row, where prompts are left out."""
 
