@@ -11,7 +11,7 @@ import math
 import torch
 import transformers
 
-from . import heads, mend
+from . import heads, mend, noise
 from .probes import Probe
 from .serve import UserError, one_line
 
@@ -132,17 +132,10 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
     except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
         raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
     model = heads.attach(mend.mended(model.eval()), action, dtype)
-    for tensor in _held(model):  # some classes make a parameter in float32 whatever they are asked for
+    for tensor in noise.held(model):  # some classes make a parameter in float32 whatever they are asked for
         tensor.data = tensor.data.to(dtype)
-    shake(model, seed=1)
+    noise.shake(model, noise.TRACED)
     return model
-
-
-def _held(model: torch.nn.Module) -> list:
-    """Parameters, and those buffers of floating point that a checkpoint holds."""
-    names = model.state_dict()
-    buffers = [tensor for name, tensor in model.named_buffers() if name in names and tensor.is_floating_point()]
-    return [*model.parameters(), *buffers]
 
 
 def _culprits(action: dict, error: Exception) -> str:
@@ -155,22 +148,6 @@ def _culprits(action: dict, error: Exception) -> str:
     else:
         names = []
     return "; its config says " + ", ".join(f"{name}: {config[name]!r}" for name in names) if names else ""
-
-
-def shake(model: torch.nn.Module, seed: int) -> None:
-    """Add seeded noise in place to every parameter, and to every buffer that a checkpoint holds.
-
-    Rows of matrices get noise of length 0.5, whatever their width: with the small numbers that transformers starts training
-    from, attention in narrow models is nearly even, and a wrong mask or position hardly shows in the results. With length 1,
-    30 layers of Llama differ by 0.15 in bf16 for rounding alone, with this by 0.02. The model's aliases of one tensor stay one
-    tensor.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for tensor in _held(model):
-            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
-            size = 0.5 * (tensor.numel() / len(tensor)) ** -0.5 if tensor.dim() > 1 else 0.02
-            tensor.add_(size * noise.to(tensor.dtype))
 
 
 def example_inputs(action: dict, seed: int = 0) -> tuple:

@@ -14,7 +14,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, graphs, package, padding, probes, products
+from . import graph, graphs, noise, package, padding, probes, products
 from .serve import UserError
 
 PACKAGE = "model.pt2"
@@ -32,7 +32,8 @@ def compile_action(job: dict) -> dict:
     literals = _compile(module, inputs, action, path)
     specs, own = describe_constants(module, literals, path)
     safetensors.torch.save_file(own, os.path.join(folder, CONSTANTS))
-    graph.shake(module.model, seed=2)  # other weights than those it was traced with: none of their values may be in it
+    noise.shake(module.model, noise.COMPARED)
+    noise.settle(module, precision(action), (noise.TRACED, noise.COMPARED))
     compiled = _open_made(module, literals, path)
     outputs = compiled([tensor.clone() for tensor in inputs])
     record = probes.check(compiled, module, precision(action), "random-weights")

@@ -11,7 +11,7 @@ import re
 import torch
 import torch_neuronx
 
-from . import graph, graphs, neuron_log, padding, probes, traced
+from . import graph, graphs, neuron_log, noise, padding, probes, traced
 from .serve import JobError, UserError
 
 FILE = "model.neuron"
@@ -93,7 +93,8 @@ def _checks(action: dict, folder: str, module: graph.Graph) -> list:
         return []
     apart = action["weights"] == "separate"
     if apart:
-        graph.shake(module.model, seed=2)  # zeros would agree whatever the graph does
+        noise.shake(module.model, noise.COMPARED)  # zeros would agree whatever the graph does
+        noise.settle(module, precision(action), (noise.COMPARED,))
     state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
     compiled = open_compiled(os.path.join(folder, FILE), state if apart else {})
     return [probes.check(compiled, module, precision(action), "random-weights" if apart else "real-weights")]

@@ -34,8 +34,7 @@ class Comparison:
         """
         if tuple(got.shape) != tuple(expected.shape):
             raise UserError(f"output {name} has shape {tuple(got.shape)}, eager PyTorch gives {tuple(expected.shape)}")
-        difference = (got.double() - expected.double()).abs().max().item()
-        scale = max(1.0, expected.double().abs().max().item())
+        difference, scale = largest_difference(got, expected), _scale(expected)
         if not math.isfinite(difference) or difference > self.tolerance * scale:
             raise UserError(
                 f"output {name} differs from eager PyTorch by {difference:.3g} {where} (largest value {scale:.3g}, "
@@ -53,3 +52,18 @@ class Comparison:
             "scale": self.scales,
             "tolerance": self.tolerance,
         }
+
+
+def largest_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest absolute difference of two tensors of one shape; not a number where either holds one that isn't finite."""
+    return (got.double() - expected.double()).abs().max().item()
+
+
+def relative(got: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest absolute difference, relative to the largest value (or to 1 where all are smaller); infinite for NaN."""
+    difference = largest_difference(got, expected) / _scale(expected)
+    return difference if math.isfinite(difference) else math.inf
+
+
+def _scale(expected: torch.Tensor) -> float:
+    return max(1.0, expected.double().abs().max().item())

@@ -6,8 +6,11 @@ classifier may read the last position, whatever stands there.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
+from . import numeric
 from .graph import MASK
 
 TOLERANCE = 1e-4
@@ -26,7 +29,8 @@ def measure(module: torch.nn.Module) -> list:
     """The record of one check; none for graphs whose inputs aren't padded, and for those that have a cache.
 
     Compares inputs of several lengths, as they are and padded to the compiled length, both in float32. A record without any
-    output says that the model takes no other length than the compiled one. The model is in float32 afterwards.
+    output says that nothing can be compared: the model takes no other length than the compiled one, or its results aren't
+    finite. The model is in float32 afterwards.
     """
     axis = next((axis for axis in AXES if axis in module.action["shape"]), None)
     if axis is None or module.states:
@@ -42,6 +46,8 @@ def measure(module: torch.nn.Module) -> list:
             except (RuntimeError, ValueError):  # a table of positions of just the compiled length
                 return [{**record, "max_abs_error": {}, "scale": {}}]
             _add(record, module.reference(padded), expected)
+    if not all(math.isfinite(value) for value in record["max_abs_error"].values()):
+        return [{**record, "max_abs_error": {}, "scale": {}}]
     return [record] if record["scale"] else []
 
 
@@ -72,6 +78,8 @@ def _add(record: dict, padded: dict, expected: dict) -> None:
     """The differences of what isn't padding, and the largest values."""
     for name, tensor in expected.items():
         cut = padded[name][tuple(slice(0, size) for size in tensor.shape)]
-        difference, scale = (cut - tensor).abs().max().item(), tensor.abs().max().item()
+        difference, scale = numeric.largest_difference(cut, tensor), tensor.abs().max().item()
+        if not math.isfinite(difference):  # `max` would keep or drop what is no number by its position
+            difference = math.inf
         record["max_abs_error"][name] = max(difference, record["max_abs_error"].get(name, 0.0))
         record["scale"][name] = max(scale, record["scale"].get(name, 0.0))

@@ -115,7 +115,13 @@ class DecoderGraph(graph.Graph):
         """What eager PyTorch gives for whole answers (rows, tokens): logits, and keys and values by the names of the states."""
         given = {"attention_mask": mask} if "attention_mask" in self.input_names else {}
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        out = self.model(encoder_outputs=(hidden,), decoder_input_ids=ids, past_key_values=cache, use_cache=True, **given)
+        out = self.model(
+            encoder_outputs=(hidden.to(self.model.dtype),),
+            decoder_input_ids=ids,
+            past_key_values=cache,
+            use_cache=True,
+            **given,
+        )
         layers = {caches.SELF: cache.self_attention_cache.layers, CROSS: cache.cross_attention_cache.layers}
         tensors = {kind: [each for layer in layers[kind] for each in (layer.keys, layer.values)] for kind in layers}
         names = {kind: caches.names(kind, len(layers[kind])) for kind in layers}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neuronbuild.worker import graph
+from neuronbuild.worker import graph, noise
 from neuronbuild.worker.serve import UserError
 from tests.tools.action_keys import CPU
 from tests.tools.tiny import tiny_decoder
@@ -63,7 +63,7 @@ def test_no_weight_is_a_zero_or_a_one_that_could_be_folded_into_code():
 def test_shaking_moves_every_weight_and_keeps_tied_ones_tied():
     model = graph.make_model(make_action("fill-mask"), torch.float32)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    graph.shake(model, seed=2)
+    noise.shake(model, seed=2)
     assert not any(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
     decoder = model.get_output_embeddings().weight
     assert decoder.data_ptr() == model.get_input_embeddings().weight.data_ptr()

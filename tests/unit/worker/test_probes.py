@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from neuronbuild.worker import graph, graphs, probes
+from neuronbuild.worker import graph, graphs, noise, probes
 from neuronbuild.worker.serve import UserError
 from tests.tools.action_keys import CPU
 from tests.tools.exported import Exported
@@ -21,7 +21,7 @@ DYNAMIC = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10_000.0}
 def open_graph(model, task: str, name: str, **sizes) -> graph.Graph:
     """A graph of a model whose weights are large enough to show what goes wrong."""
     document = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU).document
-    graph.shake(model, seed=1)
+    noise.shake(model, seed=1)
     return graphs.open_graph(model, document)
 
 

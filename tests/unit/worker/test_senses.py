@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuronbuild.tasks import TASKS, all_sizes
-from neuronbuild.worker import graph, graphs, inductor
+from neuronbuild.worker import graph, graphs, inductor, noise
 from tests.senses import CASES, CONFIGS
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
@@ -55,7 +55,7 @@ def test_other_weights_than_those_it_was_traced_with_are_used(family, task):
     inputs = module.example(seed=0)
     program = torch.export.export(module, inputs)
     before = program.module()(*inputs)
-    graph.shake(module.model, seed=2)
+    noise.shake(module.model, seed=2)
     exported = program.module()
     exported.load_state_dict(module.state_dict())
     assert not torch.equal(exported(*inputs)[0], before[0])
@@ -99,7 +99,7 @@ def test_the_end_of_a_text_is_among_the_example_inputs():
 def test_buffers_that_a_checkpoint_holds_are_shaken_and_others_are_not():
     model = graph.make_model(make_document("mobilenet_v2", "image-classification"), torch.float32)
     held = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    graph.shake(model, seed=5)
+    noise.shake(model, seed=5)
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, held[name])}
     assert {name for name in held if name.endswith(("running_mean", "running_var"))} <= moved
     assert not {name for name in moved if name.endswith("num_batches_tracked")}
