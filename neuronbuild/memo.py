@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -48,6 +48,10 @@ class Memo:
     def get(self, name: str) -> list[object] | None:
         """An entry, or `None`."""
         return self._load().get(name)
+
+    def values(self) -> Iterable[list[object]]:
+        """All entries."""
+        return list(self._load().values())
 
     def put(self, name: str, entry: list[object]) -> None:
         """Remember."""
