@@ -22,6 +22,7 @@ from neuronbuild.errors import (
     ToolchainError,
     UnsupportedModelError,
 )
+from neuronbuild.intact import MEMORY
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
@@ -50,14 +51,10 @@ if TYPE_CHECKING:
     from neuronbuild.recipe.yaml_tree import Keys
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.base import Store
-    from neuronbuild.store.trust import Trust
     from neuronbuild.toolchain.base import Toolchain
 
-VERIFIED = "releases.json"
-"""Name of the file, in the user's cache folder, that remembers which releases were found whole."""
-
 LICENCES = "licences.json"
-"""Name of the file there that remembers what this machine has seen of models' licences."""
+"""Name of the file, in the user's cache folder, that remembers what this machine has seen of models' licences."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +67,6 @@ class Context:
     store: Store
     memory: DigestMemory
     verified: VerifiedReleases
-    trust: Trust
     sharing: Sharing
     lock: LockFile | None = None
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
@@ -90,7 +86,7 @@ class Context:
         lock = read_lock(settings.lock)
         if lock is None and settings.locked:
             raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
-        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / VERIFIED), trust, sharing, lock)
+        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / MEMORY, store), sharing, lock)
 
     def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
         """A toolchain for a platform and its fingerprint, asked for once; the locked one where it isn't there."""

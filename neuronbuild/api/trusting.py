@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import encode
 from neuronbuild.errors import UsageError
-from neuronbuild.source.resolve import user_cache
+from neuronbuild.memo import user_cache
 from neuronbuild.store.trust import Trust, check_public_key, make_key, open_signer, public_key, signers_of
 
 if TYPE_CHECKING:

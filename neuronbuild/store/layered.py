@@ -42,6 +42,7 @@ class LayeredStore(Store):
         self.near = near
         self.fars = tuple(fars)
         self.location = near.location
+        self.trust = near.trust
         self.used = near.used
         self._writable = tuple(far for far in self.fars if not far.read_only)
         self._outbox = _Outbox(near, sharing)

@@ -12,17 +12,18 @@ import importlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from neuronbuild.artifact.codec import SEAL, SIGNATURES, signatures_in, unseal, write_plain
+from neuronbuild.artifact.codec import SEAL, SIGNATURES, Signed, encode, signatures_in, unseal, write_plain
 from neuronbuild.digest import canonical_json, digest_json
 from neuronbuild.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
+    from neuronbuild.artifact.release_index import ReleaseIndex
     from neuronbuild.artifact.snapshot import Snapshot
 
 PUBLIC = "ed25519:"
@@ -62,6 +63,11 @@ class Trust:
     def name(self) -> str:
         """Tells one set of trusted keys from another; empty where there are none."""
         return f"+{digest_json(sorted(self.keys)).sha256[:16]}" if self.keys else ""
+
+    @property
+    def signs_releases(self) -> bool:
+        """Whether releases are signed here: with a key that others may trust."""
+        return self.signer is not None and not self.hidden
 
     def objection(self, data: bytes) -> str | None:
         """Why the bytes of a manifest aren't to be used, or `None`."""
@@ -136,6 +142,13 @@ def seal_of(data: bytes) -> str | None:
     except (ValueError, AttributeError, RecursionError):
         return None
     return seal if isinstance(seal, str) else None
+
+
+def sign_index(index: ReleaseIndex, trust: Trust) -> ReleaseIndex:
+    """A release's index with the signature of who writes it, if there is one that others may trust."""
+    if trust.signer is None or trust.hidden:
+        return index
+    return replace(index, signatures=(Signed(**trust.signer(str(seal_of(encode(index))), RELEASE)),))
 
 
 def encode_snapshot(snapshot: Snapshot, signer: Signer | None) -> bytes:

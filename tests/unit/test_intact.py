@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from neuronbuild import intact
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.release_index import FILENAME, ReleasedFile, ReleaseIndex
 from neuronbuild.digest import digest_bytes
-from neuronbuild.release import verified
-from neuronbuild.release.verified import VerifiedReleases
+from neuronbuild.intact import IntactReleases
 from tests.unit.source.test_digests import edit_quietly
 
 
@@ -38,35 +38,36 @@ def _later(monkeypatch):
 @pytest.fixture
 def reads(monkeypatch):
     """The files that are read, in order."""
-    read, digest_file = [], verified.digest_file
-    monkeypatch.setattr(verified, "digest_file", lambda path: read.append(path.name) or digest_file(path))
+    read, digest_file = [], intact.digest_file
+    monkeypatch.setattr(intact, "digest_file", lambda path: read.append(path.name) or digest_file(path))
     return read
 
 
-def holds(memory: VerifiedReleases, folder) -> bool:
-    return memory.holds(folder, json.loads((folder / FILENAME).read_bytes()))
+def holds(memory: IntactReleases, folder) -> bool:
+    files = [(file["path"], file["sha256"], file["size"]) for file in json.loads((folder / FILENAME).read_bytes())["files"]]
+    return memory.first_altered(folder, files) is None
 
 
 @pytest.mark.usefixtures("_later")
 def test_a_release_is_read_once_and_remembered_by_the_next_process(release, reads, tmp_path):
     for _ in range(2):
-        assert holds(VerifiedReleases(tmp_path / "memo.json"), release)
+        assert holds(IntactReleases(tmp_path / "memo.json"), release)
     assert reads == ["model.pt2", "vocab.txt"]
 
 
 def test_one_that_was_just_written_is_remembered_by_this_process_only(release, reads, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
+    memory = IntactReleases(tmp_path / "memo.json")
     assert holds(memory, release)
     assert holds(memory, release)
     assert len(reads) == 2
-    assert holds(VerifiedReleases(tmp_path / "memo.json"), release)
+    assert holds(IntactReleases(tmp_path / "memo.json"), release)
     assert len(reads) == 4
 
 
 @pytest.mark.usefixtures("_later")
 @pytest.mark.parametrize("path", ["vocab.txt", "deep/model.pt2"])
 def test_an_edit_that_keeps_size_and_time_is_noticed(release, tmp_path, path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
+    memory = IntactReleases(tmp_path / "memo.json")
     assert holds(memory, release)
     edit_quietly(release / path, (release / path).read_bytes()[::-1])
     assert not holds(memory, release)
@@ -74,7 +75,7 @@ def test_an_edit_that_keeps_size_and_time_is_noticed(release, tmp_path, path):
 
 @pytest.mark.usefixtures("_later")
 def test_an_edit_through_a_hard_link_is_noticed(release, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
+    memory = IntactReleases(tmp_path / "memo.json")
     os.link(release / "deep/model.pt2", tmp_path / "blob")
     assert holds(memory, release)
     edit_quietly(tmp_path / "blob", b"edoc")
@@ -83,7 +84,7 @@ def test_an_edit_through_a_hard_link_is_noticed(release, tmp_path):
 
 @pytest.mark.usefixtures("_later")
 def test_files_that_were_touched_but_hold_the_same_are_whole(release, reads, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
+    memory = IntactReleases(tmp_path / "memo.json")
     assert holds(memory, release)
     os.utime(release / "vocab.txt")
     assert holds(memory, release)
@@ -91,20 +92,26 @@ def test_files_that_were_touched_but_hold_the_same_are_whole(release, reads, tmp
 
 
 @pytest.mark.usefixtures("_later")
-def test_an_altered_index_is_noticed(release, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    assert holds(memory, release)
-    (release / FILENAME).write_text((release / FILENAME).read_text().replace('"cpu"', '"gpu"'))
-    assert not holds(memory, release)
+def test_the_index_is_asked_for_where_nothing_is_remembered(release, tmp_path):
+    memory = IntactReleases(tmp_path / "memo.json")
+    assert memory.first_altered(release, [], lambda: False) == FILENAME
+    assert memory.first_altered(release, [], lambda: True) is None
+    assert memory.first_altered(release, [], lambda: False) is None
+
+
+def test_the_altered_file_is_named(release):
+    edit_quietly(release / "deep/model.pt2", b"edoc")
+    file = ("deep/model.pt2", digest_bytes(b"code").sha256, 4)
+    assert IntactReleases(None).first_altered(release, [file]) == "deep/model.pt2"
 
 
 def test_what_is_no_plain_file_is_never_opened(release):
     (release / "vocab.txt").unlink()
     os.mkfifo(release / "vocab.txt")
-    assert not holds(VerifiedReleases(None), release)
+    assert not holds(IntactReleases(None), release)
 
 
 def test_a_missing_file_is_an_error_of_the_system(release):
     (release / "vocab.txt").unlink()
     with pytest.raises(FileNotFoundError):
-        holds(VerifiedReleases(None), release)
+        holds(IntactReleases(None), release)
