@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 
-from neuronbuild.api.signing import sign_store
+from neuronbuild.api.signing import refuse_exposed, sign_store
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import open_store
@@ -42,3 +43,48 @@ def test_there_must_be_a_key(tmp_path):
     with pytest.raises(UsageError, match="no signing key") as caught:
         sign_store(folders(tmp_path), far=False)
     assert "cache keygen" in caught.value.hint
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A git work tree."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "tree")], check=True)
+    return tmp_path / "tree"
+
+
+@pytest.mark.parametrize("path", ["key", "deep/not/there/key", "./key", "../tree/key"])
+def test_a_key_that_git_would_commit_is_refused(tree, path):
+    with pytest.raises(UsageError, match="doesn't ignore it") as caught:
+        refuse_exposed(tree / path)
+    assert ".gitignore" in caught.value.hint
+
+
+def test_a_key_that_git_ignores_or_never_sees_is_fine(tree, tmp_path):
+    (tree / ".gitignore").write_text("keys/\n*.key\n")
+    for path in (tree / "keys/mine", tree / "deep/my.key", tmp_path / "elsewhere"):
+        refuse_exposed(path)
+    with pytest.raises(UsageError):
+        refuse_exposed(tree / "mykeys")
+
+
+def test_a_link_into_a_work_tree_is_seen_through(tree, tmp_path):
+    (tmp_path / "link").symlink_to(tree)
+    with pytest.raises(UsageError):
+        refuse_exposed(tmp_path / "link/key")
+
+
+def test_a_work_tree_of_another_place_in_the_environment_doesnt_answer(tree, tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "other")], check=True)
+    (tmp_path / "other/.gitignore").write_text("*\n")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    with pytest.raises(UsageError):
+        refuse_exposed(tree / "key")
+
+
+def test_without_git_a_key_in_a_work_tree_is_refused(tree, monkeypatch):
+    (tree / ".gitignore").write_text("*\n")
+    refuse_exposed(tree / "key")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UsageError):
+        refuse_exposed(tree / "key")
