@@ -13,11 +13,12 @@ from neuronbuild.digest import ActionKey
 from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import understand
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import ACTIONS
-from neuronbuild.store.trust import add_signature
+from neuronbuild.store.names import ACTIONS, SNAPSHOTS
+from neuronbuild.store.trust import SNAPSHOT, add_signature
 
 if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
+    from neuronbuild.store.cas import CasStore
 
 
 def refuse_exposed(path: Path) -> None:
@@ -47,6 +48,8 @@ def _is_ignored(tree: Path, place: Path) -> bool:
 def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
     """Add a signature to every manifest that is trusted; gives how many were signed, and how many aren't trusted.
 
+    Snapshots that a trusted builder signed are signed as well.
+
     Raises:
         UsageError: there is no signing key.
         StoreError: the store can't be read or written.
@@ -70,4 +73,15 @@ def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
         data = add_signature(found.data, trust.signer)
         if data != found.data and store.objects.write(entry.name, data, found.tag) is not None:
             signed += 1
+    _sign_snapshots(store)
     return signed, refused
+
+
+def _sign_snapshots(store: CasStore) -> None:
+    """Those that a trusted builder signed: nobody else's word on a licence becomes one's own."""
+    for entry in list(store.objects.list(SNAPSHOTS)):
+        found = store.objects.look(entry.name)
+        if found is not None and store.trust.signer is not None and store.trust.has_signed(found.data, SNAPSHOT):
+            data = add_signature(found.data, store.trust.signer, SNAPSHOT)
+            if data != found.data:
+                store.objects.write(entry.name, data, found.tag)

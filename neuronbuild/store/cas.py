@@ -56,7 +56,8 @@ UNREADABLE = "its manifest in the store can't be read"
 class CasStore(Store):
     """Artifacts in one place that keeps objects. `ttl` is how many seconds of silence end a lease where leases are objects.
 
-    `shared` says that others use the place too: what they signed is never replaced there.
+    `shared` says that others use the place too: what they signed is never replaced there. Where `read_only` is set, what is
+    damaged stays where it is.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class CasStore(Store):
         self.location = objects.location
         self.trust = trust or Trust()
         self.shared = shared
+        self.read_only = False
         self.used: dict[ActionKey, Use] = {}
         self._index = index or ManifestIndex(None)
         self._ttl = ttl

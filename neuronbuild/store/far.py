@@ -38,7 +38,7 @@ class Far:
 
     def __init__(self, store: CasStore, *, read_only: bool = False) -> None:
         self.store = store
-        self.read_only = read_only
+        self.read_only = store.read_only = read_only
         self.unusable: dict[ActionKey, str] = {}
         self._refused = False
         self._warned: set[str] = set()

@@ -109,21 +109,21 @@ def _message(seal: str, kind: str) -> bytes:
     return f"neuronbuild {kind}\n".encode() + seal.encode()
 
 
-def add_signature(data: bytes, signer: Signer) -> bytes:
-    """A manifest's bytes with one more signature; unchanged if that key has signed it already."""
-    return add_signatures(data, [signer(json.loads(data)[SEAL])])
+def add_signature(data: bytes, signer: Signer, kind: str = MANIFEST) -> bytes:
+    """A record's bytes with one more signature; unchanged if that key has signed it already."""
+    return add_signatures(data, [signer(json.loads(data)[SEAL], kind)], kind)
 
 
-def add_signatures(data: bytes, made: list[dict[str, str]]) -> bytes:
-    """A manifest's bytes with more signatures; unchanged if there are valid ones by those keys already."""
-    present = signers_of(data)
+def add_signatures(data: bytes, made: list[dict[str, str]], kind: str = MANIFEST) -> bytes:
+    """A record's bytes with more signatures; unchanged if there are valid ones by those keys already."""
+    present = signers_of(data, kind=kind)
     new = [each for each in made if each["key"] not in present]
     if not new:
         return data
     loaded = json.loads(data)
     keys = {each["key"] for each in new}
     loaded[SIGNATURES] = [each for each in signatures_in(loaded) if each["key"] not in keys] + new
-    return write_plain(loaded)
+    return canonical_json(loaded) if kind == SNAPSHOT else write_plain(loaded)
 
 
 def missing_signatures(ours: bytes, theirs: bytes, trust: Trust) -> list[dict[str, str]]:

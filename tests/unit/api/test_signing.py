@@ -7,9 +7,12 @@ import pytest
 
 from neuronbuild.api.signing import refuse_exposed, sign_store
 from neuronbuild.api.trusting import open_trust
+from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import open_store
-from neuronbuild.store.trust import make_key
+from neuronbuild.store.names import snapshot_name
+from neuronbuild.store.trust import SNAPSHOT, make_key, signers_of
+from neuronbuild.store.verify import verify_store
 from tests.unit.api.shared import folders
 from tests.unit.store.artifacts import key_of, put
 
@@ -23,6 +26,20 @@ def test_a_store_moves_from_one_key_to_the_next(tmp_path):
     assert sign_store(both, far=False) == (0, 0)
     after = replace(both, trusted_keys=(new,))
     assert open_store(after.cache, open_trust(after)).lookup(key_of(1)) is not None
+
+
+def test_snapshots_that_are_trusted_are_signed_with_the_rest_and_others_never(tmp_path):
+    old, new = make_key(tmp_path / "old"), make_key(tmp_path / "new")
+    before = folders(tmp_path, signing_key=tmp_path / "old", trusted_keys=(old,))
+    mine, heard = Snapshot("my/model", None, {}, "mit"), Snapshot("any/model", None, {}, "mit")
+    open_store(before.cache, open_trust(before)).record_snapshot(mine)
+    open_store(before.cache).record_snapshot(heard)
+    both = replace(before, signing_key=tmp_path / "new", trusted_keys=(old, new))
+    sign_store(both, far=False)
+    objects = open_store(before.cache).objects
+    said = [signers_of(objects.read(snapshot_name(each.digest.sha256)), kind=SNAPSHOT) for each in (mine, heard)]
+    assert [set(each) for each in said] == [{old, new}, set()]
+    assert verify_store(open_store(before.cache), repair=False).damages == ()
 
 
 def test_what_isnt_trusted_isnt_signed(tmp_path):

@@ -74,6 +74,15 @@ def test_a_read_only_far_store_is_read_only(near, far):
     assert [entry[:3] for entry in far.objects.list("v1/")] == before
 
 
+def test_damage_in_a_read_only_far_store_stays_there(near, far):
+    put(far, 1)
+    far.objects.write(blob(1), bytes(40))
+    both = layered(near, far, read_only=True)
+    assert both.lookup(key_of(1)) is None
+    assert far.objects.read(blob(1)) == bytes(40)
+    assert list(far.objects.list("quarantine/")) == []
+
+
 @pytest.mark.parametrize("damage", [bytes(40), b"short", b""])
 def test_a_damaged_blob_near_is_put_aside_and_fetched_again(near, far, both, tmp_path, damage):
     put(far, 1)
