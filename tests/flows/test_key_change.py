@@ -16,6 +16,7 @@ from neuronbuild.api.signing import sign_store
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.store.location import Remote, open_layers, open_store
 from neuronbuild.store.trust import make_key
+from tests.tools.fault_matrix import note
 from tests.unit.store.artifacts import key_of, put
 
 SAMPLE = 25
@@ -96,6 +97,7 @@ def change_keys(order, keys: Keys, folder: Path) -> None:
         assert names <= {entry.name for entry in far.list("v1/")}, (team, step)
     for each in teams.values():
         assert_usable(each.settings, keys)
+    note("a far store of two teams", "keys changed in any order", ORDERS.index(order), len(ORDERS), "absorbed")
 
 
 def assert_usable(settings: Settings, keys: Keys) -> None:

@@ -18,6 +18,7 @@ from neuronbuild.store.trust import make_key
 from tests.conftest import TEXT, make_model, run_cli, write_recipe
 from tests.doubles.neuron_sdk import FakeSdk, install_sdk
 from tests.flows.stores import applied, refused
+from tests.tools.fault_matrix import note
 from tests.unit.runtime.releases import read_index, read_manifest
 
 NAMES = ("inline-inf2", "apart-inf2")
@@ -139,17 +140,21 @@ def test_altered_bytes_are_noticed_by_verify_by_apply_and_at_load(site, path, tm
     assert verified(folder, site.public, cwd=tmp_path)["problems"] == []
 
 
-@pytest.mark.parametrize("path", ["model.safetensors", "config.json", "vocab.txt", "README.md", "code", "record"])
-def test_a_forged_release_with_an_index_that_fits_is_noticed_and_written_again(site, path, tmp_path):
+FORGED = ["model.safetensors", "config.json", "vocab.txt", "README.md", "code", "record"]
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_forged_release_with_an_index_that_fits_is_noticed_and_written_again(site, case, tmp_path):
     folder = site.release("apart-inf2")
     bucket = read_index(folder).buckets[0]
-    path = {"code": bucket.file, "record": f"{bucket.folder}/manifest.json"}.get(path, path)
+    path = {"code": bucket.file, "record": f"{bucket.folder}/manifest.json"}.get(case, case)
     before = (folder / path).read_bytes()
     forge(folder, path, flipped(folder / path) if not path.endswith("json") else before.replace(b" ", b"  ", 1))
     assert verified(folder, site.public, status=1, cwd=tmp_path)["problems"]
     written(site, "apart-inf2")
     assert (folder / path).read_bytes() == before
     assert verified(folder, site.public, cwd=tmp_path)["problems"] == []
+    note("a release, where keys are trusted", "forged with its index", case, len(FORGED), "told")
 
 
 def test_an_index_that_binds_other_tensors_is_noticed(site, tmp_path):
@@ -200,6 +205,23 @@ def test_a_reader_without_a_key_makes_releases_that_say_who_built_the_code(site,
     before = (site.release("apart-inf2") / "neuronbuild.json").stat().st_mtime_ns
     applied("recipes/apart.yaml", cwd=site.root)
     assert (site.release("apart-inf2") / "neuronbuild.json").stat().st_mtime_ns == before
+
+
+def test_plan_and_apply_say_the_same_of_a_far_store_that_nobody_trusted_signed(site, tmp_path):
+    far, other = tmp_path / "far", make_key(tmp_path / "other")
+    shutil.move(site.root / "cache", far)
+    shutil.rmtree(site.root / "releases")
+    for trusted, states in (((site.public,), {"hit"}), ((other,), {"miss"})):
+        settle(site, site.root, signing=False, trusted=trusted)
+        done = run_cli("plan", "recipes/inline.yaml", "--remote", far, "--cache", tmp_path / "near", "--json", cwd=site.root)
+        assert {step["state"] for step in json.loads(done.stdout)["steps"]} == states
+    arguments = ("recipes/inline.yaml", "--remote", far, "--cache", tmp_path / "near")
+    assert "no trusted builder signed it" in refused(1, "apply", "--no-build", *arguments, cwd=site.root)
+    report = applied(*arguments, cwd=site.root)
+    assert {step["outcome"] for step in report["steps"]} == {"built"}
+    assert "nobody else trusts" in report["stderr"]
+    settle(site, site.root, signing=False)
+    assert {step["outcome"] for step in applied(*arguments, cwd=site.root)["steps"]} == {"reused"}
 
 
 def test_what_is_no_release_is_told(tmp_path):
