@@ -139,6 +139,16 @@ class ManifestRefusedError(DamageError):
         super().__init__(location, f"artifact {key}: {reason}", hint="`neuronbuild cache verify` tells more")
 
 
+class ForeignRecordError(StoreError):
+    """A shared store's record that somebody else signed: whoever doesn't trust that key leaves it where it is."""
+
+    def __init__(self, location: str, key: str, signers: Sequence[str]) -> None:
+        self.key = key
+        hint = "list that key under `trusted_keys`, or give each team a store of its own (another prefix)"
+        problem = f"it has another build of {key[:12]}, signed by {', '.join(signers)}, which isn't trusted here: it stays"
+        super().__init__(location, problem, hint=hint)
+
+
 class BlobMissingError(DamageError):
     """A blob that a manifest names and the store has not."""
 

@@ -10,18 +10,24 @@ import contextlib
 import json
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.files import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
 
 RACY_NS = 2_000_000_000
 """How coarsely file systems may stamp times: within this of a change, a second one could share its stamp (git's "racy"
 entries, the same answer)."""
+
+
+def user_cache() -> Path:
+    """This user's folder for what can be made again (XDG base directory specification)."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "neuronbuild"
 
 
 def is_racy(changed: int, seen: int | None = None) -> bool:
@@ -48,6 +54,10 @@ class Memo:
     def get(self, name: str) -> list[object] | None:
         """An entry, or `None`."""
         return self._load().get(name)
+
+    def values(self) -> Iterable[list[object]]:
+        """All entries."""
+        return list(self._load().values())
 
     def put(self, name: str, entry: list[object]) -> None:
         """Remember."""

@@ -1,4 +1,4 @@
-"""Looking after stores, near and far: verify, prune, statistics."""
+"""Looking after stores, near and far: verify, restore, prune, statistics."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.prune import Pruned, Rules, prune_store
+from neuronbuild.store.restore import Restored, restore_store
 from neuronbuild.store.stats import Run, Sizes, measure, read_runs
 from neuronbuild.store.verify import VerifyReport, verify_store
 
@@ -27,23 +28,39 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.manifest import Manifest
 
 
-def verify(settings: Settings, *, repair: bool) -> list[VerifyReport]:
-    """Check the near store, then each far one; far ones that are read-only aren't repaired.
+def verify(settings: Settings, *, repair: bool, far: bool = False) -> list[VerifyReport]:
+    """Check the near store, then each far one. `far` says that the far ones are repaired as well, but for read-only ones.
 
     Raises:
         StoreError: one can't be read or written.
     """
     trust = open_trust(settings)
-    near = open_objects(settings.cache)
-    if isinstance(near, LocalObjects) and not near.root.is_dir():  # else a wrong name would pass for a sound store
-        hint = "`neuronbuild apply` makes it; another one is named with --cache"
-        raise StoreError(near.location, "there is no such folder", hint=hint)
-    places = [(settings.cache, repair), *((remote.location, repair and not remote.read_only) for remote in settings.remotes)]
+    _refuse_absent(settings.cache)
+    mended = [(remote.location, repair and far and not remote.read_only) for remote in settings.remotes]
     reports = []
-    for location, mend in places:
+    for location, mend in [(settings.cache, repair), *mended]:
         progress = settings.scratch / "verify" / f"{digest_bytes(location.encode()).sha256[:16]}.json"
         reports.append(verify_store(open_store(location, trust), repair=mend, progress=progress))
     return reports
+
+
+def restore(settings: Settings, *, far: bool) -> Restored:
+    """Bring back what was put aside in the near store, or in the first far one, as far as it is sound.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    location = settings.remotes[0].location if far else settings.cache
+    _refuse_absent(location)
+    return restore_store(open_store(location, open_trust(settings)))
+
+
+def _refuse_absent(location: str) -> None:
+    """Stop at a folder that isn't there: a wrong name would pass for a sound store."""
+    objects = open_objects(location)
+    if isinstance(objects, LocalObjects) and not objects.root.is_dir():
+        hint = "`neuronbuild apply` makes it; another one is named with --cache"
+        raise StoreError(objects.location, "there is no such folder", hint=hint)
 
 
 def prune(

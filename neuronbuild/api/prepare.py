@@ -22,6 +22,7 @@ from neuronbuild.errors import (
     ToolchainError,
     UnsupportedModelError,
 )
+from neuronbuild.intact import MEMORY
 from neuronbuild.plan.action import ActionMaker, Way
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
@@ -32,6 +33,7 @@ from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_layers
+from neuronbuild.store.sharing import Sharing
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
 
-VERIFIED = "releases.json"
-"""Name of the file, in the user's cache folder, that remembers which releases were found whole."""
+LICENCES = "licences.json"
+"""Name of the file, in the user's cache folder, that remembers what this machine has seen of models' licences."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Context:
     store: Store
     memory: DigestMemory
     verified: VerifiedReleases
+    sharing: Sharing
     lock: LockFile | None = None
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
     fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
@@ -78,13 +81,12 @@ class Context:
         Raises:
             StoreError, LockError, UsageError: as their names say.
         """
-        store = open_layers(
-            settings.cache, settings.remotes, trust=open_trust(settings), share=settings.share_weights, ttl=settings.lease
-        )
+        trust, sharing = open_trust(settings), Sharing(settings.share_weights, settings.scratch / LICENCES)
+        store = open_layers(settings.cache, settings.remotes, trust=trust, sharing=sharing, ttl=settings.lease)
         lock = read_lock(settings.lock)
         if lock is None and settings.locked:
             raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")
-        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / VERIFIED), lock)
+        return cls(settings, store, open_memory(), VerifiedReleases(settings.scratch / MEMORY, store), sharing, lock)
 
     def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
         """A toolchain for a platform and its fingerprint, asked for once; the locked one where it isn't there."""

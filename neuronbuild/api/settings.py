@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.memo import user_cache
 from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
-from neuronbuild.source.resolve import user_cache
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote
 from neuronbuild.toolchain.setup import Setup

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.digest import ActionKey
-from neuronbuild.errors import DamageError, SourceError, StoreError, UsageError
+from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
 from neuronbuild.store.cas import recorded, understand
 from neuronbuild.store.layered import LayeredStore
-from neuronbuild.store.location import read_snapshots
 from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import copy_artifact, copy_file_in
+from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, add_signatures, missing_signatures, signers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.recipe.load import Located
     from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.sharing import Sharing
 
 AT_A_TIME = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What went from one store to another, what was there already, what was left out and why, and what failed."""
+    """What went from one store to another, what was there already, what was left out and why, and what failed.
+
+    `signed` counts what was there without a signature that is trusted here, and has one now.
+    """
 
     source: str
     target: str
@@ -40,10 +44,11 @@ class Moved:
     size: int
     left_out: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    signed: int = 0
 
     def as_json(self) -> dict[str, object]:
         """As `cache push --json` and `cache pull --json` print it."""
-        counts = {"artifacts": self.artifacts, "present": self.present, "bytes": self.size}
+        counts = {"artifacts": self.artifacts, "present": self.present, "signed": self.signed, "bytes": self.size}
         more = {"left_out": list(self.left_out), "failures": list(self.failures)}
         return {"version": 1, "from": self.source, "to": self.target, **counts, **more}
 
@@ -57,18 +62,17 @@ def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool
     """
     context, store = _open(settings)
     prepared = None if recipes is None else prepare(recipes, context)
-    sharing = Sharing(settings.share_weights, read_snapshots(store.near))
     for each in prepared or ():
-        sharing.learn(each.model.snapshot)
+        context.sharing.learn(each.model.snapshot)
     fars = [far.store for far in store.fars if not far.read_only]
     if not fars:
         raise UsageError("there is no far store to push to", hint="name one that isn't read-only with --remote")
     done = []
     for far in fars:
-        moved = _move(store.near, far, _wanted(store.near, prepared), sharing.objection)
+        moved = _move(store.near, far, _wanted(store.near, prepared), context.sharing)
         _copy_snapshots(store.near, far)
         if weights:
-            moved = _send_models(moved, prepared or (), far, sharing)
+            moved = _send_models(moved, prepared or (), far, context.sharing)
         done.append(moved)
     return done
 
@@ -84,7 +88,7 @@ def pull(recipes: Iterable[Located] | None, settings: Settings) -> list[Moved]:
     prepared = None if recipes is None else prepare(recipes, context)
     done = []
     for far in (far.store for far in store.fars):
-        done.append(_move(far, store.near, _wanted(far, prepared), lambda _: None))
+        done.append(_move(far, store.near, _wanted(far, prepared)))
         _copy_snapshots(far, store.near)
     return done
 
@@ -110,41 +114,75 @@ def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]
     return keys
 
 
-def _move(
-    source: CasStore, target: CasStore, keys: Collection[ActionKey], objection: Callable[[Manifest], str | None]
-) -> Moved:
+def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], sharing: Sharing | None = None) -> Moved:
+    """Copy what the target lacks, and what lacks a signature there. `sharing` says what may be copied, where others use it."""
     here = recorded(source, keys)
     there = recorded(target, here)
     left_out: set[str] = set()
 
     def move(key: ActionKey) -> int | str:
-        manifest = understand(source, key, source.objects.read(action_name(key)) or b"")
-        problem = objection(manifest) if isinstance(manifest, Manifest) else None
+        problem = None if sharing is None else _objection(source, key, sharing)
         if problem is not None:
             left_out.add(problem)
             return ""
         try:
             return copy_artifact(source, target, key)
-        except DamageError as error:
+        except (DamageError, ForeignRecordError) as error:
             return str(error)
 
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="copy") as pool:
         results = list(pool.map(move, sorted(here - there)))
+        signed = list(pool.map(lambda key: _add_trust(source, target, key), sorted(there) if source.trust.signer else ()))
+    results += [each for each in signed if isinstance(each, str)]
     sizes = [result for result in results if isinstance(result, int)]
     failures = tuple(result for result in results if isinstance(result, str) and result)
     missing = tuple(f"store {source.location}: artifact {key} isn't there" for key in sorted(set(keys) - here - there))
     return Moved(
-        source.location, target.location, len(sizes), len(there), sum(sizes), tuple(sorted(left_out)), failures + missing
+        source.location,
+        target.location,
+        len(sizes),
+        len(there),
+        sum(sizes),
+        tuple(sorted(left_out)),
+        failures + missing,
+        signed.count(True),
     )
 
 
+def _objection(source: CasStore, key: ActionKey, sharing: Sharing) -> str | None:
+    """Why an artifact isn't to go where others would use it, or `None`."""
+    manifest = understand(source, key, source.objects.read(action_name(key)) or b"")
+    return (sharing.objection(manifest) if isinstance(manifest, Manifest) else None) or kept_here(source, key)
+
+
+def _add_trust(source: CasStore, target: CasStore, key: ActionKey) -> bool | str:
+    """Have the target's record trusted where ours is, by our signatures or by our copy; says whether that was needed."""
+    name = action_name(key)
+    ours, theirs = source.objects.read(name) or b"", target.objects.look(name)
+    if theirs is None or not isinstance(understand(source, key, ours), Manifest):
+        return False
+    made = missing_signatures(ours, theirs.data, source.trust)
+    if made:
+        return target.objects.write(name, add_signatures(theirs.data, made), theirs.tag) is not None
+    if understand(target, key, theirs.data) != UNTRUSTED or not source.trust.serves_others(ours):
+        return False
+    try:
+        copy_artifact(source, target, key)
+    except (DamageError, ForeignRecordError) as error:
+        return str(error)
+    return True
+
+
 def _copy_snapshots(source: CasStore, target: CasStore) -> None:
-    """The lists of models' files: small, and named by what is in them."""
+    """The lists of models' files: small, and named by what is in them. One that a trusted builder signed goes over others."""
     there = {entry.name for entry in target.objects.list(SNAPSHOTS)}
     for entry in list(source.objects.list(SNAPSHOTS)):
-        data = source.objects.read(entry.name) if entry.name not in there else None
-        if data is not None:
-            target.objects.write(entry.name, data)
+        if entry.name in there and not source.trust.keys:
+            continue
+        data, found = source.objects.read(entry.name), target.objects.look(entry.name)
+        better = found is None or not signers_of(found.data, kind=SNAPSHOT)
+        if data is not None and better and (found is None or source.trust.has_signed(data, SNAPSHOT)):
+            target.objects.write(entry.name, data, None if found is None else found.tag)
 
 
 def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, sharing: Sharing) -> Moved:
@@ -162,4 +200,4 @@ def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, shar
                 size += copy_file_in(model.open_file(name), digest, far)
         except (SourceError, StoreError) as error:
             failures.append(str(error))
-    return Moved(moved.source, moved.target, moved.artifacts, moved.present, size, tuple(left_out), tuple(failures))
+    return replace(moved, size=size, left_out=tuple(left_out), failures=tuple(failures))

@@ -1,7 +1,10 @@
-"""Signing what is in a store already: how keys are changed."""
+"""Signing keys: where one may lie, and signing what is in a store already, which is how keys are changed."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.trusting import open_trust
@@ -10,15 +13,42 @@ from neuronbuild.digest import ActionKey
 from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import understand
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import ACTIONS
-from neuronbuild.store.trust import add_signature
+from neuronbuild.store.names import ACTIONS, SNAPSHOTS
+from neuronbuild.store.trust import SNAPSHOT, add_signature
 
 if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
+    from neuronbuild.store.cas import CasStore
+
+
+def refuse_exposed(path: Path) -> None:
+    """Stop at a place for a private key that the next `git add` would take along.
+
+    Raises:
+        UsageError: the path lies in a git work tree that doesn't ignore it.
+    """
+    place = Path(os.path.realpath(path))
+    tree = next((folder for folder in place.parents if (folder / ".git").exists()), None)
+    if tree is None or _is_ignored(tree, place):
+        return
+    problem = f"{path} is in the git work tree {tree}, which doesn't ignore it: it could be committed"
+    raise UsageError(problem, hint=f"list it in {tree / '.gitignore'} first, or name a place outside of the work tree")
+
+
+def _is_ignored(tree: Path, place: Path) -> bool:
+    """What git says; where it can't be asked, a file isn't ignored."""
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(tree), "check-ignore", "--quiet", "--", str(place)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
     """Add a signature to every manifest that is trusted; gives how many were signed, and how many aren't trusted.
+
+    Snapshots that a trusted builder signed are signed as well.
 
     Raises:
         UsageError: there is no signing key.
@@ -43,4 +73,15 @@ def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
         data = add_signature(found.data, trust.signer)
         if data != found.data and store.objects.write(entry.name, data, found.tag) is not None:
             signed += 1
+    _sign_snapshots(store)
     return signed, refused
+
+
+def _sign_snapshots(store: CasStore) -> None:
+    """Those that a trusted builder signed: nobody else's word on a licence becomes one's own."""
+    for entry in list(store.objects.list(SNAPSHOTS)):
+        found = store.objects.look(entry.name)
+        if found is not None and store.trust.signer is not None and store.trust.has_signed(found.data, SNAPSHOT):
+            data = add_signature(found.data, store.trust.signer, SNAPSHOT)
+            if data != found.data:
+                store.objects.write(entry.name, data, found.tag)

@@ -84,6 +84,7 @@ class Work:
     def _record_snapshots(self) -> None:
         """Before anything is built: what a snapshot says of licences decides what may be shared."""
         for snapshot in {each.model.snapshot.digest: each.model.snapshot for each in self._prepared}.values():
+            self._context.sharing.learn(snapshot)
             self._context.store.record_snapshot(snapshot)
 
     def _build_and_release(self, plan: Plan) -> Done:

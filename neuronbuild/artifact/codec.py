@@ -26,6 +26,15 @@ SEAL = "seal"
 SIGNATURES = "signatures"
 """The key of what builders say of a record: for each, the name of its key and the signature."""
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
+
+    key: str
+    signature: str
+
+
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 
@@ -40,14 +49,17 @@ class DecodeError(ValueError):
 def encode(record: object, sign: Callable[[str], dict[str, str]] | None = None) -> bytes:
     """A record as UTF-8 JSON for people and programs: keys sorted, two spaces, a newline at the end.
 
-    `sign` turns a seal into a signature.
+    `sign` turns a seal into a signature, which is added to those that the record has.
     """
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"not a record: {record!r}")
     plain = dataclasses.asdict(record)
+    signatures = list(plain.pop(SIGNATURES, ()))
     plain[SEAL] = seal = digest_json(plain).sha256
     if sign is not None:
-        plain[SIGNATURES] = [sign(seal)]
+        signatures.append(sign(seal))
+    if signatures:
+        plain[SIGNATURES] = signatures
     return write_plain(plain)
 
 
@@ -65,7 +77,10 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     try:
         loaded = json.loads(data)
         _check_format(kind, loaded, newest)
+        signatures = signatures_in(loaded)
         whole = unseal(loaded)
+        if signatures and any(field.name == SIGNATURES for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
+            loaded[SIGNATURES] = signatures
         record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
@@ -97,6 +112,17 @@ def unseal(loaded: dict[str, object]) -> bool:
     seal = loaded.pop(SEAL, None)
     loaded.pop(SIGNATURES, None)
     return seal == digest_json(loaded).sha256
+
+
+def signatures_in(loaded: dict[str, object]) -> list[dict[str, str]]:
+    """The signatures that a loaded record carries, valid or not. What has another form is left out: it can be no signature."""
+    found = loaded.get(SIGNATURES)
+    pairs = (
+        [(each.get("key"), each.get("signature")) for each in found if isinstance(each, dict)]
+        if isinstance(found, list)
+        else []
+    )
+    return [{"key": key, "signature": text} for key, text in pairs if isinstance(key, str) and isinstance(text, str)]
 
 
 def decode_part(kind: type[Record], value: object) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.codec import Signed
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
 
@@ -65,7 +66,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An action, whole, and what came of it. The key must be the digest of the action: a moved manifest doesn't load."""
+    """An action, whole, and what came of it. The key must be the digest of the action: a moved manifest doesn't load.
+
+    `signatures` are as they were read: only `store.trust` says whether one is valid.
+    """
 
     key: ActionKey
     action: dict[str, object]
@@ -76,6 +80,7 @@ class Manifest:
     facts: dict[str, object] = field(default_factory=dict)
     log: Digest | None = None
     format: int = FORMAT
+    signatures: tuple[Signed, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not is_hex_digest(self.key) or digest_json(self.action).sha256 != self.key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from neuronbuild.artifact.codec import Signed
 from neuronbuild.artifact.manifest import Check, is_safe_path
 
 FILENAME = "neuronbuild.json"
@@ -81,3 +82,4 @@ class ReleaseIndex:
     notes: tuple[str, ...] = ()
     loader: str = ""
     format: int = FORMAT
+    signatures: tuple[Signed, ...] = field(default=(), compare=False)

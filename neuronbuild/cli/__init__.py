@@ -28,6 +28,7 @@ COMMANDS = {
     "axes": "neuronbuild.cli.axes:axes_command",
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
+    "release": "neuronbuild.cli.release:release_group",
     "neff": "neuronbuild.cli.neff:neff_group",
     "doctor": "neuronbuild.cli.doctor:doctor_command",
 }

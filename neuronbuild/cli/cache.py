@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.api.trusting import open_trust
+from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.artifact.codec import encode
-from neuronbuild.cli.cache_care import prune_command, stats_command, verify_command
+from neuronbuild.cli.cache_care import prune_command, restore_command, stats_command, verify_command
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.options import cache_option, json_option, settings_for
@@ -27,7 +27,16 @@ def cache_group() -> None:
     """Look after the store."""
 
 
-for command in (push_command, pull_command, verify_command, prune_command, stats_command, keygen_command, sign_command):
+for command in (
+    push_command,
+    pull_command,
+    verify_command,
+    restore_command,
+    prune_command,
+    stats_command,
+    keygen_command,
+    sign_command,
+):
     cache_group.add_command(command)
 
 
@@ -61,6 +70,7 @@ def show_command(*, key: str, show_log: bool, **changes: object) -> None:
         raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
     if not show_log:
         put(encode(manifest).decode(), newline=False)
+        click.echo(signed_by(manifest, open_trust(settings_for(**changes))), err=True)
         return
     log = store.read_blob(manifest.log) if manifest.log else None
     if log is None:
@@ -69,10 +79,9 @@ def show_command(*, key: str, show_log: bool, **changes: object) -> None:
 
 
 def _open(changes: dict[str, object]) -> CasStore:
-    """The near store, or the far one that is named: by itself."""
+    """The near store, or the far one that is named: by itself, and whoever signed what is in it."""
     settings = settings_for(**changes)
-    location = settings.remotes[0].location if changes.get("remote") else settings.cache
-    return open_store(location, open_trust(settings))
+    return open_store(settings.remotes[0].location if changes.get("remote") else settings.cache)
 
 
 def _cell(value: object) -> str:

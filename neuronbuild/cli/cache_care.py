@@ -1,4 +1,4 @@
-"""`cache verify`, `cache prune`, `cache stats`: what keeps a store sound, small and worth its while."""
+"""`cache verify`, `cache restore`, `cache prune`, `cache stats`: what keeps a store sound, small and worth its while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.api.caring import prune, stats, verify
+from neuronbuild.api.caring import prune, restore, stats, verify
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import UsageError
@@ -20,15 +20,16 @@ TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @click.command("verify")
-@click.option("--repair", is_flag=True, help="Put what is damaged aside, so that it is fetched or built again.")
+@click.option("--repair", is_flag=True, help="Put what is damaged aside: near, or (with --remote) far.")
 @cache_option
 @json_option
 def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
     """Read every byte of the store, and of the far ones, and check it against its digest. Exits with 1 if any is damaged.
 
-    One that was interrupted goes on where it was.
+    One that was interrupted goes on where it was. What no trusted builder signed is counted, and is no damage. Nothing is
+    changed in a far store that isn't named with --remote.
     """
-    reports = verify(settings_for(**changes), repair=repair)
+    reports = verify(settings_for(**changes), repair=repair, far=changes.get("remote") is not None)
     if as_json:
         near, *far = (report.as_json() for report in reports)
         put_json({**near, "far": far})
@@ -39,10 +40,30 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
             read = (
                 f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
             )
+            if report.untrusted:
+                read += f", {report.untrusted} that no trusted builder signed"
             if report.newer:
                 read += f" ({report.newer} recorded by a newer version of neuronbuild, not checked)"
             put(f"{report.location}: {read}" if len(reports) > 1 else read)
     return 1 if any(report.damages for report in reports) else 0
+
+
+@click.command("restore")
+@cache_option
+@json_option
+def restore_command(*, as_json: bool, **changes: object) -> None:
+    """Bring back what was put aside, in the store or (with --remote) in a far one.
+
+    Every object is checked first: what is damaged stays in quarantine/, and so does what has another one in its place.
+    """
+    restored = restore(settings_for(**changes), far=changes.get("remote") is not None)
+    if as_json:
+        put_json(restored.as_json())
+        return
+    for name, problem in restored.left:
+        put(f"{name}: {problem}")
+    counts = f"{restored.artifacts} artifacts, {restored.blobs} blobs, {restored.snapshots} snapshots brought back"
+    put(f"{counts}, {len(restored.left)} left in quarantine")
 
 
 @click.command("prune")

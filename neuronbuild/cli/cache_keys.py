@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from neuronbuild.api.signing import sign_store
+from neuronbuild.api.signing import refuse_exposed, sign_store
 from neuronbuild.cli.options import cache_option, settings_for
 from neuronbuild.cli.output import put
 from neuronbuild.errors import UsageError
@@ -19,8 +19,10 @@ def keygen_command(*, file: Path) -> None:
     """Make a signing key: the private one goes to FILE, which only you can read; the public one is printed.
 
     A builder names FILE as `signing_key` in neuronbuild.yaml (or NEURONBUILD_SIGNING_KEY); readers list the public key under
-    `trusted_keys`. To change keys, list both there, sign with the new one (`cache sign`), then drop the old one.
+    `trusted_keys`. FILE must not be one that git would commit. To change keys, list both there, sign with the new one (`cache
+    sign`), then drop the old one.
     """
+    refuse_exposed(file)
     try:
         public = make_key(file)
     except FileExistsError:

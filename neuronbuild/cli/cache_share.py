@@ -55,7 +55,7 @@ def _tell(moves: list[Moved], *, as_json: bool) -> int:
     else:
         for moved in moves:
             went = f"{moved.artifacts} artifacts, {moved.size:,} bytes; {moved.present} were there"
-            put(f"{moved.source} -> {moved.target}: {went}")
+            put(f"{moved.source} -> {moved.target}: {went}{f', {moved.signed} of them signed now' if moved.signed else ''}")
             for line in (*moved.left_out, *moved.failures):
                 click.echo(f"  {line}", err=True)
     return 1 if any(moved.failures for moved in moves) else 0

@@ -25,6 +25,7 @@ from neuronbuild.release.neuron_config import CONFIG, with_block
 from neuronbuild.release.swap import put_in_place
 from neuronbuild.release.weights import settle_weights
 from neuronbuild.store.link import copy_file, link_file
+from neuronbuild.store.trust import sign_index
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.artifact.manifest import Manifest
+    from neuronbuild.artifact.snapshot import Model
     from neuronbuild.digest import ActionKey
     from neuronbuild.release.layout import Layout
     from neuronbuild.release.request import ReleaseRequest, RunJob
@@ -55,17 +57,21 @@ def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> Release
     place = request.folder.resolve()  # beside the real folder, where the new one can be renamed to it
     _refuse_foreign(place)
     with _writing(place) as temporary:
-        files = _Files(temporary)
-        index = _fill(request, store, run, files)
-        files.put(CARD, render_card(index, request.model.snapshot).encode())
-        listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
-        index = replace(index, files=listed)
+        index = sign_index(compose(request, store, run, Files(temporary)), store.trust)
         (temporary / FILENAME).write_bytes(encode(index))
         put_in_place(temporary, place)
     return index
 
 
-class _Files:
+def compose(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
+    """Put everything in that belongs into a release but its index, and give that."""
+    index = _fill(request, store, run, files)
+    files.put(CARD, render_card(index, request.model.snapshot).encode())
+    listed = tuple(ReleasedFile(path, d.sha256, d.size) for path, d in sorted(files.digests.items()))
+    return replace(index, files=listed)
+
+
+class Files:
     """Files of a release as they are put in, each with its digest."""
 
     def __init__(self, root: Path) -> None:
@@ -82,8 +88,25 @@ class _Files:
         """Write bytes."""
         self.place(path, digest_bytes(data)).write_bytes(data)
 
+    def put_model_file(self, path: str, digest: Digest, model: Model) -> None:
+        """Copy a small file of the model."""
+        copy_file(model.open_file(path), self.place(path, digest))
 
-def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: _Files) -> ReleaseIndex:
+    def link_model_file(self, path: str, digest: Digest, request: ReleaseRequest) -> None:
+        """Put a file of the model's weights in, as the request wants files linked."""
+        mode = request.link_mode if request.model.immutable or request.link_mode != "auto" else "copy"
+        link_file(request.model.open_file(path).resolve(), self.place(path, digest), mode)
+
+    def fetch(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
+        """Put a blob of the store in."""
+        store.fetch(digest, self.place(path, digest), request.link_mode)
+
+    def take_back(self, path: str) -> None:
+        """Remove a file that another is put in place of: it may be a link into the store."""
+        (self.root / path).unlink(missing_ok=True)
+
+
+def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
     layout = lay_out(manifests)
@@ -122,24 +145,23 @@ def _manifest(store: Store, key: ActionKey) -> Manifest:
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: _Files) -> None:
+def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: Files) -> None:
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     others = (name for name in model.snapshot.files if name not in model.snapshot.weights and not is_weight_index(name))
     small = [name for name in others if layout.takes(name)]
     for name in small:
-        copy_file(model.open_file(name), files.place(name, model.snapshot.files[name]))
+        files.put_model_file(name, model.snapshot.files[name], model)
     for name in weights.files:
-        mode = request.link_mode if model.immutable or request.link_mode != "auto" else "copy"
-        link_file(model.open_file(name).resolve(), files.place(name, model.snapshot.files[name]), mode)
+        files.link_model_file(name, model.snapshot.files[name], request)
     for entry in weights.derived:
-        store.fetch(entry.digest, files.place(entry.path, entry.digest), request.link_mode)
+        files.fetch(entry.path, entry.digest, store, request)
     if layout.root is not None:
-        (files.root / CONFIG).unlink(missing_ok=True)  # it may be a link into the store
+        files.take_back(CONFIG)
         files.put(CONFIG, with_block(model.config, request.task, layout.root))
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: _Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
@@ -147,8 +169,8 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
     places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
     for entry, path in places.items():
-        (files.root / path).unlink(missing_ok=True)  # a config of the exporter's own, over the model's
-        store.fetch(entry.digest, files.place(path, entry.digest), request.link_mode)
+        files.take_back(path)  # a config of the exporter's own, over the model's
+        files.fetch(path, entry.digest, store, request)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
     return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])
 
@@ -157,13 +179,13 @@ def _refuse_foreign(folder: Path) -> None:
     """Never replace what no release put there: it could be anybody's work."""
     if not folder.exists():
         return
-    foreign = folder.name if folder.is_file() else _first_foreign(folder)
+    foreign = folder.name if folder.is_file() else first_foreign(folder)
     if foreign is not None:
         problem = f"something else is in its place: {foreign}"
         raise ReleaseError(str(folder), problem, hint="move it away, or choose another --output")
 
 
-def _first_foreign(folder: Path) -> str | None:
+def first_foreign(folder: Path) -> str | None:
     """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
     listed = {FILENAME}
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.digest import ActionKey
-    from neuronbuild.release.verified import VerifiedReleases
     from neuronbuild.store.link import LinkMode
 
 
@@ -32,6 +31,16 @@ class RunJob(Protocol):
         self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
     ) -> Manifest:
         """Run it."""
+
+
+class Verified(Protocol):
+    """Knows which releases are whole, and which are made from what is trusted."""
+
+    def holds(self, folder: Path, index: dict[str, Any]) -> bool:
+        """Whether a folder holds what its index lists."""
+
+    def is_vouched_for(self, request: ReleaseRequest, data: bytes) -> bool:
+        """Whether an index that fits its folder is one to be trusted, and signed where it must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +78,15 @@ class ReleaseRequest:
         }
         return digest_json(document).sha256
 
-    def is_up_to_date(self, verified: VerifiedReleases) -> bool:
-        """Whether the folder was made from just this, and every file holds the bytes that it was written with.
+    def is_up_to_date(self, verified: Verified) -> bool:
+        """Whether the folder was made from just this, holds the bytes that it was written with, and may be trusted.
 
         Reads the index as plain JSON: a release of thousands of buckets is looked at in every `apply`.
         """
         try:
-            index = json.loads(read_plain(self.folder / FILENAME))
-            return index["stamp"] == self.stamp and verified.holds(self.folder, index)
+            data = read_plain(self.folder / FILENAME)
+            index = json.loads(data)
+            is_whole = index["stamp"] == self.stamp and verified.holds(self.folder, index)
+            return is_whole and verified.is_vouched_for(self, data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False

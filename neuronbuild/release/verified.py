@@ -1,82 +1,65 @@
-"""Which releases hold the very bytes that their indexes list, remembered by the state of their files.
+"""Which releases are just what would be written now: whole, and where keys are trusted, made from what is signed.
 
-A state covers size, mtime, ctime and inode of every file, so an edit that keeps sizes is noticed without reading a byte; so
-is one made through a hard link. A memory for speed and never the truth: a release whose state isn't known is read.
+A forged release has an index that fits it. So where keys are trusted, the index is compared with the one that the signed
+manifests and the model's digests come to.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import struct
-import time
-from pathlib import Path
+import json
 from typing import TYPE_CHECKING, Any, final
 
-from neuronbuild.artifact.codec import unseal
-from neuronbuild.artifact.release_index import FILENAME
-from neuronbuild.digest import Digest, digest_file, is_hex_digest
-from neuronbuild.memo import Memo, is_racy
+from neuronbuild.artifact.codec import encode, unseal
+from neuronbuild.errors import NeuronBuildError
+from neuronbuild.intact import IntactReleases
+from neuronbuild.store.trust import RELEASE, seal_of, signers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pathlib import Path
 
-PACKED = struct.Struct("3qQ").pack
-"""One file's part of a state. Packing costs a fifth of what text would, and a release may have ten thousand files."""
+    from neuronbuild.release.request import ReleaseRequest
+    from neuronbuild.store.base import Store
 
 
 @final
 class VerifiedReleases:
-    """States by the real path of a release folder, in one JSON file; `None` keeps them in this process only."""
+    """Remembers folders in a file (`None`: in this process only), and knows the store that releases are made from."""
 
-    def __init__(self, file: Path | None) -> None:
-        self._memo = Memo(file, _is_entry)
-        self._checked: set[str] = set()
+    def __init__(self, file: Path | None, store: Store | None = None) -> None:
+        self._intact = IntactReleases(file)
+        self._store = store
 
     def holds(self, folder: Path, index: dict[str, Any]) -> bool:
-        """Whether a folder holds what its index lists, by what is remembered or by reading everything.
-
-        A state that was checked within two seconds of a file's change is good for this process and no other.
+        """Whether a folder holds what its index lists.
 
         Raises:
             OSError: a file is missing or can't be read.
             ValueError, KeyError, TypeError: that is no index.
         """
-        now, name = time.time_ns(), os.path.realpath(folder)
-        paths = [f"{folder}/{FILENAME}", *[f"{folder}/{file['path']}" for file in index["files"]]]
-        state = _state(paths)
-        if state in self._checked or self._memo.get(name) == [state]:
+        files = [(file["path"], file["sha256"], file["size"]) for file in index["files"]]
+        return self._intact.first_altered(folder, files, lambda: unseal(index)) is None
+
+    def is_vouched_for(self, request: ReleaseRequest, data: bytes) -> bool:
+        """Whether nothing is wanting of a release that holds what its index lists, whose bytes are given.
+
+        Where this machine signs, the index must be signed; where keys are trusted, it must be what is expected.
+        """
+        if self._store is None:
             return True
-        if not unseal(index) or not all(map(_matches, paths[1:], index["files"])) or _state(paths) != state:
+        trust = self._store.trust
+        if trust.signs_releases and not signers_of(data, among=(*trust.keys, trust.own), kind=RELEASE):
             return False
-        self._checked.add(state)
-        if not is_racy(max(map(_changed, paths)), now):
-            self._memo.put(name, [state])
-            self._memo.save()
-        return True
+        try:
+            return not trust.keys or self._is_expected(request, data, self._store)
+        except NeuronBuildError:  # something is missing: writing the release says what
+            return False
 
+    @staticmethod
+    def _is_expected(request: ReleaseRequest, data: bytes, store: Store) -> bool:
+        from neuronbuild.release.expected import expected_index  # what writes releases: a quarter of a plan's time
+        from neuronbuild.release.folder import first_foreign
 
-def _state(paths: Iterable[str]) -> str:
-    """One digest over the states of all files."""
-    packed = bytearray()
-    for path in paths:
-        found = os.stat(path)  # noqa: PTH116 (a fifth of Path's time)
-        packed += PACKED(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    return hashlib.sha256(packed).hexdigest()
-
-
-def _matches(path: str, file: dict[str, Any]) -> bool:
-    """Whether a file's bytes are those listed. One that is no plain file, or of another size, isn't opened."""
-    found = os.stat(path)  # noqa: PTH116
-    listed = Digest(file["sha256"], file["size"])
-    return stat.S_ISREG(found.st_mode) and found.st_size == listed.size and digest_file(Path(path)) == listed
-
-
-def _changed(path: str) -> int:
-    found = os.stat(path)  # noqa: PTH116
-    return max(found.st_mtime_ns, found.st_ctime_ns)
-
-
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], str) and is_hex_digest(entry[0])
+        if first_foreign(request.folder) is not None:
+            return False
+        present = {file["path"]: file["sha256"] for file in json.loads(data)["files"]}
+        return seal_of(data) == seal_of(encode(expected_index(request, store, present)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.files import read_plain
+from neuronbuild.intact import MEMORY, IntactReleases
+from neuronbuild.memo import user_cache
 from neuronbuild.runtime.hosts import AGAIN, check_host
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
@@ -117,7 +120,7 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     """Read a release folder.
 
     Raises:
-        ReleaseError: it is none, something is missing or cut short, or it was compiled for another torch, CPU or device.
+        ReleaseError: it is none, a file is missing, cut short or altered, or it was compiled for another torch, CPU or device.
     """
     state = _state(folder)
     index = read_index(folder)
@@ -127,12 +130,34 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
         if size != file.size:
             problem = f"{file.path} is {'missing' if size is None else f'{size:,} bytes long instead of {file.size:,}'}"
             raise ReleaseError(str(folder), problem, hint=AGAIN)
+    _refuse_altered(folder, index, state)
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
     check_host(folder, index)
     listed = {file.path: Digest(file.sha256, file.size) for file in index.files}
     buckets = tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets)
     return ReleaseFolder(folder, index, buckets, state, core)
+
+
+def _refuse_altered(folder: Path, index: ReleaseIndex, state: tuple[int, ...]) -> None:
+    """Stop at files of other bytes than are listed: weights, too, which the graphs take as they are.
+
+    Everything is read once for each state of the files, on this machine.
+    """
+    try:
+        altered = _intact().first_altered(folder, [(file.path, file.sha256, file.size) for file in index.files])
+    except OSError as error:
+        raise ReleaseError(str(folder), f"{error.filename} can't be read: {error.strerror}", hint=AGAIN) from None
+    if altered is None:
+        return
+    if _state(folder) != state:
+        raise ReleaseError(str(folder), "it was written anew while it was read", hint="load it again")
+    raise ReleaseError(str(folder), f"{altered} was altered: it holds other bytes than were released", hint=AGAIN)
+
+
+@functools.cache
+def _intact() -> IntactReleases:
+    return IntactReleases(user_cache() / MEMORY)
 
 
 def _state(folder: Path) -> tuple[int, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.memo import user_cache
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.source.files import MODELS
 from neuronbuild.source.local import PACKAGE_PREFIX, FolderSource, PackageSource
@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.source.base import Source
     from neuronbuild.source.files import Layout
-
-
-def user_cache() -> Path:
-    """This user's folder for what can be made again (XDG base directory specification)."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "neuronbuild"
 
 
 def open_memory() -> DigestMemory:

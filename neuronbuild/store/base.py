@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.lease import Lease
     from neuronbuild.store.link import LinkMode
+    from neuronbuild.store.trust import Trust
 
 
 class Use(NamedTuple):
@@ -29,6 +30,9 @@ class Store(ABC):
 
     location: str
     """The text that names this store."""
+
+    trust: Trust
+    """Whose builds are used, and what signs those of this process."""
 
     used: dict[ActionKey, Use]
     """Compiled artifacts that were looked up, or made, in this process."""

@@ -13,19 +13,25 @@ from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest
 from neuronbuild.digest import (
     ActionKey,
     Digest,
-    canonical_json,
     digest_bytes,
     digest_file,
     digest_whole_and_pieces,
     is_hex_digest,
 )
-from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
+from neuronbuild.errors import (
+    NEWER,
+    BlobCorruptError,
+    BlobMissingError,
+    ForeignRecordError,
+    NewerRecordError,
+    StoreError,
+)
 from neuronbuild.store.base import Store, Use
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.lease import TTL, hold_lease
 from neuronbuild.store.names import ACTIONS, BLOBS, action_name, blob_name, quarantine_name, snapshot_name
 from neuronbuild.store.objects import has_in_use
-from neuronbuild.store.trust import Trust
+from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, Trust, encode_snapshot, signers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -48,14 +54,26 @@ UNREADABLE = "its manifest in the store can't be read"
 
 @final
 class CasStore(Store):
-    """Artifacts in one place that keeps objects. `ttl` is how many seconds of silence end a lease where leases are objects."""
+    """Artifacts in one place that keeps objects. `ttl` is how many seconds of silence end a lease where leases are objects.
+
+    `shared` says that others use the place too: what they signed is never replaced there. Where `read_only` is set, what is
+    damaged stays where it is.
+    """
 
     def __init__(
-        self, objects: ObjectStore, index: ManifestIndex | None = None, *, trust: Trust | None = None, ttl: float = TTL
+        self,
+        objects: ObjectStore,
+        index: ManifestIndex | None = None,
+        *,
+        trust: Trust | None = None,
+        ttl: float = TTL,
+        shared: bool = False,
     ) -> None:
         self.objects = objects
         self.location = objects.location
         self.trust = trust or Trust()
+        self.shared = shared
+        self.read_only = False
         self.used: dict[ActionKey, Use] = {}
         self._index = index or ManifestIndex(None)
         self._ttl = ttl
@@ -102,10 +120,14 @@ class CasStore(Store):
         return manifest if publish(self, manifest.key, data) else self.lookup(manifest.key) or manifest
 
     def record_snapshot(self, snapshot: Snapshot) -> None:
-        """Put the snapshot, once."""
-        name = snapshot_name(snapshot.digest.sha256)
-        if self.objects.size(name) is None:
-            self.objects.write(name, canonical_json(snapshot.as_json()))
+        """Put the snapshot, unless it is there; signed, in place of one that nobody signed."""
+        name, signer = snapshot_name(snapshot.digest.sha256), self.trust.signer
+        if self.shared and self.trust.hidden:
+            signer = None
+        found = self.objects.look(name)
+        known = None if self.shared else (*self.trust.keys, self.trust.own)
+        if found is None or (signer is not None and not signers_of(found.data, among=known, kind=SNAPSHOT)):
+            self.objects.write(name, encode_snapshot(snapshot, signer), None if found is None else found.tag)
 
     def add(self, name: str, path: Path) -> FileEntry:
         """Read the file once for its digests, and once more if it is new."""
@@ -183,7 +205,11 @@ def publish(store: CasStore, key: ActionKey, data: bytes) -> bool:
     """Put a manifest's bytes, unless a whole artifact is recorded already; says whether they were put.
 
     A record that can't be read or trusted, or that lacks a blob, is replaced: by the version that was looked at, so that no
-    good one is lost that came meanwhile.
+    good one is lost that came meanwhile. One that somebody else signed is put aside before, or stays where others use it.
+
+    Raises:
+        NewerRecordError: a newer version recorded it.
+        ForeignRecordError: somebody else signed what a shared store has.
     """
     name, tag = action_name(key), None
     for _ in range(TRIES):
@@ -196,9 +222,26 @@ def publish(store: CasStore, key: ActionKey, data: bytes) -> bool:
             raise NewerRecordError(store.location, key)
         if isinstance(present, Manifest) and store.lack(present) is None:
             return False
+        if found is not None and present == UNTRUSTED and _keep_foreign(store, key, found.data):
+            tag = None
     raise StoreError(
         store.location, f"the manifest of {key} can't be put: others keep changing it", hint="run the command again"
     )
+
+
+def _keep_foreign(store: CasStore, key: ActionKey, data: bytes) -> bool:
+    """Put a record aside that somebody signed who isn't trusted here, and say whether it was one.
+
+    Raises:
+        ForeignRecordError: others use the store, and may well trust them.
+    """
+    signers = signers_of(data)
+    if not signers:
+        return False
+    if store.shared:
+        raise ForeignRecordError(store.location, key, signers)
+    quarantine(store.objects, action_name(key))
+    return True
 
 
 def recorded_keys(store: CasStore) -> list[ActionKey]:

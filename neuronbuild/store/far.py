@@ -7,8 +7,10 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, final
 
+from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
-from neuronbuild.store.cas import recorded
+from neuronbuild.store.cas import recorded, understand
+from neuronbuild.store.names import action_name
 from neuronbuild.store.transfer import copy_artifact, copy_blob
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ Answer = TypeVar("Answer")
 AT_A_TIME = 4
 """Uploads at a time: each of a large file has four requests under way itself."""
 
+NOWHERE = "it isn't there"
+
+READS_AT_A_TIME = 8
+"""Records that are read at a time, to see who signed them."""
+
 
 @final
 class Far:
@@ -31,7 +38,7 @@ class Far:
 
     def __init__(self, store: CasStore, *, read_only: bool = False) -> None:
         self.store = store
-        self.read_only = read_only
+        self.read_only = store.read_only = read_only
         self.unusable: dict[ActionKey, str] = {}
         self._refused = False
         self._warned: set[str] = set()
@@ -56,14 +63,15 @@ class Far:
             return otherwise
 
     def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
-        """For each key that has a record: `None`, or why it turned out to be of no use. Blobs went there before records."""
-        nothing: set[ActionKey] = set()
-        found = self.ask(lambda store: recorded(store, keys), nothing)
+        """For each key that has a record: `None`, or why it is of no use. Blobs went there before records."""
+        nothing: dict[ActionKey, str | None] = {}
+        found = self.ask(lambda store: _standing(store, keys), nothing)
+        self.unusable |= {key: why for key, why in found.items() if why is not None}
         return {key: self.unusable.get(key) for key in found}
 
     def fill(self, near: CasStore, key: ActionKey) -> bool:
         """Have a near store get an artifact, and say whether it did."""
-        if key in self.unusable or key not in self.known([key]):
+        if key in self.unusable or self.known([key]).get(key, NOWHERE) is not None:
             return False
 
         def copy(store: CasStore) -> bool:
@@ -135,3 +143,17 @@ class Far:
                 "`neuronbuild cache push` sends what it lacks"
             )
         return lines
+
+
+def _standing(store: CasStore, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
+    """Which keys have a record, and why one can't be used: by their names, but where keys are trusted, each record is read."""
+    found = recorded(store, keys)
+    if not store.trust.keys:
+        return dict.fromkeys(found)
+
+    def look(key: ActionKey) -> tuple[ActionKey, str | None]:
+        manifest = understand(store, key, store.objects.read(action_name(key)) or b"")
+        return key, None if isinstance(manifest, Manifest) else manifest
+
+    with ThreadPoolExecutor(READS_AT_A_TIME, thread_name_prefix="records") as pool:
+        return dict(pool.map(look, sorted(found)))

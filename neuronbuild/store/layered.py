@@ -15,6 +15,7 @@ from neuronbuild.errors import DamageError
 from neuronbuild.store.base import Store
 from neuronbuild.store.cas import recorded
 from neuronbuild.store.lease import TTL, Lease, take_lease
+from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import copy_artifact
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class LayeredStore(Store):
         self.near = near
         self.fars = tuple(fars)
         self.location = near.location
+        self.trust = near.trust
         self.used = near.used
         self._writable = tuple(far for far in self.fars if not far.read_only)
         self._outbox = _Outbox(near, sharing)
@@ -163,7 +165,7 @@ class _Outbox:
 
     def send(self, far: Far, manifest: Manifest) -> None:
         """Have an artifact sent in the background; its far lease, if there is one, is let go then."""
-        objection = self.sharing.objection(manifest)
+        objection = self.sharing.objection(manifest) or kept_here(self._near, manifest.key)
         if objection is not None:
             self._notes.add(objection)
             return

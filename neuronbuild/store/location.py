@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +15,11 @@ from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.names import SNAPSHOTS
 from neuronbuild.store.s3_location import SCHEME, parse_s3
 from neuronbuild.store.sharing import Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from neuronbuild.store.base import Store
     from neuronbuild.store.objects import ObjectStore
@@ -41,21 +39,23 @@ class Remote:
     read_only: bool = False
 
 
-def open_store(location: str, trust: Trust | None = None, ttl: float = TTL) -> CasStore:
+def open_store(location: str, trust: Trust | None = None, ttl: float = TTL, *, shared: bool = False) -> CasStore:
     """A store for a folder's path, for `s3://bucket/prefix`, or one in memory for `memory:`. `ttl` is of leases, in seconds.
+
+    `shared` says that others use it too: what they signed is never replaced there.
 
     Raises:
         StoreError: the location can't be a store.
     """
     objects = open_objects(location)
     index = ManifestIndex(objects.root / INDEX) if isinstance(objects, LocalObjects) else None
-    return CasStore(objects, index, trust=trust, ttl=ttl)
+    return CasStore(objects, index, trust=trust, ttl=ttl, shared=shared)
 
 
 def open_layers(
-    cache: str, remotes: Sequence[Remote], *, trust: Trust | None = None, share: Sequence[str] = (), ttl: float = TTL
+    cache: str, remotes: Sequence[Remote], *, trust: Trust | None = None, sharing: Sharing | None = None, ttl: float = TTL
 ) -> Store:
-    """The near store; if there are far ones, in layers with them. `share` names models whose weights may be shared.
+    """The near store; if there are far ones, in layers with them. `sharing` says what may go there.
 
     Raises:
         StoreError: a location can't be a store.
@@ -63,8 +63,10 @@ def open_layers(
     near = open_store(cache, trust, ttl)
     if not remotes:
         return near
-    fars = [Far(open_store(remote.location, trust, ttl), read_only=remote.read_only) for remote in remotes]
-    return LayeredStore(near, fars, Sharing(share, read_snapshots(near)), ttl)
+    fars = [Far(open_store(remote.location, trust, ttl, shared=True), read_only=remote.read_only) for remote in remotes]
+    known = sharing or Sharing()
+    known.hear(near)
+    return LayeredStore(near, fars, known, ttl)
 
 
 def open_objects(location: str) -> ObjectStore:
@@ -107,14 +109,3 @@ def _open_s3(location: str) -> ObjectStore:
         raise StoreError(location, f"stores on S3 need {error.name}, which isn't installed", hint=INSTALL) from None
     objects: ObjectStore = module.S3Objects(where)
     return objects
-
-
-def read_snapshots(near: CasStore) -> Iterator[Mapping[str, object]]:
-    """What the near store knows of models; damage is for `cache verify` to tell."""
-    for entry in near.objects.list(SNAPSHOTS):
-        try:
-            loaded = json.loads(near.objects.read(entry.name) or b"")
-        except ValueError:
-            continue
-        if isinstance(loaded, dict):
-            yield loaded

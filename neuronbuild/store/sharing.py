@@ -1,16 +1,38 @@
-"""What may be shared: compiled code freely; weights only of models that state a licence and aren't gated, or by leave."""
+"""What may be shared: compiled code freely; weights only of models that state a licence and aren't gated, or by leave.
+
+What frees weights is what this machine saw of a model itself, or the snapshot of a trusted builder: anybody could have put any
+other snapshot into a store.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, final
 
+from neuronbuild.memo import Memo
+from neuronbuild.store.names import SNAPSHOTS, action_name
+from neuronbuild.store.trust import SNAPSHOT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.artifact.snapshot import Snapshot
+    from neuronbuild.digest import ActionKey
+    from neuronbuild.store.cas import CasStore
 
 SEPARATE = "separate"
+
+HEARSAY = (
+    "the weights of {model} aren't shared: only a snapshot that no trusted builder signed says what may be done with them "
+    "(name the recipes of the model, so that it is looked at here)"
+)
+
+KEPT = (
+    "what is built here isn't shared: it is signed with a key of this machine's own, which nobody else trusts (make one with "
+    "`neuronbuild cache keygen FILE`, and name it as `signing_key` in neuronbuild.yaml)"
+)
 
 
 def carried_weights(manifest: Manifest) -> frozenset[str]:
@@ -21,35 +43,65 @@ def carried_weights(manifest: Manifest) -> frozenset[str]:
     return frozenset(map(str, weights.values()))
 
 
+def kept_here(store: CasStore, key: ActionKey) -> str | None:
+    """Why an artifact would be of no use to others, or `None`."""
+    if not store.trust.hidden:
+        return None
+    return None if store.trust.serves_others(store.objects.read(action_name(key)) or b"") else KEPT
+
+
 @final
 class Sharing:
-    """Snapshots that are known, and the models whose weights may be shared whatever their licence says."""
+    """Models that are known, and those whose weights may be shared whatever their licence says.
 
-    def __init__(self, allowed: Iterable[str] = (), snapshots: Iterable[Mapping[str, object]] = ()) -> None:
+    `memory` is a file that keeps what this machine has seen of models; without one it lasts as long as the process.
+    """
+
+    def __init__(self, allowed: Iterable[str] = (), memory: Path | None = None) -> None:
         self._allowed = frozenset(allowed)
+        self._memo = Memo(memory, _is_entry)
         self._free: set[str] = set()
         self._bound: dict[str, str] = {}
-        for loaded in snapshots:
-            files = loaded.get("files")
-            digests = [str(f.get("sha256")) for f in files.values() if isinstance(f, dict)] if isinstance(files, dict) else []
-            licence = loaded.get("license")
-            self._learn(
-                str(loaded.get("model")), str(licence) if licence else None, gated=bool(loaded.get("gated")), digests=digests
-            )
+        for model, licence, gated, *digests in self._memo.values():
+            self._learn(str(model), licence, gated=bool(gated), digests=map(str, digests))
 
     def learn(self, snapshot: Snapshot) -> None:
-        """Take a snapshot into account."""
+        """Take a snapshot into account that was made here, from the model itself, and remember it.
+
+        One that says nothing (the Hub wasn't asked) takes back nothing that is remembered.
+        """
         digests = [digest.sha256 for digest in snapshot.files.values()]
         self._learn(snapshot.model, snapshot.license, gated=snapshot.gated, digests=digests)
+        name = snapshot.digest.sha256
+        entry: list[object] = [snapshot.model, snapshot.license, snapshot.gated, *digests]
+        says_nothing = snapshot.license is None and not snapshot.gated
+        if self._memo.get(name) != entry and not (says_nothing and self._memo.get(name)):
+            self._memo.put(name, entry)
+            self._memo.save()
 
-    def _learn(self, model: str, licence: str | None, *, gated: bool, digests: Iterable[str]) -> None:
+    def hear(self, store: CasStore) -> None:
+        """Take the snapshots of a store into account: those of trusted builders as one's own, others for what they forbid."""
+        for data in _snapshots(store):
+            try:
+                loaded = json.loads(data)
+                model, licence, gated = str(loaded["model"]), loaded.get("license"), bool(loaded.get("gated"))
+                digests = [str(file["sha256"]) for file in loaded["files"].values()]
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                continue  # damage is for `cache verify` to tell
+            if store.trust.has_signed(data, SNAPSHOT):
+                self._learn(model, licence, gated=gated, digests=digests)
+            else:
+                objection = self._objection(model, licence, gated=gated) or HEARSAY.format(model=model)
+                self._bound = {**dict.fromkeys(digests, objection), **self._bound}
+
+    def _learn(self, model: str, licence: object, *, gated: bool, digests: Iterable[str]) -> None:
         objection = self._objection(model, licence, gated=gated)
         if objection is None:
             self._free.update(digests)
         else:
             self._bound.update(dict.fromkeys(digests, objection))
 
-    def _objection(self, model: str, licence: str | None, *, gated: bool) -> str | None:
+    def _objection(self, model: str, licence: object, *, gated: bool) -> str | None:
         if model in self._allowed or (licence and not gated):
             return None
         why = "it is gated" if gated else "it states no licence"
@@ -65,3 +117,21 @@ class Sharing:
             if digest not in self._free:
                 return self._bound.get(digest, "weights of a model that isn't known here aren't shared")
         return None
+
+
+def _snapshots(store: CasStore) -> Iterator[bytes]:
+    for entry in store.objects.list(SNAPSHOTS):
+        data = store.objects.read(entry.name)
+        if data is not None:
+            yield data
+
+
+def _is_entry(entry: object) -> bool:
+    """A model's name, its licence, whether it is gated, and digests of files."""
+    known = 3
+    return (
+        isinstance(entry, list)
+        and len(entry) >= known
+        and isinstance(entry[1], str | None)
+        and all(isinstance(each, str) for each in (entry[0], *entry[known:]))
+    )

@@ -135,14 +135,15 @@ def _take(source: CasStore, digest: Digest, pieces: Pieces | None, path: Path) -
 
 
 def _accuse(source: CasStore, digest: Digest) -> None:
-    """Put a blob aside if it holds other bytes than its name says.
+    """Put a blob aside if it holds other bytes than its name says, where that may be changed.
 
     Raises:
         BlobCorruptError: it does.
     """
     actual = source.objects.digest(blob_name(digest.sha256))
     if actual is not None and actual.sha256 != digest.sha256:
-        quarantine(source.objects, blob_name(digest.sha256))
+        if not source.read_only:
+            quarantine(source.objects, blob_name(digest.sha256))
         raise BlobCorruptError(source.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
 
 

@@ -15,6 +15,7 @@ from neuronbuild.memo import Memo
 from neuronbuild.store.cas import CasStore, quarantine
 from neuronbuild.store.local import TEMPORARY, LocalObjects
 from neuronbuild.store.names import ACTIONS, BLOBS, SNAPSHOTS, action_name
+from neuronbuild.store.trust import snapshot_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +44,8 @@ class Damage:
 class VerifyReport:
     """What was read, and what is wrong.
 
-    `skipped` blobs were read before the last interruption. `newer` counts the records that a newer version wrote: no damage,
-    but not checked.
+    `skipped` blobs were read before the last interruption. `newer` counts the records that a newer version wrote, and
+    `untrusted` those that no trusted builder signed: neither is damage, and they stay where they are.
     """
 
     location: str
@@ -54,11 +55,18 @@ class VerifyReport:
     damages: tuple[Damage, ...]
     skipped: int = 0
     newer: int = 0
+    untrusted: int = 0
 
     def as_json(self) -> dict[str, object]:
         """As `cache verify --json` prints it."""
         damages = [{"name": damage.name, "problem": damage.problem} for damage in self.damages]
-        counts = {"artifacts": self.artifacts, "newer": self.newer, "blobs": self.blobs, "bytes": self.size}
+        counts = {
+            "artifacts": self.artifacts,
+            "newer": self.newer,
+            "untrusted": self.untrusted,
+            "blobs": self.blobs,
+            "bytes": self.size,
+        }
         return {"version": 1, "location": self.location, **counts, "skipped": self.skipped, "damages": damages}
 
 
@@ -78,8 +86,9 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
     manifests = list(store.objects.list(ACTIONS))
     snapshots = list(store.objects.list(SNAPSHOTS))
     newer: list[str] = []
+    untrusted: list[str] = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for damages in pool.map(lambda entry: list(_check_manifest(store, entry, whole, newer)), manifests):
+        for damages in pool.map(lambda entry: list(_check_manifest(store, entry, whole, (newer, untrusted))), manifests):
             bad += damages
         bad += [damage for damage in pool.map(lambda entry: _check_snapshot(store, entry), snapshots) if damage]
     if repair:
@@ -88,9 +97,9 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
         _sweep(store)
     if progress is not None:
         progress.unlink(missing_ok=True)
-    return VerifyReport(
-        store.location, len(manifests), len(blobs), sum(entry.size for entry in blobs), tuple(bad), skipped, len(newer)
-    )
+    size = sum(entry.size for entry in blobs)
+    counts = skipped, len(newer), len(untrusted)
+    return VerifyReport(store.location, len(manifests), len(blobs), size, tuple(bad), *counts)
 
 
 def _check_blobs(store: CasStore, blobs: list[Entry], progress: Path | None) -> tuple[list[Damage | None], int]:
@@ -135,7 +144,11 @@ def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
     return Damage(entry.name, f"it holds other bytes: SHA-256 {actual.sha256}")
 
 
-def _check_manifest(store: CasStore, entry: Entry, whole: dict[str, int], newer: list[str]) -> Iterator[Damage]:
+def _check_manifest(
+    store: CasStore, entry: Entry, whole: dict[str, int], apart: tuple[list[str], list[str]]
+) -> Iterator[Damage]:
+    """What is wrong with a record. `apart` takes the names of those of a newer version, and of those that aren't trusted."""
+    newer, untrusted = apart
     data = store.objects.read(entry.name)
     if data is None:
         return
@@ -150,10 +163,8 @@ def _check_manifest(store: CasStore, entry: Entry, whole: dict[str, int], newer:
     if entry.name != action_name(manifest.key):
         yield Damage(entry.name, f"it is the manifest of another action, {manifest.key}")
         return
-    objection = store.trust.objection(data)
-    if objection is not None:
-        yield Damage(entry.name, objection)
-        return
+    if store.trust.objection(data) is not None:
+        untrusted.append(entry.name)
     missing = [file.path for file in manifest.files if whole.get(file.digest.sha256) != file.digest.size]
     if missing:
         yield Damage(entry.name, f"it names files whose bytes are missing or damaged: {', '.join(missing)}")
@@ -165,8 +176,7 @@ def _check_snapshot(store: CasStore, entry: Entry) -> Damage | None:
         return None
     try:
         loaded = json.loads(data)
-        identity = {name: loaded[name] for name in loaded if name not in {"license", "gated"}}
-        actual = digest_json(identity).sha256
-    except (ValueError, TypeError, RecursionError):
+        actual = digest_json(snapshot_identity(loaded)).sha256
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return Damage(entry.name, "it is no snapshot")
     return None if entry.name.endswith(f"/{actual}.json") else Damage(entry.name, f"its digest is {actual}")

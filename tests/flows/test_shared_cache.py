@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
 
 from neuronbuild.digest import digest_bytes
+from neuronbuild.store.cas import quarantine
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from tests.conftest import run_cli
@@ -35,8 +37,8 @@ def said(*arguments: object, cwd, status: int = 0) -> dict:
 def test_push_pull_verify_and_stats(workspace, remote):
     pushed = said("push", cwd=workspace)
     assert pushed["stores"][0] | {"bytes": 0} == {
-        "version": 1, "from": str(workspace / "cache"), "to": remote, "artifacts": 2, "present": 0, "bytes": 0, "left_out": [],
-        "failures": [],
+        "version": 1, "from": str(workspace / "cache"), "to": remote, "artifacts": 2, "present": 0, "signed": 0, "bytes": 0,
+        "left_out": [], "failures": [],
     }  # fmt: skip
     assert said("pull", "--cache", workspace / "other", cwd=workspace)["stores"][0]["artifacts"] == 2
     report = said("verify", cwd=workspace)
@@ -50,8 +52,9 @@ def test_damage_far_is_found_and_repaired(workspace, remote):
     said("push", cwd=workspace)
     name = blob_name(digest_bytes(contents(1)["model.pt2"]).sha256)
     open_store(remote).objects.write(name, bytes(40))
-    report = said("verify", "--repair", cwd=workspace, status=1)
-    assert {damage["name"] for damage in report["far"][0]["damages"]} == {name, action_name(key_of(1))}
+    for arguments in (["--repair"], ["--remote", remote, "--repair"]):
+        report = said("verify", *arguments, cwd=workspace, status=1)
+        assert {damage["name"] for damage in report["far"][0]["damages"]} == {name, action_name(key_of(1))}
     assert said("push", cwd=workspace)["stores"][0]["artifacts"] == 1
     assert said("verify", cwd=workspace)["far"][0]["damages"] == []
 
@@ -63,15 +66,50 @@ def test_keys_sign_and_are_required_and_are_never_shown(workspace, remote):
     refused(2, "cache", "keygen", "keys/mine", cwd=workspace)
     config = workspace / "neuronbuild.yaml"
     config.write_text(f"remote: {remote}\ntrusted_keys: ['{public}']\nsigning_key: keys/mine\n")
-    report = said("verify", cwd=workspace, status=1)
-    assert {damage["problem"] for damage in report["damages"]} == {"no trusted builder signed it"}
+    report = said("verify", "--repair", cwd=workspace)
+    assert (report["untrusted"], report["damages"]) == (2, [])
+    assert "2 that no trusted builder signed" in run_cli("cache", "verify", cwd=workspace).stdout
+    assert "signed by nobody" in run_cli("cache", "show", key_of(1), cwd=workspace).stderr
     config.write_text(f"remote: {remote}\nsigning_key: keys/mine\n")
     assert run_cli("cache", "sign", cwd=workspace).stdout == "2 signed\n"
     config.write_text(f"remote: {remote}\ntrusted_keys: ['{public}']\nsigning_key: keys/mine\n")
     assert said("verify", cwd=workspace)["damages"] == []
+    assert f"signed by {public} (your signing key)" in run_cli("cache", "show", key_of(1), cwd=workspace).stderr
     said("push", cwd=workspace)
     for entry in [*open_store(remote).objects.list(""), *open_store(str(workspace / "cache")).objects.list("")]:
         assert private.encode() not in (open_store(remote).objects.read(entry.name) or b"")
+
+
+def test_somebody_with_other_keys_repairs_nothing_away(workspace, remote):
+    said("push", cwd=workspace)
+    before = {entry.name for entry in open_store(remote).objects.list("")}
+    other = run_cli("cache", "keygen", "keys/other", cwd=workspace).stdout.strip()
+    (workspace / "neuronbuild.yaml").write_text(f"remote: {remote}\ntrusted_keys: ['{other}']\n")
+    report = said("verify", "--repair", "--remote", remote, cwd=workspace)
+    assert (report["untrusted"], report["far"][0]["untrusted"], report["far"][0]["damages"]) == (2, 2, [])
+    assert {entry.name for entry in open_store(remote).objects.list("")} == before
+
+
+def test_what_was_put_aside_far_is_brought_back(workspace, remote):
+    said("push", cwd=workspace)
+    far = open_store(remote)
+    before = {entry.name for entry in far.objects.list("")}
+    for entry in list(far.objects.list("v1/")):
+        quarantine(far.objects, entry.name)
+    restored = said("restore", "--remote", remote, cwd=workspace)
+    assert (restored["artifacts"], restored["left"]) == (2, [])
+    assert {entry.name for entry in far.objects.list("")} == before
+    done = run_cli("cache", "restore", cwd=workspace)
+    assert (done.returncode, done.stdout.count("0 artifacts")) == (0, 1)
+
+
+def test_a_key_that_git_would_commit_isnt_made(workspace):
+    assert run_cli("cache", "keygen", "mine", cwd=workspace).returncode == 0
+    subprocess.run(["git", "init", "--quiet"], cwd=workspace, check=True)
+    assert "doesn't ignore it" in refused(2, "cache", "keygen", "keys/mine", cwd=workspace)
+    assert not (workspace / "keys").exists()
+    (workspace / ".gitignore").write_text("keys/\n")
+    assert run_cli("cache", "keygen", "keys/mine", cwd=workspace).returncode == 0
 
 
 def test_prune_says_first_and_then_does(workspace):

@@ -22,6 +22,7 @@ LAZY_IMPORTS = {
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
     "store/lease.py": "filelock, only where a lease is taken",
     "api/applying.py": "what builds and writes, only where there is something to do",
+    "release/verified.py": "what writes releases, only where keys are trusted",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
     "cli/run.py": "torch and transformers, only this command needs them",
     "cli/progress.py": "rich, only on a terminal",

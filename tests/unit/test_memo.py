@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from neuronbuild.memo import Memo, is_racy
+from neuronbuild.memo import Memo, is_racy, user_cache
 
 
 def is_pair(entry):
@@ -64,3 +64,17 @@ def test_a_file_counts_as_just_changed_for_two_seconds():
     assert not is_racy(100 * second, 103 * second)
     assert is_racy(time.time_ns())
     assert not is_racy(time.time_ns() - 3 * second)
+
+
+def test_all_entries_are_had_at_once(tmp_path):
+    memo = Memo(tmp_path / "memo.json", is_pair)
+    memo.put("a", [1, 2])
+    memo.put("b", [3, 4])
+    assert list(memo.values()) == [[1, 2], [3, 4]]
+
+
+def test_the_users_cache_is_where_the_system_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache() == tmp_path / "neuronbuild"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert user_cache().parts[-2:] == (".cache", "neuronbuild")

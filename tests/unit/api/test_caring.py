@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.api.caring import prune, stats, verify
+from neuronbuild.api.caring import prune, restore, stats, verify
 from neuronbuild.api.locking import write_lock
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.lockfile import LockedModel, LockFile, locked_toolchain
 from neuronbuild.artifact.release_index import FILENAME, Bucket
 from neuronbuild.digest import digest_bytes, digest_json
-from neuronbuild.errors import LockError, UsageError
+from neuronbuild.errors import LockError, StoreError, UsageError
+from neuronbuild.store.cas import quarantine
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, blob_name
 from neuronbuild.store.stats import Run, note_run
@@ -48,10 +49,29 @@ def test_near_and_far_are_verified_and_repaired_unless_read_only(settings):
     name = blob_name(digest_bytes(contents(1)["model.pt2"]).sha256)
     far.objects.write(name, bytes(40))
     read_only = replace(settings, remotes=(Remote(settings.remotes[0].location, read_only=True),))
-    assert [len(report.damages) for report in verify(read_only, repair=True)] == [0, 2]
-    assert far.objects.size(name) == 40
+    assert [len(report.damages) for report in verify(read_only, repair=True, far=True)] == [0, 2]
     assert [len(report.damages) for report in verify(settings, repair=True)] == [0, 2]
+    assert far.objects.size(name) == 40
+    assert [len(report.damages) for report in verify(settings, repair=True, far=True)] == [0, 2]
     assert far.objects.size(name) is None
+
+
+def test_what_was_put_aside_near_or_far_is_brought_back(settings):
+    for location, far in ((settings.cache, False), (settings.remotes[0].location, True)):
+        store = open_store(location)
+        before = {entry.name for entry in store.objects.list("")}
+        for entry in list(store.objects.list("v1/")):
+            quarantine(store.objects, entry.name)
+        restored = restore(settings, far=far)
+        assert (restored.artifacts, restored.left) == (len([name for name in before if name.startswith(ACTIONS)]), ())
+        assert {entry.name for entry in store.objects.list("")} == before
+
+
+def test_a_store_that_isnt_there_is_told(settings, tmp_path):
+    absent = replace(settings, cache=str(tmp_path / "absent"))
+    for command in (lambda: verify(absent, repair=False), lambda: restore(absent, far=False)):
+        with pytest.raises(StoreError, match="no such folder"):
+            command()
 
 
 def test_without_anything_to_keep_all_that_is_old_goes(settings):

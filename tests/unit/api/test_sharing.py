@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from neuronbuild.api import trusting
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.api.sharing import pull, push
+from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, digest_bytes, digest_json
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import Remote, open_store
-from neuronbuild.store.names import blob_name, snapshot_name
+from neuronbuild.store.names import ACTIONS, action_name, blob_name, snapshot_name
 from neuronbuild.store.provenance import provenance
+from neuronbuild.store.transfer import copy_artifact
+from neuronbuild.store.trust import Trust, make_key, open_signer
 from tests.unit.api.shared import folders
 from tests.unit.store.artifacts import contents, get, key_of, put
 
@@ -35,6 +40,11 @@ def converted(store, weights=WEIGHTS) -> Manifest:
     return manifest
 
 
+def learn(settings, snapshot: Snapshot) -> None:
+    """What an `apply` with this model comes to know of it."""
+    Context.open(settings).sharing.learn(snapshot)
+
+
 def test_a_push_sends_what_is_lacking_and_a_pull_brings_it(shared, tmp_path):
     settings, near, far = shared
     put(near, 1)
@@ -48,7 +58,8 @@ def test_a_push_sends_what_is_lacking_and_a_pull_brings_it(shared, tmp_path):
     assert (moved.artifacts, moved.present) == (2, 0)
     assert get(open_store(other.cache), 2, tmp_path) == contents(2)
     assert moved.as_json() | {"bytes": 0, "from": "", "to": ""} == {
-        "version": 1, "from": "", "to": "", "artifacts": 2, "present": 0, "bytes": 0, "left_out": [], "failures": [],
+        "version": 1, "from": "", "to": "", "artifacts": 2, "present": 0, "signed": 0, "bytes": 0, "left_out": [],
+        "failures": [],
     }  # fmt: skip
 
 
@@ -63,13 +74,25 @@ def test_snapshots_go_along(shared):
 def test_weights_without_a_licence_are_left_out_and_said_so(shared):
     settings, near, far = shared
     manifest = converted(near)
-    near.record_snapshot(Snapshot("my/model", None, {"model.safetensors": WEIGHTS}))
+    learn(settings, Snapshot("my/model", None, {"model.safetensors": WEIGHTS}))
     (moved,) = push(None, settings)
     assert moved.artifacts == 0
     assert "my/model aren't shared: it states no licence" in moved.left_out[0]
     assert far.lookup(manifest.key) is None
     (moved,) = push(None, replace(settings, share_weights=("my/model",)))
     assert (moved.artifacts, moved.left_out) == (1, ())
+
+
+def test_a_far_snapshot_frees_no_weights(shared):
+    settings, near, far = shared
+    manifest = converted(near)
+    learn(settings, Snapshot("my/model", None, {"model.safetensors": WEIGHTS}))
+    far.record_snapshot(Snapshot("any/model", None, {"model.safetensors": WEIGHTS}, "mit"))
+    pull(None, settings)
+    for leave in ((), ("any/model",)):
+        (moved,) = push(None, replace(settings, share_weights=leave))
+        assert (moved.artifacts, len(moved.left_out)) == (0, 1)
+    assert far.lookup(manifest.key) is None
 
 
 def test_damage_is_told_and_doesnt_stop_the_rest(shared):
@@ -116,3 +139,74 @@ def test_models_go_along_when_asked_for_and_allowed(settings, recipe, models, tm
     (each,) = prepare(recipe(), Context.open(settings))
     far = open_store(str(tmp_path / "far"))
     assert all(far.objects.size(blob_name(d.sha256)) == d.size for d in each.model.snapshot.files.values())
+
+
+@pytest.fixture
+def signed(shared, tmp_path):
+    """Settings of a builder with a key that it trusts, and its two stores."""
+    public = make_key(tmp_path / "key")
+    settings = replace(shared[0], signing_key=tmp_path / "key", trusted_keys=(public,))
+    trust = open_trust(settings)
+    return settings, open_store(settings.cache, trust), open_store(settings.remotes[0].location, trust)
+
+
+def test_a_push_adds_the_signature_that_the_far_copy_lacks(signed, shared):
+    settings, near, far = signed
+    put(near, 1)
+    put(near, 2)
+    for key in (key_of(1), key_of(2)):
+        copy_artifact(near, far, key)
+    bare = json.loads(far.objects.read(action_name(key_of(1))))
+    del bare["signatures"]
+    far.objects.write(action_name(key_of(1)), json.dumps(bare).encode())
+    assert far.lookup(key_of(1)) is None
+    (moved,) = push(None, settings)
+    assert (moved.artifacts, moved.present, moved.signed, moved.failures) == (0, 2, 1, ())
+    assert far.lookup(key_of(1)) is not None
+    assert push(None, settings)[0].signed == 0
+
+
+def test_a_push_replaces_another_build_that_nobody_signed(signed, shared):
+    settings, near, far = signed
+    put(shared[2], 1, 600)
+    mine = put(near, 1)
+    (moved,) = push(None, settings)
+    assert (moved.signed, moved.failures) == (1, ())
+    assert far.lookup(key_of(1)) == mine
+
+
+def test_a_push_leaves_another_build_that_somebody_signed(signed, tmp_path):
+    settings, near, far = signed
+    make_key(tmp_path / "other")
+    theirs = open_store(far.location, Trust((), open_signer(tmp_path / "other")))
+    put(theirs, 1, 600)
+    before = far.objects.read(action_name(key_of(1)))
+    put(near, 1)
+    (moved,) = push(None, settings)
+    assert moved.signed == 0
+    assert "isn't trusted here: it stays" in moved.failures[0]
+    assert far.objects.read(action_name(key_of(1))) == before
+
+
+def test_a_pull_brings_signatures_too(signed):
+    settings, near, far = signed
+    put(near, 1)
+    copy_artifact(near, far, key_of(1))
+    bare = json.loads(near.objects.read(action_name(key_of(1))))
+    del bare["signatures"]
+    near.objects.write(action_name(key_of(1)), json.dumps(bare).encode())
+    (moved,) = pull(None, settings)
+    assert (moved.present, moved.signed) == (1, 1)
+    assert near.lookup(key_of(1)) is not None
+
+
+def test_what_is_signed_with_a_key_that_nobody_else_trusts_isnt_sent(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(trusting, "user_cache", lambda: tmp_path / "user")
+    settings = replace(shared[0], trusted_keys=(make_key(tmp_path / "team"),))
+    put(open_store(settings.cache, open_trust(settings)), 1)
+    team = open_store(settings.cache, Trust((), open_signer(tmp_path / "team")))
+    put(team, 2)
+    (moved,) = push(None, settings)
+    assert moved.artifacts == 1
+    assert "nobody else trusts" in moved.left_out[0]
+    assert [entry.name for entry in shared[2].objects.list(ACTIONS)] == [action_name(key_of(2))]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.api import trusting
-from neuronbuild.api.trusting import open_trust
+from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import open_store
 from neuronbuild.store.trust import make_key
@@ -44,3 +44,28 @@ def test_what_is_no_key_is_told(tmp_path):
         open_trust(folders(tmp_path, trusted_keys=("nonsense",)))
     with pytest.raises(UsageError, match="can't be read"):
         open_trust(folders(tmp_path, signing_key=tmp_path / "absent"))
+
+
+def test_a_key_that_was_made_here_is_hidden_unless_the_team_trusts_it(tmp_path):
+    others = make_key(tmp_path / "others")
+    hidden = open_trust(folders(tmp_path, trusted_keys=(others,)))
+    assert hidden.hidden
+    assert not hidden.signs_releases
+    assert not open_trust(folders(tmp_path, trusted_keys=(others, hidden.own))).hidden
+    signing = open_trust(folders(tmp_path, trusted_keys=(others,), signing_key=tmp_path / "others"))
+    assert not signing.hidden
+    assert signing.signs_releases
+
+
+def test_who_signed_an_artifact_is_said_in_a_line(tmp_path):
+    mine, team = make_key(tmp_path / "mine"), make_key(tmp_path / "team")
+    signing = folders(tmp_path, signing_key=tmp_path / "mine")
+    store = open_store(signing.cache, open_trust(signing))
+    put(store, 1)
+    manifest = store.lookup(key_of(1))
+    assert signed_by(manifest, open_trust(signing)) == f"signed by {mine} (your signing key)"
+    assert signed_by(manifest, open_trust(folders(tmp_path))) == f"signed by {mine} (no keys are required here)"
+    assert signed_by(manifest, open_trust(folders(tmp_path, trusted_keys=(team,)))) == f"signed by {mine} (not trusted)"
+    assert signed_by(manifest, open_trust(folders(tmp_path, trusted_keys=(mine,)))) == f"signed by {mine} (trusted)"
+    put(open_store(signing.cache), 2)
+    assert signed_by(store.lookup(key_of(2)), open_trust(signing)) == "signed by nobody"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.artifact.codec import SEAL, DecodeError, decode, decode_part, encode
+from neuronbuild.artifact.codec import SEAL, SIGNATURES, DecodeError, Signed, decode, decode_part, encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, is_safe_path
 from neuronbuild.artifact.release_index import ReleaseIndex
 from neuronbuild.digest import digest_json
@@ -91,7 +91,8 @@ def test_a_record_reads_back_as_it_was_written(record):
 
 @every_record
 def test_a_record_is_readable_text_with_sorted_keys(record):
-    tree = {**asdict(record), SEAL: digest_json(asdict(record)).sha256}
+    said = {name: value for name, value in asdict(record).items() if name != SIGNATURES}
+    tree = {**said, SEAL: digest_json(said).sha256}
     assert encode(record).decode() == json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -274,3 +275,19 @@ def test_a_part_may_be_of_a_plain_kind():
 def test_a_part_takes_no_key_that_it_does_not_know():
     with pytest.raises(DecodeError, match="not a worker's answer"):
         decode_part(Answer, {"names": [], "seconds": 1, "extra": 1})
+
+
+@every_record
+def test_signatures_are_read_with_the_record_and_written_with_it(record):
+    data = encode(record, lambda seal: {"key": "ed25519:k", "signature": seal[:4]})
+    read = decode(type(record), data, newest=FORMAT)
+    assert read == record
+    assert read.signatures == (Signed("ed25519:k", json.loads(data)[SEAL][:4]),)
+    assert encode(read) == data
+
+
+@every_record
+@pytest.mark.parametrize("signatures", [None, 7, "x", {}, [7], [{}], [{"key": 1, "signature": "a"}], [{"key": "k"}]])
+def test_what_cant_be_a_signature_is_passed_over(record, signatures):
+    tree = {**json.loads(encode(record)), SIGNATURES: signatures}
+    assert decode(type(record), json.dumps(tree).encode(), newest=FORMAT).signatures == ()

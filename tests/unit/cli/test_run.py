@@ -22,7 +22,7 @@ from neuronbuild.errors import ReleaseError, ShapeError, UsageError
 from tests.conftest import CLASSES, VIVID
 from tests.tools.answers import LABELS, assert_alike, random_picture, random_sound
 from tests.unit.cli.test_media import write_sound
-from tests.unit.runtime.releases import alter_index, copy_release, read_index
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_index
 
 TEXTS = ["the cat sits on a mat", "who runs", "a red car", "", " ", "😀 bad"]
 LONG = "the cat sits on a mat " * 8
@@ -337,6 +337,7 @@ def test_long_speech_needs_timestamps(built, tmp_path):
     text = file.read_text().replace('"no_timestamps_token_id"', '"no_timestamps_token_xx"')
     file.unlink()
     file.write_text(text)
+    list_anew(release, file.name)
     with pytest.raises(UsageError, match=r"b\.wav is longer than 1 seconds, and this model tells no timestamps"):
         run(release, write_sound(tmp_path / "b.wav", random_sound(0, 20_000)))
 

@@ -9,7 +9,7 @@ from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models import MODEL_CLASSES, NeuronModel, open_model
 from tests.doubles.hub import GOOD_TOKEN, HubDouble, lead_client_to
 from tests.flows.stores import contents
-from tests.unit.runtime.releases import alter_index, copy_release, random_inputs, read_index
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, random_inputs, read_index
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +176,8 @@ def test_a_release_without_a_tokenizer_runs_and_says_what_it_lacks(built, tmp_pa
 @pytest.mark.parametrize("damage", ["{", '{"tokenizer_class": "FlaubertTokenizer"}', '{"tokenizer_class": 3}', "[]"])
 def test_a_tokenizer_that_cant_be_loaded_is_told_in_a_line(built, tmp_path, damage):
     release = copy_release(built.releases["fill-mask"], tmp_path)
-    file = release / "tokenizer_config.json"
-    file.write_text(damage.ljust(file.stat().st_size))
+    (release / "tokenizer_config.json").write_text(damage)
+    list_anew(release, "tokenizer_config.json")
     with pytest.raises(ReleaseError, match=r"its tokenizer can't be loaded: .") as caught:
         _ = neuronbuild.NeuronModelForMaskedLM.from_pretrained(release).tokenizer
     assert "\n" not in str(caught.value)

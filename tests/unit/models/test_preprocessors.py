@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 import neuronbuild
 from neuronbuild.errors import ReleaseError
 from tests.conftest import MESSAGES
-from tests.unit.runtime.releases import alter_index, copy_release, read_index
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_index
 
 
 def load(built, task):
@@ -79,10 +79,8 @@ def test_a_release_without_a_tokenizer_says_so(built):
 
 def test_a_damaged_processor_is_told(built, tmp_path):
     release = copy_release(built.releases["image-classification"], tmp_path)
-    file = release / "preprocessor_config.json"
-    size = file.stat().st_size
-    file.unlink()
-    file.write_text("{" * size)
+    (release / "preprocessor_config.json").write_text("{")
+    list_anew(release, "preprocessor_config.json")
     with pytest.raises(ReleaseError, match="its processor can't be loaded"):
         _ = neuronbuild.open_model(release).processor
 

@@ -1,110 +1,83 @@
 from __future__ import annotations
 
 import json
-import os
-import time
+from dataclasses import replace
 
 import pytest
 
 from neuronbuild.artifact.codec import encode
-from neuronbuild.artifact.release_index import FILENAME, ReleasedFile, ReleaseIndex
-from neuronbuild.digest import digest_bytes
-from neuronbuild.release import verified
+from neuronbuild.artifact.release_index import FILENAME
+from neuronbuild.release.folder import write_release
 from neuronbuild.release.verified import VerifiedReleases
-from tests.unit.source.test_digests import edit_quietly
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.trust import Trust
+from tests.unit.release.made import made_request, trust_of
+from tests.unit.release.requests import no_job
+from tests.unit.runtime.releases import list_anew, read_index
 
 
 @pytest.fixture
-def release(tmp_path):
-    """A folder of two files and an index of them."""
-    folder = tmp_path / "release"
-    (folder / "deep").mkdir(parents=True)
-    files = {"deep/model.pt2": b"code", "vocab.txt": b"words"}
-    for path, data in files.items():
-        (folder / path).write_bytes(data)
-    listed = tuple(ReleasedFile(path, digest_bytes(data).sha256, len(data)) for path, data in files.items())
-    index = ReleaseIndex("n", "fill-mask", "cpu", "m", None, "", "", "", False, (), {}, listed)
-    (folder / FILENAME).write_bytes(encode(index))
-    return folder
+def written(tmp_path):
+    """A request whose release was written by a builder that signs, and the store."""
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    write_release(request, store, no_job)
+    return request, store
 
 
-@pytest.fixture
-def _later(monkeypatch):
-    """A clock that runs ten seconds ahead of the file system's, so that no file counts as just written."""
-    clock = time.time_ns
-    monkeypatch.setattr(time, "time_ns", lambda: clock() + 10_000_000_000)
+def is_current(request, store) -> bool:
+    return request.is_up_to_date(VerifiedReleases(None, store))
 
 
-@pytest.fixture
-def reads(monkeypatch):
-    """The files that are read, in order."""
-    read, digest_file = [], verified.digest_file
-    monkeypatch.setattr(verified, "digest_file", lambda path: read.append(path.name) or digest_file(path))
-    return read
+def test_a_release_that_was_just_written_is_up_to_date(written):
+    assert is_current(*written)
 
 
-def holds(memory: VerifiedReleases, folder) -> bool:
-    return memory.holds(folder, json.loads((folder / FILENAME).read_bytes()))
+@pytest.mark.parametrize("path", ["vocab.txt", "config.json", "model.neuron", "README.md"])
+def test_one_that_was_forged_with_its_index_isnt_where_keys_are_trusted(written, path):
+    request, store = written
+    file = request.folder / path
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.unlink()
+    file.write_bytes(data)
+    list_anew(request.folder, path)
+    assert not is_current(request, store)
+    reader = CasStore(store.objects, trust=replace(store.trust, hidden=True))
+    assert not is_current(request, reader)
+    assert is_current(request, CasStore(store.objects))  # nobody is trusted: an index that fits its files is all that is asked
 
 
-@pytest.mark.usefixtures("_later")
-def test_a_release_is_read_once_and_remembered_by_the_next_process(release, reads, tmp_path):
-    for _ in range(2):
-        assert holds(VerifiedReleases(tmp_path / "memo.json"), release)
-    assert reads == ["model.pt2", "vocab.txt"]
+def test_an_index_that_says_something_else_isnt(written):
+    request, store = written
+    index = read_index(request.folder)
+    (request.folder / FILENAME).write_bytes(encode(replace(index, padding_matters=True)))
+    assert not is_current(request, CasStore(store.objects, trust=replace(store.trust, hidden=True)))
 
 
-def test_one_that_was_just_written_is_remembered_by_this_process_only(release, reads, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    assert holds(memory, release)
-    assert holds(memory, release)
-    assert len(reads) == 2
-    assert holds(VerifiedReleases(tmp_path / "memo.json"), release)
-    assert len(reads) == 4
+def test_an_altered_index_isnt_for_anybody(written):
+    request, store = written
+    (request.folder / FILENAME).write_text((request.folder / FILENAME).read_text().replace('"fill-mask"', '"mask-fill"'))
+    assert not is_current(request, store)
+    assert not is_current(request, CasStore(store.objects))
 
 
-@pytest.mark.usefixtures("_later")
-@pytest.mark.parametrize("path", ["vocab.txt", "deep/model.pt2"])
-def test_an_edit_that_keeps_size_and_time_is_noticed(release, tmp_path, path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    assert holds(memory, release)
-    edit_quietly(release / path, (release / path).read_bytes()[::-1])
-    assert not holds(memory, release)
+def test_a_file_that_isnt_listed_counts_where_keys_are_trusted(written):
+    request, store = written
+    (request.folder / "chat_template.jinja").write_text("{{ other }}")
+    assert not is_current(request, store)
 
 
-@pytest.mark.usefixtures("_later")
-def test_an_edit_through_a_hard_link_is_noticed(release, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    os.link(release / "deep/model.pt2", tmp_path / "blob")
-    assert holds(memory, release)
-    edit_quietly(tmp_path / "blob", b"edoc")
-    assert not holds(memory, release)
+def test_whoever_signs_wants_a_signed_index(written, tmp_path):
+    request, store = written
+    tree = json.loads((request.folder / FILENAME).read_text())
+    del tree["signatures"]
+    (request.folder / FILENAME).write_text(json.dumps(tree))
+    assert not is_current(request, store)
+    assert not is_current(request, CasStore(store.objects, trust=replace(store.trust, keys=())))
+    assert is_current(request, CasStore(store.objects, trust=replace(store.trust, hidden=True)))
+    assert is_current(request, CasStore(store.objects, trust=Trust(store.trust.keys)))
 
 
-@pytest.mark.usefixtures("_later")
-def test_files_that_were_touched_but_hold_the_same_are_whole(release, reads, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    assert holds(memory, release)
-    os.utime(release / "vocab.txt")
-    assert holds(memory, release)
-    assert len(reads) == 4
-
-
-@pytest.mark.usefixtures("_later")
-def test_an_altered_index_is_noticed(release, tmp_path):
-    memory = VerifiedReleases(tmp_path / "memo.json")
-    assert holds(memory, release)
-    (release / FILENAME).write_text((release / FILENAME).read_text().replace('"cpu"', '"gpu"'))
-    assert not holds(memory, release)
-
-
-def test_what_is_no_plain_file_is_never_opened(release):
-    (release / "vocab.txt").unlink()
-    os.mkfifo(release / "vocab.txt")
-    assert not holds(VerifiedReleases(None), release)
-
-
-def test_a_missing_file_is_an_error_of_the_system(release):
-    (release / "vocab.txt").unlink()
-    with pytest.raises(FileNotFoundError):
-        holds(VerifiedReleases(None), release)
+def test_an_artifact_that_isnt_trusted_any_more_makes_a_release_that_isnt(written, tmp_path):
+    request, store = written
+    assert not is_current(request, CasStore(store.objects, trust=Trust((trust_of(tmp_path, "other").own,))))

@@ -11,7 +11,8 @@ import torch
 from neuronbuild.artifact.codec import decode, encode
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.artifact.release_index import FILENAME, FORMAT, ReleaseIndex
+from neuronbuild.artifact.release_index import FILENAME, FORMAT, ReleasedFile, ReleaseIndex
+from neuronbuild.digest import digest_file
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from tests.conftest import SIZES
@@ -37,6 +38,13 @@ def alter_index(release: Path, **changes) -> ReleaseIndex:
     index = replace(read_index(release), **changes)
     (release / FILENAME).write_bytes(encode(index))
     return index
+
+
+def list_anew(release: Path, path: str) -> ReleaseIndex:
+    """Have a release list a file as it is now: what is wrong with the file is not that it was altered."""
+    digest = digest_file(release / path)
+    listed = ReleasedFile(path, digest.sha256, digest.size)
+    return alter_index(release, files=tuple(listed if file.path == path else file for file in read_index(release).files))
 
 
 def read_manifest(release: Path, bucket: int = 0) -> Manifest:

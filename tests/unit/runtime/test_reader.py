@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronbuild import intact
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile
 from neuronbuild.artifact.shape import Shape
@@ -14,8 +15,9 @@ from neuronbuild.artifact.signature import Signature
 from neuronbuild.errors import ReleaseError
 from neuronbuild.runtime.reader import CompiledShape, read_index, read_release
 from tests.conftest import SIZES
+from tests.flows.stores import flip_a_byte
 from tests.tools.fuzz import few
-from tests.unit.runtime.releases import alter_index, copy_release, read_manifest
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_manifest
 from tests.unit.runtime.releases import read_index as index_of
 
 
@@ -132,11 +134,9 @@ def test_a_bucket_without_its_manifest_is_refused(release):
 
 def test_a_bucket_that_holds_another_artifact_is_refused(built, release):
     other = read_manifest(built.releases["half"])
-    index = index_of(release)
-    file = release / index.buckets[0].folder / "manifest.json"
-    file.write_bytes(encode(other))
-    files = [replace(one, size=file.stat().st_size) if one.path.endswith("manifest.json") else one for one in index.files]
-    alter_index(release, files=tuple(files))
+    path = f"{index_of(release).buckets[0].folder}/manifest.json"
+    (release / path).write_bytes(encode(other))
+    list_anew(release, path)
     assert "holds another artifact than the index says" in str(refusal(release))
 
 
@@ -145,7 +145,22 @@ def test_a_manifest_that_the_index_doesnt_list_so_is_refused(release):
     file = release / index_of(release).buckets[0].folder / "manifest.json"
     file.write_bytes(encode(replace(manifest, facts={**manifest.facts, "prefix": "tref"})))
     assert file.stat().st_size == len(encode(manifest))
-    assert "holds another artifact than the index says" in str(refusal(release))
+    assert "manifest.json was altered" in str(refusal(release))
+
+
+def test_weights_that_were_altered_and_kept_their_size_are_refused(release):
+    flip_a_byte(release / "model.safetensors")
+    assert "model.safetensors was altered: it holds other bytes than were released" in str(refusal(release))
+    assert "neuronbuild apply" in refusal(release).hint
+
+
+def test_a_release_is_read_once_for_each_state_of_its_files(release, monkeypatch):
+    read, digest = [], intact.digest_file
+    monkeypatch.setattr(intact, "digest_file", lambda path: read.append(path) or digest(path))
+    read_release(release)
+    assert len(read) == len(index_of(release).files)
+    read_release(release)
+    assert len(read) == len(index_of(release).files)
 
 
 def test_a_release_of_no_bucket_is_refused(release):

@@ -9,7 +9,7 @@ import transformers
 
 from neuronbuild.errors import InputError, ReleaseError, ShapeError
 from neuronbuild.release.swap import put_in_place
-from tests.unit.runtime.releases import alter_index, copy_release, open_runner, random_inputs
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, open_runner, random_inputs
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def test_the_configs_padding_token_is_what_is_padded_with(built, tmp_path):
     text = (release / "config.json").read_text()
     for told, used in (('"pad_token_id": 7', 7), ('"pad_token_id": null', 0), ('"other": 1', 0)):
         (release / "config.json").write_text(text.replace('"pad_token_id": 0', told).ljust(len(text))[: len(text)])
+        list_anew(release, "config.json")
         assert open_runner(release)._pad_token == used
 
 

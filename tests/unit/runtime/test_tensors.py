@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -10,7 +8,7 @@ from neuronbuild.artifact.release_index import Binding
 from neuronbuild.errors import ReleaseError
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.tensors import Tensors
-from tests.unit.runtime.releases import alter_index, copy_release, read_index
+from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_index
 
 CONSTANT = "model.bert.embeddings.LayerNorm.bias"
 
@@ -32,11 +30,10 @@ def refusal(folder) -> str:
 
 
 def alter_weights(release, change) -> None:
-    """Put other tensors into the weights' file, and have the index agree with its size."""
+    """Put other tensors into the weights' file, and have the index agree with it."""
     file = release / "model.safetensors"
     save_file(change(load_file(file)), file)
-    files = [replace(one, size=file.stat().st_size) if one.path == file.name else one for one in read_index(release).files]
-    alter_index(release, files=tuple(files))
+    list_anew(release, file.name)
 
 
 def rebind(release, binding: Binding) -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-from neuronbuild.store.cas import quarantine
+import pytest
+
+from neuronbuild.errors import ForeignRecordError
+from neuronbuild.store.cas import CasStore, quarantine
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import action_name, blob_name
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import action_name, blob_name, quarantine_name
+from neuronbuild.store.trust import Trust, make_key, open_signer
 from tests.unit.store.artifacts import key_of, put
 
 
@@ -33,3 +38,39 @@ def test_what_is_put_aside_keeps_its_name_and_is_out_of_the_way():
 
 def test_it_names_its_place(tmp_path):
     assert open_store(str(tmp_path)).location == str(tmp_path)
+
+
+@pytest.fixture
+def signers(tmp_path):
+    """Two builders, each trusting its own key only."""
+    keys = [make_key(tmp_path / name) for name in ("one", "two")]
+    return [Trust((key,), open_signer(tmp_path / name), key) for name, key in zip(("one", "two"), keys, strict=True)]
+
+
+def test_what_somebody_else_signed_stays_where_others_use_the_store(signers):
+    objects = MemoryObjects()
+    put(CasStore(objects, trust=signers[0]), 1)
+    before = objects.read(action_name(key_of(1)))
+    with pytest.raises(ForeignRecordError, match="it stays") as caught:
+        put(CasStore(objects, trust=signers[1], shared=True), 1, 600)
+    assert signers[0].own in str(caught.value)
+    assert "trusted_keys" in caught.value.hint
+    assert objects.read(action_name(key_of(1))) == before
+
+
+def test_in_a_store_of_ones_own_it_is_put_aside_and_can_be_brought_back(signers):
+    objects = MemoryObjects()
+    put(CasStore(objects, trust=signers[0]), 1)
+    before = objects.read(action_name(key_of(1)))
+    mine = put(CasStore(objects, trust=signers[1]), 1, 600)
+    assert CasStore(objects, trust=signers[1]).lookup(key_of(1)) == mine
+    assert objects.read(quarantine_name(action_name(key_of(1)))) == before
+
+
+def test_what_nobody_signed_is_replaced_by_what_is_trusted(signers):
+    objects = MemoryObjects()
+    put(CasStore(objects), 1)
+    shared = CasStore(objects, trust=signers[0], shared=True)
+    mine = put(shared, 1, 600)
+    assert shared.lookup(key_of(1)) == mine
+    assert list(objects.list("quarantine/")) == []

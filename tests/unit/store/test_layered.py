@@ -5,8 +5,11 @@ import pytest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import BlobMissingError, StoreError
+from neuronbuild.store.cas import FEW, CasStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import action_name, blob_name
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.trust import UNTRUSTED, Trust, make_key, open_signer
 from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk
 from tests.unit.store.layers import break_down, far_memory, layered, near_memory
@@ -69,6 +72,15 @@ def test_a_read_only_far_store_is_read_only(near, far):
     both.record_snapshot(Snapshot("my/model", None, {}))
     assert both.close() == []
     assert [entry[:3] for entry in far.objects.list("v1/")] == before
+
+
+def test_damage_in_a_read_only_far_store_stays_there(near, far):
+    put(far, 1)
+    far.objects.write(blob(1), bytes(40))
+    both = layered(near, far, read_only=True)
+    assert both.lookup(key_of(1)) is None
+    assert far.objects.read(blob(1)) == bytes(40)
+    assert list(far.objects.list("quarantine/")) == []
 
 
 @pytest.mark.parametrize("damage", [bytes(40), b"short", b""])
@@ -236,3 +248,64 @@ def test_a_newer_versions_record_far_is_left_alone(near, far, both):
     (line,) = both.close()
     assert "newer version" in line
     assert far.objects.read(action_name(key_of(1))) == newer
+
+
+@pytest.fixture
+def builder(tmp_path):
+    """The trust of whoever signs, and trusts only that."""
+    public = make_key(tmp_path / "builder")
+    return Trust((public,), open_signer(tmp_path / "builder"), public)
+
+
+@pytest.mark.parametrize("count", [1, FEW + 5])
+def test_a_plan_and_a_build_say_the_same_of_what_nobody_trusted_signed(far, builder, count):
+    keys = [key_of(number) for number in range(1, count + 1)]
+    for number in range(1, count + 1):
+        put(far, number)
+    trusting = CasStore(far.objects, trust=builder)
+    put(trusting, count + 1)
+    both = layered(CasStore(MemoryObjects(), trust=builder), trusting)
+    known = both.known([*keys, key_of(count + 1)])
+    assert known == {**dict.fromkeys(keys, UNTRUSTED), key_of(count + 1): None}
+    assert both.bring([*keys, key_of(count + 1)]) == set(keys)
+    assert all(both.lookup(key) is None for key in keys)
+
+
+def test_what_only_this_machine_would_use_isnt_sent(far, builder, tmp_path):
+    public = make_key(tmp_path / "hidden")
+    own = Trust((*builder.keys, public), open_signer(tmp_path / "hidden"), public, hidden=True)
+    both = layered(CasStore(MemoryObjects(), trust=own), CasStore(far.objects, trust=own, shared=True))
+    manifest = put(both, 1)
+    both.record_snapshot(Snapshot("my/model", None, {}))
+    (line,) = both.close()
+    assert "nobody else trusts" in line
+    assert "signing_key" in line
+    assert both.lookup(key_of(1)) == manifest
+    assert far.lookup(key_of(1)) is None
+    assert public.encode() not in far.objects.read(snapshot_name(Snapshot("my/model", None, {}).digest.sha256))
+
+
+def test_what_a_trusted_builder_signed_is_passed_on_by_any_machine(far, builder, tmp_path):
+    public = make_key(tmp_path / "hidden")
+    own = Trust((*builder.keys, public), open_signer(tmp_path / "hidden"), public, hidden=True)
+    near = CasStore(MemoryObjects(), trust=own)
+    put(CasStore(near.objects, trust=builder), 1)
+    both = layered(near, CasStore(far.objects, trust=own, shared=True))
+    both.bring([key_of(1)])
+    assert both.close() == ["1 shared with memory:far (85 bytes)"]
+
+
+def test_what_others_signed_stays_far_and_makes_room_near(far, builder, tmp_path):
+    make_key(tmp_path / "other")
+    other = Trust((), open_signer(tmp_path / "other"))
+    near = CasStore(MemoryObjects(), trust=builder)
+    for store in (far, near):
+        put(CasStore(store.objects, trust=other), 1, 600)
+    theirs = far.objects.read(action_name(key_of(1)))
+    both = layered(near, CasStore(far.objects, trust=builder, shared=True))
+    mine = put(both, 1)
+    (line,) = both.close()
+    assert "isn't trusted here: it stays" in line
+    assert far.objects.read(action_name(key_of(1))) == theirs
+    assert both.lookup(key_of(1)) == mine
+    assert near.objects.read(quarantine_name(action_name(key_of(1)))) == theirs

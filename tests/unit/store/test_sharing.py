@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, digest_bytes, digest_json
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import snapshot_name
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.sharing import Sharing, carried_weights
+from neuronbuild.store.trust import Trust, make_key, open_signer
 
 WEIGHTS = digest_bytes(b"weights")
 FILES = {"config.json": digest_bytes(b"{}"), "model.safetensors": WEIGHTS}
@@ -62,6 +68,81 @@ def test_what_a_free_model_holds_too_is_free():
     assert sharing.objection(INLINE) is None
 
 
-def test_snapshots_of_a_store_count_and_damaged_ones_dont():
-    stored = Snapshot("org/model", "c1", FILES, "mit").as_json()
-    assert Sharing((), [{}, {"files": []}, {"files": {"a": 1}}, stored]).objection(INLINE) is None
+@pytest.fixture
+def builder(tmp_path):
+    """The trust of whoever builds and signs, and of nobody else."""
+    public = make_key(tmp_path / "builder")
+    return Trust((public,), open_signer(tmp_path / "builder"), public)
+
+
+def heard(store: CasStore, *allowed: str) -> str | None:
+    sharing = Sharing(allowed)
+    sharing.hear(store)
+    return sharing.objection(INLINE)
+
+
+def test_a_snapshot_that_nobody_signed_frees_nothing_whatever_it_says(builder):
+    forged = Snapshot("org/model", "c1", FILES, "mit")
+    for trust in (Trust(), builder):
+        store = CasStore(MemoryObjects(), trust=trust)
+        CasStore(store.objects).record_snapshot(forged)
+        assert "no trusted builder signed" in heard(store)
+        assert "no trusted builder signed" in heard(store, "org/model")
+
+
+def test_a_snapshot_that_a_trusted_builder_signed_counts(builder, tmp_path):
+    store = CasStore(MemoryObjects(), trust=builder)
+    store.record_snapshot(Snapshot("org/model", "c1", FILES, "mit"))
+    assert heard(store) is None
+    assert "no trusted builder signed" in heard(CasStore(store.objects))
+    assert "no trusted builder signed" in heard(CasStore(store.objects, trust=Trust((make_key(tmp_path / "another"),))))
+
+
+def test_a_signature_doesnt_cover_another_licence(builder):
+    store = CasStore(MemoryObjects(), trust=builder)
+    closed = Snapshot("org/model", "c1", FILES)
+    store.record_snapshot(closed)
+    name = snapshot_name(closed.digest.sha256)
+    store.objects.write(name, json.dumps({**json.loads(store.objects.read(name)), "license": "mit"}).encode())
+    assert "no trusted builder signed" in heard(store)
+
+
+def test_a_signature_of_a_manifest_is_none_of_a_snapshot(builder):
+    store = CasStore(MemoryObjects(), trust=builder)
+    plain = Snapshot("org/model", "c1", FILES, "mit").as_json()
+    seal = digest_json(plain).sha256
+    signed = {**plain, "seal": seal, "signatures": [builder.signer(seal, "manifest")]}
+    store.objects.write(snapshot_name("0" * 64), json.dumps(signed).encode())
+    assert "no trusted builder signed" in heard(store)
+
+
+def test_an_own_record_goes_over_what_was_only_heard(builder):
+    store = CasStore(MemoryObjects(), trust=builder)
+    CasStore(store.objects).record_snapshot(Snapshot("org/model", "c1", FILES, "mit"))
+    store.record_snapshot(Snapshot("org/model", "c1", FILES))
+    assert "states no licence" in heard(store)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"files": []}', b'{"model": "m", "files": {"a": 1}}', b"[" * 5000])
+def test_damaged_snapshots_are_passed_over(data):
+    store = CasStore(MemoryObjects())
+    store.objects.write(snapshot_name("0" * 64), data)
+    assert "isn't known" in heard(store)
+
+
+def test_what_this_machine_saw_is_remembered_and_taken_back_by_what_it_sees_later(tmp_path):
+    memory = tmp_path / "licences.json"
+    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit"))
+    assert Sharing(memory=memory).objection(INLINE) is None
+    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES))  # without the Hub, which wasn't asked
+    assert Sharing(memory=memory).objection(INLINE) is None
+    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
+    assert "is gated" in Sharing(memory=memory).objection(INLINE)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"a": 1}', '{"a": []}', '{"a": ["m", 1, false, "d"]}', '{"a": ["m", "mit", 0, 7]}']
+)
+def test_a_damaged_memory_frees_nothing(tmp_path, text):
+    (tmp_path / "licences.json").write_text(text)
+    assert "isn't known" in Sharing(memory=tmp_path / "licences.json").objection(INLINE)

@@ -13,8 +13,20 @@ from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name
-from neuronbuild.store.trust import Trust, add_signature, check_public_key, make_key, open_signer, public_key
-from tests.unit.artifact.records import MANIFEST, plain, sealed
+from neuronbuild.store.trust import (
+    MOST_SIGNATURES,
+    RELEASE,
+    Trust,
+    add_signature,
+    check_public_key,
+    make_key,
+    missing_signatures,
+    open_signer,
+    public_key,
+    sign_index,
+    signers_of,
+)
+from tests.unit.artifact.records import INDEX, MANIFEST, plain, sealed
 from tests.unit.store.artifacts import key_of, put
 
 
@@ -144,3 +156,61 @@ def test_a_file_that_holds_no_key_is_told_without_quoting_it(tmp_path, text):
 def test_what_is_no_public_key_is_told(text):
     with pytest.raises(UsageError, match="no public key"):
         check_public_key(text)
+
+
+def test_all_signers_are_named_and_only_those_with_a_valid_signature(keys):
+    data = add_signature(signed(keys, 0), open_signer(keys[1][0]))
+    assert set(signers_of(data)) == {keys[0][1], keys[1][1]}
+    assert signers_of(data, among=(keys[1][1],)) == (keys[1][1],)
+    tree = json.loads(data)
+    tree[SIGNATURES][0]["signature"] = tree[SIGNATURES][1]["signature"]
+    assert signers_of(json.dumps(tree).encode()) == (keys[1][1],)
+    assert signers_of(encode(MANIFEST)) == ()
+
+
+def test_a_valid_signature_takes_the_place_of_a_false_one(keys):
+    tree = json.loads(encode(MANIFEST))
+    tree[SIGNATURES] = [{"key": keys[0][1], "signature": "AAAA"}]
+    data = add_signature(json.dumps(tree).encode(), open_signer(keys[0][0]))
+    assert signers_of(data) == (keys[0][1],)
+    assert len(json.loads(data)[SIGNATURES]) == 1
+
+
+def test_a_signature_means_nothing_for_another_kind_of_record(keys):
+    signer = open_signer(keys[0][0])
+    index = sign_index(INDEX, Trust((), signer, keys[0][1]))
+    assert signers_of(encode(index), kind=RELEASE) == (keys[0][1],)
+    assert signers_of(encode(index)) == signers_of(encode(INDEX, signer), kind=RELEASE) == ()
+
+
+def test_releases_are_signed_with_keys_that_others_may_trust_only(keys):
+    assert sign_index(INDEX, Trust()).signatures == ()
+    hidden = Trust((keys[1][1], keys[0][1]), open_signer(keys[0][0]), keys[0][1], hidden=True)
+    assert sign_index(INDEX, hidden).signatures == ()
+
+
+def test_a_thousand_signatures_arent_all_tried(keys):
+    tree = json.loads(signed(keys))
+    tree[SIGNATURES] = [{"key": keys[1][1], "signature": "AAAA"}] * MOST_SIGNATURES + tree[SIGNATURES]
+    assert Trust((keys[0][1],)).objection(json.dumps(tree).encode())
+
+
+def test_signatures_that_another_copy_lacks_are_found(keys):
+    bare, ours = encode(MANIFEST), signed(keys)
+    trust = Trust((keys[0][1],))
+    assert [each["key"] for each in missing_signatures(ours, bare, trust)] == [keys[0][1]]
+    assert missing_signatures(ours, ours, trust) == missing_signatures(bare, ours, trust) == []
+    assert missing_signatures(ours, bare, Trust((keys[1][1],))) == []
+    assert missing_signatures(ours, bare, Trust()) == []
+    assert missing_signatures(ours, bare, Trust((), open_signer(keys[0][0]), keys[0][1]))
+    other = sealed({**plain(MANIFEST), "facts": {}})
+    for strange in (other, b"", b"[]", b"{}", b"7", b'{"seal": 7}'):
+        assert missing_signatures(ours, strange, trust) == []
+
+
+def test_what_only_a_hidden_key_signed_serves_nobody_else(keys):
+    hidden = Trust((keys[1][1], keys[0][1]), open_signer(keys[0][0]), keys[0][1], hidden=True)
+    assert not hidden.serves_others(signed(keys, 0))
+    assert hidden.serves_others(signed(keys, 1))
+    assert missing_signatures(signed(keys, 0), encode(MANIFEST), hidden) == []
+    assert Trust().serves_others(encode(MANIFEST))

@@ -4,8 +4,10 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
+from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name, snapshot_name
+from neuronbuild.store.trust import Trust, make_key, open_signer, public_key
 from neuronbuild.store.verify import verify_store
 from tests.unit.store.artifacts import contents, key_of, make_newer, put
 
@@ -27,7 +29,7 @@ def damages(store, *, repair=False):
 
 def test_a_sound_store_has_no_damage(store):
     report = verify_store(store, repair=False)
-    counts = {"artifacts": 2, "newer": 0, "blobs": 5, "bytes": report.size, "skipped": 0}
+    counts = {"artifacts": 2, "newer": 0, "untrusted": 0, "blobs": 5, "bytes": report.size, "skipped": 0}
     assert report.as_json() == {"version": 1, "location": store.location, **counts, "damages": []}
 
 
@@ -45,6 +47,29 @@ def test_what_a_newer_version_recorded_is_counted_and_no_damage(store):
     report = verify_store(store, repair=True)
     assert (report.newer, report.damages) == (1, ())
     assert store.objects.read(action_name(key_of(1))) == before
+
+
+def test_what_no_trusted_builder_signed_is_counted_apart_and_never_moved(store, tmp_path):
+    reader = CasStore(store.objects, trust=Trust((make_key(tmp_path / "another"),)))
+    before = list(store.objects.list("v1/"))
+    report = verify_store(reader, repair=True)
+    assert (report.untrusted, report.damages) == (2, ())
+    assert list(store.objects.list("v1/")) == before
+
+
+def test_an_untrusted_record_that_lacks_a_blob_is_damaged_all_the_same(store, tmp_path):
+    reader = CasStore(store.objects, trust=Trust((make_key(tmp_path / "another"),)))
+    store.objects.delete(blob_name(digest_bytes(contents(1)["model.pt2"]).sha256))
+    report = verify_store(reader, repair=False)
+    assert (report.untrusted, [damage.name for damage in report.damages]) == (2, [action_name(key_of(1))])
+
+
+def test_a_signed_snapshot_has_the_name_of_what_it_says(store, tmp_path):
+    make_key(tmp_path / "mine")
+    signer = CasStore(store.objects, trust=Trust((), open_signer(tmp_path / "mine"), public_key(tmp_path / "mine")))
+    signer.record_snapshot(SNAPSHOT)
+    assert b"ed25519:" in store.objects.read(snapshot_name(SNAPSHOT.digest.sha256))
+    assert damages(store) == {}
 
 
 def test_a_swapped_manifest_is_found(store):

@@ -1,0 +1,116 @@
+"""Bringing back what was put aside: every object is checked first, and what is damaged stays where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from neuronbuild.artifact.codec import DecodeError, decode
+from neuronbuild.artifact.manifest import FORMAT, Manifest
+from neuronbuild.digest import digest_json
+from neuronbuild.store.names import QUARANTINE, action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.trust import snapshot_identity
+
+if TYPE_CHECKING:
+    from neuronbuild.store.cas import CasStore
+
+Place = Callable[[str], str]
+Check = Callable[["CasStore", str, str], "str | None"]
+
+AT_A_TIME = 4
+
+NAME = re.compile(r"[0-9a-f]{64}")
+PRESENT = "another one is in its place"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How much was brought back, and why the rest stays aside: pairs of a name and a reason."""
+
+    location: str
+    artifacts: int
+    blobs: int
+    snapshots: int
+    left: tuple[tuple[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """As `cache restore --json` prints it."""
+        left = [{"name": name, "problem": problem} for name, problem in self.left]
+        counts = {"artifacts": self.artifacts, "blobs": self.blobs, "snapshots": self.snapshots}
+        return {"version": 1, "location": self.location, **counts, "left": left}
+
+
+def restore_store(store: CasStore) -> Restored:
+    """Bring back all that is sound and whose place is free. Who signed a record doesn't count: that is for readers to say.
+
+    Raises:
+        StoreError: the place can't be read or written.
+    """
+    aside = sorted(entry.name for entry in store.objects.list(QUARANTINE))
+    left: dict[str, str] = dict.fromkeys(aside, "nothing of a store has such a name")
+    counts = []
+    for place, check in KINDS:
+        names = {name: sha256 for name in aside if (sha256 := _sha256_of(name, place)) is not None}
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            problems = list(pool.map(partial(_bring_back, store, place, check), names.items()))
+        for name, problem in zip(names, problems, strict=True):
+            if problem is None:
+                del left[name]
+            else:
+                left[name] = problem
+        counts.append(problems.count(None))
+    blobs, snapshots, artifacts = counts
+    return Restored(store.location, artifacts, blobs, snapshots, tuple(sorted(left.items())))
+
+
+def _sha256_of(name: str, place: Place) -> str | None:
+    """The digest in the name of an object that was put aside from such a place, or `None` if it lay elsewhere."""
+    return next((sha256 for sha256 in NAME.findall(name) if quarantine_name(place(sha256)) == name), None)
+
+
+def _check_blob(store: CasStore, name: str, sha256: str) -> str | None:
+    actual = store.objects.digest(name)
+    return None if actual is not None and actual.sha256 == sha256 else "it holds other bytes"
+
+
+def _check_snapshot(store: CasStore, name: str, sha256: str) -> str | None:
+    try:
+        actual = digest_json(snapshot_identity(json.loads(store.objects.read(name) or b""))).sha256
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return "it is no snapshot"
+    return None if actual == sha256 else "it is another snapshot"
+
+
+def _check_record(store: CasStore, name: str, key: str) -> str | None:
+    try:
+        manifest = decode(Manifest, store.objects.read(name) or b"", newest=FORMAT)
+    except DecodeError as error:
+        return str(error)
+    return "it is the manifest of another action" if manifest.key != key else store.lack(manifest)
+
+
+KINDS: tuple[tuple[Place, Check], ...] = (
+    (blob_name, _check_blob),
+    (snapshot_name, _check_snapshot),
+    (action_name, _check_record),
+)
+"""What may have been put aside, by where it lay, in the order in which it is brought back: blobs before the records that name
+them."""
+
+
+def _bring_back(store: CasStore, place: Place, check: Check, named: tuple[str, str]) -> str | None:
+    """Put an object where it was, unless a sound one is there by now; says why it stays."""
+    name, sha256 = named
+    problem = check(store, name, sha256)
+    if problem is not None:
+        return problem
+    target = place(sha256)
+    if store.objects.size(target) is not None and check(store, target, sha256) is None:
+        return PRESENT
+    store.objects.move(name, target)
+    return None
