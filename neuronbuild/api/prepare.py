@@ -206,7 +206,7 @@ def refuse_misses(plan: Plan, settings: Settings) -> None:
         NotBuiltError: with every miss.
     """
     if settings.no_build and plan.misses:
-        raise NotBuiltError([f"{step.target.recipe} {step.target.shape}: {step.reason}" for step in plan.misses])
+        raise NotBuiltError([f"{step.target}: {step.reason}" for step in plan.misses])
 
 
 def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:

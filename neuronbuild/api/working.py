@@ -155,7 +155,7 @@ class Work:
         jobs: RunJob = NoJobs(request.folder.name)
         if not settings.no_build:
             toolchain = context.toolchains[each.options.toolchain, each.platform]
-            jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs")
+            jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs", self._observer.note)
         current = not rebuilt and is_current()
         index = None if current else write_release(request, context.store, jobs, is_current, rebuilt=rebuilt)
         if index is None:

@@ -120,7 +120,7 @@ def test_a_machine_without_a_compiler_releases_what_others_built(settings, recip
     monkeypatch.setattr(locking.LockedFiles, "_from_source", lambda *_: (_ for _ in ()).throw(SourceError("x", "away")))
     (release,) = api.apply(recipe(), server).releases
     assert (release.folder / "model.safetensors").stat().st_size > 0
-    with pytest.raises(NotBuiltError, match=r"1 not compiled yet:\n  more batch_size=3") as caught:
+    with pytest.raises(NotBuiltError, match=r"1 not compiled yet:\n  more forward on cpu \(batch_size=3") as caught:
         api.apply(recipe("more", shapes={"batch_size": 3, "sequence_length": 16}), server)
     assert caught.value.exit_code == 1
 
