@@ -45,6 +45,8 @@ def read_lock(path: Path | None) -> LockFile | None:
         return decode_part(LockFile, loaded)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise LockError(str(path), f"it can't be read: {error.strerror}", hint="check its permissions") from None
     except (OSError, ValueError, AttributeError, RecursionError, DecodeError) as error:
         raise LockError(str(path), f"it can't be read: {error}", hint=AGAIN) from None
 

@@ -70,8 +70,8 @@ def blame_disk(error: StepError, log: bytes, folder: Path, environment: Mapping[
     said = error.message.encode() + (log[-RECENT:] if error.kind in DOUBTFUL else b"")
     if not any(words in said.lower() for words in WORDS) and not (is_full and error.kind in DOUBTFUL):
         return error
-    where = f"the disk of {fullest} is full" if is_full else f"it worked in {fullest}"
-    message = f"{error.message}; {where}: {ADVICE.format(folders[fullest])}"
+    advice = ADVICE.format(folders[fullest])
+    message = f"no space was left on the disk of {fullest}: {advice} ({error.message})"
     return replace(error, kind="system", message=message)
 
 

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.build.process import Worker
+from neuronbuild.build.process import Answer, Worker
+from neuronbuild.build.report import StepError
 from neuronbuild.build.scratch import ScratchError, blame_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from neuronbuild.build.process import Answer
     from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 
 PREFIX = "build-"
@@ -80,7 +80,13 @@ class Workbench:
         command = toolchain.worker()
         worker = self._take(command)
         try:
-            answer = worker.run(path, self._timeout)
+            try:
+                answer = worker.run(path, self._timeout)
+            except OSError as error:
+                if error.filename != command.interpreter:
+                    raise
+                problem = f"the interpreter {command.interpreter} can't be started: {error.strerror}"
+                return Answer(0.0, error=StepError("system", problem))
             if answer.error is None:
                 return answer
             return replace(answer, error=blame_disk(answer.error, answer.log, folder, command.environment))

@@ -182,6 +182,8 @@ def _first_foreign(folder: Path) -> str | None:
         listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
     except FileNotFoundError:
         pass
+    except PermissionError:
+        raise
     except OSError:
         return FILENAME
     except (ValueError, KeyError, TypeError):
