@@ -37,18 +37,15 @@ DOUBTFUL = {"internal", "crash", "output"}
 
 
 class ScratchError(NeuronBuildError):
-    """The folder that jobs work in can't be used."""
+    """The folder that jobs work in can't be used; `as_step_error` is the same as the reason why a step failed."""
 
     def __init__(self, folder: Path, cause: OSError) -> None:
         self.folder = folder
         where = cause.filename2 or cause.filename
         detail = f"{cause.strerror or cause}{f' ({where})' if where and str(where) != str(folder) else ''}"
-        super().__init__(f"the scratch folder {folder} can't be used: {detail}", hint=ADVICE.format(OURS))
-
-    @property
-    def as_step_error(self) -> StepError:
-        """The same as the reason why a step failed."""
-        return StepError("system", f"{self}; {self.hint}")
+        problem, advice = f"the scratch folder {folder} can't be used: {detail}", ADVICE.format(OURS)
+        self.as_step_error = StepError("system", f"{problem}; {advice}")
+        super().__init__(problem, hint=advice)
 
 
 def blame_disk(error: StepError, log: bytes, folder: Path, environment: Mapping[str, str]) -> StepError:

@@ -11,6 +11,7 @@ from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import ActionKey, digest_bytes, digest_json
 from neuronbuild.errors import ReleaseError
 from tests.doubles.toolchain import FakeToolchain, fake_action
+from tests.tools.fault_matrix import note
 from tests.unit.store.disks import fill, small_disk
 
 ACTION = {"kind": "any"}
@@ -87,13 +88,17 @@ def test_a_job_that_fails_is_told_with_its_log(jobs, model, tmp_path, act, words
     assert (tmp_path / "logs/name-cpu-compile.log").is_file()
 
 
-@pytest.mark.parametrize("act", ["killed", "segfault", "internal", "memory"])
+ONCE = ["killed", "segfault", "internal", "memory"]
+
+
+@pytest.mark.parametrize("act", ONCE)
 def test_what_a_second_try_may_mend_is_tried_once_more(jobs, model, act):
     notes = []
     assert jobs({1: f"{act} once"}, notes.append)(job(), model, lambda *_: MANIFEST) is MANIFEST
-    [note] = notes
-    assert note.startswith("release name-cpu: ")
-    assert note.endswith("; trying once more")
+    [said] = notes
+    assert said.startswith("release name-cpu: ")
+    assert said.endswith("; trying once more")
+    note("a conversion or check of a release", "fails once", act, len(ONCE), "absorbed")
 
 
 @pytest.mark.parametrize(("act", "tries"), [("killed", 2), ("segfault", 2), ("user", 1), ("disk", 1)])

@@ -11,6 +11,7 @@ from neuronbuild.build.workbench import Workbench
 from neuronbuild.store.location import open_store
 from tests.doubles.toolchain import FakeToolchain, fake_plan
 from tests.limits import SOON
+from tests.tools.fault_matrix import note
 from tests.unit.store.disks import fill, small_disk
 
 
@@ -23,13 +24,17 @@ def build(disk, tmp_path, act):
         return build_step(step, toolchain, place, waiting=lambda _: False, compiling=lambda: None)
 
 
-@pytest.mark.parametrize("act", ["fill", "fill-mapped", "fill-and-say", "fill-and-lose", "fill-and-leave"])
+FILLING = ["fill", "fill-mapped", "fill-and-say", "fill-and-lose", "fill-and-leave"]
+
+
+@pytest.mark.parametrize("act", FILLING)
 def test_a_disk_that_fills_up_in_a_compile_is_named_whatever_the_compiler_came_to(tmp_path, act):
     with small_disk(tmp_path / "work") as disk:
         error = build(disk, tmp_path, act).error
     assert error.kind == "system"
     assert error.message.startswith(f"no space was left on the disk of {disk}/")
     assert ": free some space, or have XDG_CACHE_HOME name a folder that can be written (" in error.message
+    note("the scratch disk", "full in a compile", act, len(FILLING), "told")
 
 
 def test_a_disk_that_is_full_already_is_named(tmp_path):

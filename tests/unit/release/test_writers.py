@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from neuronbuild.runtime.reader import read_release
 from neuronbuild.store.names import action_name
 from tests.conftest import ROOT
 from tests.doubles.toolchain import Site, kinds
+from tests.flows.stores import contents
 from tests.limits import SOON
 from tests.unit.release.made import made_request, make_artifact
 from tests.unit.release.requests import no_job
@@ -74,3 +76,42 @@ def test_what_another_put_in_the_releases_place_meanwhile_is_not_replaced(site):
     with pytest.raises(ReleaseError, match=r"something else is in its place: notes\.md"):
         write_release(request, store, no_job)
     assert json.loads((request.folder / "neuronbuild.json").read_text())["name"] == "made"
+
+
+FILES = ["model.pt2", "constants.safetensors", "manifest.json", "README.md", "model.safetensors"]
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def lose(file):
+    file.unlink()
+
+
+def empty(file):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lose, empty])
+@pytest.mark.parametrize("what", FILES)
+def test_whatever_is_damaged_in_a_release_writing_it_again_mends(site, damage, what):
+    request, store = made_request(site)
+    verified = VerifiedReleases(None)
+    request = replace(request, link_mode="copy")
+    write_release(request, store, no_job)
+    before = contents(request.folder)
+    assert request.is_up_to_date(verified)
+    [file] = request.folder.rglob(what)
+    file.chmod(0o644)
+    damage(file)
+    assert not request.is_up_to_date(verified)
+    assert write_release(request, store, no_job, lambda: request.is_up_to_date(verified)) is not None
+    assert contents(request.folder) == before
+    read_release(request.folder)
