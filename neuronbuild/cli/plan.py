@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -72,7 +71,7 @@ def plan_command(
 def _against(located: list[Located], current: Settings, made: Plan) -> Plan:
     """A plan for another SDK, with what it says about what was built for the present one."""
     try:
-        return explain_move(plan(located, replace(current, locked=False)), made)
+        return explain_move(plan(located, current), made)
     except ToolchainError:  # there is no present one
         return made
 
