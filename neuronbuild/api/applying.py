@@ -75,7 +75,7 @@ def release(recipes: Iterable[Located], settings: Settings, progress: Progress |
     prepared = prepare(recipes, context)
     misses = make_full_plan(prepared, context.store).misses
     if misses:
-        shapes = "; ".join(f"{step.target.recipe} {step.target.shape}" for step in misses)
+        shapes = "; ".join(str(step.target) for step in misses)
         raise ReleaseError(misses[0].target.recipe, f"not compiled yet: {shapes}", hint="run `neuronbuild apply`")
     from neuronbuild.api.working import Work
 

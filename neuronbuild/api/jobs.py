@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.model_files import link_model
+from neuronbuild.build.report import MEMORY, RETRIED, StepError
+from neuronbuild.build.scratch import ScratchError
 from neuronbuild.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -21,35 +24,55 @@ if TYPE_CHECKING:
 class ReleaseJobs:
     """Runs conversions and checks for one release on a workbench."""
 
-    def __init__(self, name: str, toolchain: Toolchain, bench: Workbench, logs: Path) -> None:
+    def __init__(
+        self, name: str, toolchain: Toolchain, bench: Workbench, logs: Path, note: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._name = name
         self._toolchain = toolchain
         self._bench = bench
         self._logs = logs
+        self._note = note
 
     def __call__(
         self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
     ) -> Manifest:
-        """Run a job, and hand what came of it to `keep`.
+        """Run a job, and hand what came of it to `keep`. What a second try may mend is tried again, as in a compile.
 
         Raises:
             ReleaseError: the job failed; the message is the worker's.
         """
-        with self._bench.folder() as folder:
-            place = folder / "model"
-            link_model(model, place)
-            identity = model.snapshot.digest.sha256
-            answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
-            if answer.error is None:
-                return keep(folder, answer.result, answer.seconds)
-            hint = f"the log is in {self._keep_log(str(job['kind']), answer.log)}"
-            raise ReleaseError(self._name, answer.error.message, hint=hint)
+        done = self._try(job, model, keep)
+        if isinstance(done, StepError) and done.kind in {*RETRIED, MEMORY}:
+            self._note(f"release {self._name}: {done.message}; trying once more")
+            again = self._try(job, model, keep)
+            done = again.after(done) if isinstance(again, StepError) else again
+        if isinstance(done, StepError):
+            raise ReleaseError(self._name, done.message, hint=f"the log is in {done.log}" if done.log else None)
+        return done
 
-    def _keep_log(self, kind: str, log: bytes) -> Path:
+    def _try(
+        self, job: dict[str, object], model: Model, keep: Callable[[Path, Mapping[str, object], float], Manifest]
+    ) -> Manifest | StepError:
+        try:
+            with self._bench.folder() as folder:
+                place = folder / "model"
+                link_model(model, place)
+                identity = model.snapshot.digest.sha256
+                answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
+                if answer.error is None:
+                    return keep(folder, answer.result, answer.seconds)
+                return replace(answer.error, log=self._keep_log(str(job["kind"]), answer.log))
+        except ScratchError as error:
+            return error.as_step_error
+
+    def _keep_log(self, kind: str, log: bytes) -> str | None:
         path = self._logs / f"{self._name}-{kind}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(log)
-        return path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(log)
+        except OSError:
+            return None  # a full disk must not hide the failure itself
+        return str(path)
 
 
 @final

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.api.prepared import Prepared
-    from neuronbuild.artifact.snapshot import Snapshot
     from neuronbuild.store.base import Store
 
 CONFIG = "config.json"
@@ -45,6 +44,8 @@ def read_lock(path: Path | None) -> LockFile | None:
         return decode_part(LockFile, loaded)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise LockError(str(path), f"it can't be read: {error.strerror}", hint="check its permissions") from None
     except (OSError, ValueError, AttributeError, RecursionError, DecodeError) as error:
         raise LockError(str(path), f"it can't be read: {error}", hint=AGAIN) from None
 
@@ -159,12 +160,3 @@ def locked_model(locked: LockedModel, open_file: Callable[[str], Path]) -> Model
     config = said if isinstance(said, dict) else {}
     refuse_config(locked.model, config, trusted=True)
     return Model(locked.snapshot, config, open_file, documents=locked.documents)
-
-
-def drift_of(locked: Snapshot, present: Snapshot) -> str | None:
-    """How a model differs from the locked one, or `None`."""
-    if locked.files == present.files and locked.revision == present.revision:
-        return None
-    changed = [name for name in {**locked.files, **present.files} if locked.files.get(name) != present.files.get(name)]
-    listed = ", ".join(sorted(changed)[:5]) or f"commit {present.revision} instead of {locked.revision}"
-    return f"model {present.model}: {listed}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.api.locking import LockedFiles, drift_of, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.drift import model_drift, toolchain_drift
+from neuronbuild.api.locking import LockedFiles, locked_model, make_lock, read_lock, write_lock
 from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.trusting import open_trust
@@ -94,24 +95,27 @@ class Context:
         if key not in self.toolchains:
             self.toolchains[key] = toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
             locked = self.lock.fingerprint(name, platform) if self.lock else None
-            pinned = locked if self.settings.no_build else None
-            self.fingerprints[key] = pinned or self._ask(toolchain, platform, locked)
+            self.fingerprints[key] = self._fingerprint(toolchain, platform, locked)
         return self.toolchains[key], self.fingerprints[key]
 
     def runs_here(self, each: Prepared) -> bool:
         """Whether this host can run what a recipe is compiled to."""
         return self.toolchain(each.options.toolchain, each.platform)[0].runs_here(each.platform)
 
-    def _ask(self, toolchain: Toolchain, platform: str, locked: Fingerprint | None) -> Fingerprint:
+    def _fingerprint(self, toolchain: Toolchain, platform: str, locked: Fingerprint | None) -> Fingerprint:
+        """The present one, else the locked one; where nothing is to be compiled the locked one, whatever is here."""
+        pinned = locked if self.settings.no_build else None
+        if pinned is not None and not self.settings.locked:
+            return pinned
         try:
             present = toolchain.fingerprint(platform)
         except ToolchainError:
             if locked is None:
                 raise
             return locked
-        if self.lock is not None and present != locked:
-            self.drift.add(f"toolchain for {platform}: {'not in the lock' if locked is None else 'another one'}")
-        return present
+        if self.lock is not None:
+            self.drift |= {found for found in (toolchain_drift(locked, present),) if found}
+        return pinned or present
 
     def model(self, located: Located) -> Model:
         """The pinned model of a recipe with what is put into it; each is resolved once for all recipes that name it.
@@ -153,7 +157,7 @@ class Context:
         if locked is None:
             self.drift.add(f"model {wanted.name}: not in the lock")
             return self._resolve(wanted, wanted.revision)
-        if locked.commit is None and not self.settings.no_build:
+        if locked.commit is None and (self.settings.locked or not self.settings.no_build):
             try:
                 present = self._resolve(wanted, None)
             except UnsupportedModelError:
@@ -161,8 +165,9 @@ class Context:
             except SourceError:
                 pass  # known by the lock all the same
             else:
-                self.drift |= {found for found in (drift_of(locked.snapshot, present.snapshot),) if found}
-                return present
+                self.drift |= {found for found in (model_drift(locked.snapshot, present.snapshot),) if found}
+                if not self.settings.no_build:
+                    return present
         files = LockedFiles(
             locked,
             lambda: self._resolve(wanted, locked.commit),
@@ -208,7 +213,7 @@ def refuse_misses(plan: Plan, settings: Settings) -> None:
         NotBuiltError: with every miss.
     """
     if settings.no_build and plan.misses:
-        raise NotBuiltError([f"{step.target.recipe} {step.target.shape}: {step.reason}" for step in plan.misses])
+        raise NotBuiltError([f"{step.target}: {step.reason}" for step in plan.misses])
 
 
 def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:

@@ -12,6 +12,7 @@ from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
 from neuronbuild.build.model_files import link_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
+from neuronbuild.build.scratch import ScratchError, blame_disk
 from neuronbuild.errors import NewerRecordError
 from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 WORK = "work"
 """A folder that a worker may have its compiler work in. It is kept when the compile fails."""
-
-
-PLACES = "free some space, or have XDG_CACHE_HOME name a folder that can be written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +94,15 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, co
                 return Outcome(step, "skipped")
             result = _judge(step, toolchain, answer, folder)
             if isinstance(result, StepError):
+                if answer.error is None:  # a compiler may take a disk that was full for a success
+                    result = blame_disk(result, answer.log, folder, toolchain.worker().environment)
                 log = _keep_log(place.logs, step, answer, folder)
                 return Outcome(step, "failed", answer.seconds, replace(result, log=log))
             if not lease.renew():
                 return None
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
-    except OSError as error:  # the scratch folder's disk, or an interpreter that can't be started; never the store
-        return Outcome(step, "failed", error=StepError("system", f"{error}; {PLACES}"))
+    except ScratchError as error:
+        return Outcome(step, "failed", error=error.as_step_error)
 
 
 def _look(step: Step, store: Store) -> Outcome | None:

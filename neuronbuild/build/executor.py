@@ -10,19 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.builder import build_step
-from neuronbuild.build.report import InterruptedBuildError, Outcome
+from neuronbuild.build.report import MEMORY, RETRIED, InterruptedBuildError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from neuronbuild.build.builder import Place
     from neuronbuild.build.progress import Progress
+    from neuronbuild.build.report import StepError
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Plan, Step
     from neuronbuild.toolchain.base import Toolchain
-
-RETRIED = {"internal", "crash", "output"}
-"""Failures that a second try may mend. Want of memory is tried again too, but alone, after everything else."""
 
 REMINDER = 60.0
 """Seconds after which it is said again that a step waits."""
@@ -48,7 +46,7 @@ class Executor:
         self._stop = threading.Event()
         self._fatal: list[BaseException] = []
         self._done: dict[ActionKey, Outcome] = {}
-        self._starved: list[Step] = []
+        self._starved: dict[ActionKey, Outcome] = {}
         self._threads: list[threading.Thread] = []
         self._told: dict[ActionKey, float] = {}
         self._passed: set[ActionKey] = set()
@@ -113,10 +111,12 @@ class Executor:
 
     def _try(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
         outcome = self._build(step, todo)
-        if outcome is not None and outcome.error is not None and outcome.error.kind in RETRIED and not self._stop.is_set():
-            self._note(f"{step.target.recipe} {step.target.shape}: {outcome.error.message}; trying once more")
-            outcome = self._build(step, todo)
-        return outcome
+        first = outcome.error if outcome is not None else None
+        if first is None or first.kind not in RETRIED or self._stop.is_set():
+            return outcome
+        self._note(f"{step.target}: {first.message}; trying once more")
+        again = self._build(step, todo)
+        return None if again is None else _after(first, again)
 
     def _build(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
         """Build a step; `None` if another builder has it and there are others to do first.
@@ -133,7 +133,7 @@ class Executor:
                 return False
             if time.monotonic() - self._told.get(step.action.key, -REMINDER) >= REMINDER:
                 self._told[step.action.key] = time.monotonic()
-                self._note(f"{step.target.recipe} {step.target.shape}: waiting for another build of it, by {holder}")
+                self._note(f"{step.target}: waiting for another build of it, by {holder}")
             return not self._stop.is_set()
 
         def compiling() -> None:
@@ -143,21 +143,22 @@ class Executor:
         return None if passed_over else outcome
 
     def _settle(self, outcome: Outcome) -> None:
-        if outcome.error is not None and outcome.error.kind == "memory" and outcome.step not in self._starved:
-            self._starved.append(outcome.step)
-            self._note(
-                f"{outcome.step.target.recipe} {outcome.step.target.shape}: {outcome.error.message}; trying again alone, later"
-            )
+        first = self._starved.get(outcome.step.action.key)
+        if outcome.error is not None and outcome.error.kind == MEMORY and first is None:
+            self._starved[outcome.step.action.key] = outcome
+            self._note(f"{outcome.step.target}: {outcome.error.message}; trying again alone, later")
             return
+        if first is not None and first.error is not None:
+            outcome = _after(first.error, outcome)
         self._done[outcome.step.action.key] = outcome
         self._tell(lambda: self._progress.finished(outcome))
         for note in outcome.manifest.notes if outcome.kind == "built" and outcome.manifest else ():
-            self._note(f"{outcome.step.target.recipe} {outcome.step.target.shape}: {note}")
+            self._note(f"{outcome.step.target}: {note}")
         if outcome.kind == "failed" and not self._keep_going:
             self._stop.set()
 
     def _take_starved(self) -> list[Step]:
-        return [] if self._stop.is_set() else list(self._starved)
+        return [] if self._stop.is_set() else [outcome.step for outcome in self._starved.values()]
 
     def _outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """Every step's own outcome; of steps that share an action, the first built it and the others reuse it."""
@@ -182,3 +183,8 @@ class Executor:
     def _tell(self, call: Callable[[], None]) -> None:
         with self._lock:
             call()
+
+
+def _after(first: StepError, outcome: Outcome) -> Outcome:
+    """What a second try came to: if it failed as well, its error says so."""
+    return outcome if outcome.error is None else replace(outcome, error=outcome.error.after(first))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from neuronbuild.errors import NeuronBuildError
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from neuronbuild.plan.planner import Step
 
 Kind = Literal["reused", "built", "failed", "skipped"]
+
+RETRIED = {"internal", "crash", "output"}
+"""Classes of failures that a second try may mend."""
+
+MEMORY = "memory"
+"""The class of those that a second try alone, after everything else, may mend."""
 
 KINDS: tuple[Kind, ...] = ("reused", "built", "failed", "skipped")
 
@@ -31,6 +37,11 @@ class StepError:
     kind: str
     message: str
     log: str | None = None
+
+    def after(self, first: StepError) -> StepError:
+        """This error of a second try, with what the first one came to."""
+        before = "" if first.message == self.message else f"; the first time: {first.message}"
+        return replace(self, message=f"{self.message} (tried twice{before})")
 
     def as_json(self) -> dict[str, object]:
         """As `apply --json` prints it."""

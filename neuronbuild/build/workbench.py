@@ -9,16 +9,18 @@ import os
 import shutil
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.build.process import Worker
+from neuronbuild.build.process import Answer, Worker
+from neuronbuild.build.report import StepError
+from neuronbuild.build.scratch import ScratchError, blame_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from neuronbuild.build.process import Answer
     from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 
 PREFIX = "build-"
@@ -51,22 +53,43 @@ class Workbench:
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
-        """An empty folder that goes when the context is left."""
-        with self._lock:
-            if self._folder is None:
-                self._root.mkdir(parents=True, exist_ok=True)
-                remove_stale(self._root)
-                self._folder, self._claim = claim_folder(self._root)
-        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        """An empty folder that goes when the context is left.
+
+        Raises:
+            ScratchError: it can't be made, or something in the context couldn't be written or read: all work is done in it.
+        """
+        try:
+            with self._lock:
+                if self._folder is None:
+                    self._root.mkdir(parents=True, exist_ok=True)
+                    remove_stale(self._root)
+                    self._folder, self._claim = claim_folder(self._root)
+            with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+        except OSError as error:
+            raise ScratchError(self._root, error) from None
 
     def run(self, toolchain: Toolchain, job: dict[str, object], folder: Path) -> Answer:
-        """Have one job done by an idle worker of that toolchain, or by a new one."""
+        """Have one job done by an idle worker of that toolchain, or by a new one.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
         path = folder / "job.json"
         path.write_text(json.dumps({**job, "folder": str(folder), "timeout": self._timeout}), encoding="utf-8")
-        worker = self._take(toolchain.worker())
+        command = toolchain.worker()
+        worker = self._take(command)
         try:
-            return worker.run(path, self._timeout)
+            try:
+                answer = worker.run(path, self._timeout)
+            except OSError as error:
+                if error.filename != command.interpreter:
+                    raise
+                problem = f"the interpreter {command.interpreter} can't be started: {error.strerror}"
+                return Answer(0.0, error=StepError("system", problem))
+            if answer.error is None:
+                return answer
+            return replace(answer, error=blame_disk(answer.error, answer.log, folder, command.environment))
         finally:
             with self._lock:
                 self._idle.append(worker)

@@ -12,7 +12,7 @@ from typing import final
 
 import click
 
-from neuronbuild.cli.output import drop_stdout
+from neuronbuild.cli.output import OutputError, drop_stdout, guard_streams
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -73,11 +73,14 @@ def _stop_on_signals() -> None:
 def main() -> None:
     """Run the command line, and exit with its status."""
     debug = "--debug" in sys.argv[1:2]
+    guard_streams()
     _stop_on_signals()
     gc.set_threshold(ALLOCATIONS)
     try:
         status = cli(standalone_mode=False)
     except NeuronBuildError as error:
+        if isinstance(error, OutputError):
+            drop_stdout()
         if debug:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)

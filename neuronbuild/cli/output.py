@@ -1,37 +1,42 @@
-"""What commands print for programs and people to keep: all of stdout goes through here."""
+"""What commands print for programs and people to keep, on stdout; and what they say meanwhile, on stderr."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
+from typing import TYPE_CHECKING, final
 
 import click
 
 from neuronbuild.errors import NeuronBuildError
 
+if TYPE_CHECKING:
+    from typing import TextIO
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
 
 class OutputError(NeuronBuildError):
-    """A stdout that takes nothing more: a full disk, most of all."""
+    """A stdout that takes nothing: it is closed, or its disk is full."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"the output can't be written: {problem}", hint="free some space, or send the output elsewhere")
+    def __init__(self, cause: OSError) -> None:
+        is_closed = cause.errno == errno.EBADF
+        problem = "stdout is closed" if is_closed else str(cause.strerror or cause)
+        hint = "send the output elsewhere" if is_closed else "free some space, or send the output elsewhere"
+        super().__init__(f"the output can't be written: {problem}", hint=hint)
 
 
 def put(text: str, *, newline: bool = True) -> None:
     """Print on stdout.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: it can't be written, once `guard_streams` was called.
         BrokenPipeError: whoever read it has stopped, which is no fault.
     """
-    try:
-        click.echo(text, nl=newline)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        drop_stdout()
-        raise OutputError(str(error.strerror)) from None
+    click.echo(text, nl=newline)
 
 
 def put_json(value: object) -> None:
@@ -39,6 +44,55 @@ def put_json(value: object) -> None:
     put(json.dumps(value))
 
 
+def guard_streams() -> None:
+    """Have stdout raise `OutputError`, whoever prints there, and stderr lose what can't be written.
+
+    Python passes over a stdout that was closed before it started, and the next file that is opened would get its number.
+    """
+    for number, flags in ((STDIN, os.O_RDONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free; writing to a stdout that is open for reading fails
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _text(_Stdout(STDOUT, "w", closefd=False), sys.stdout, "strict")
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Stderr(STDERR, "w", closefd=False), sys.stderr, "backslashreplace")
+
+
 def drop_stdout() -> None:
     """Send what is still to be written nowhere: Python would complain about it once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+
+
+@final
+class _Stdout(io.FileIO):
+    """The bytes of stdout."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer, as the base has it
+        """Write, or raise an error that says what it is about."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error) from None
+
+
+@final
+class _Stderr(io.FileIO):
+    """The bytes of stderr: a command does its work whether or not anybody can be told of it."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer, as the base has it
+        """Write, or pass over it."""
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data).cast("B"))
+
+
+def _text(raw: io.FileIO, before: TextIO | None, errors: str) -> io.TextIOWrapper:
+    """A stream of text like the one before it, which is `None` where there was none."""
+    encoding = before.encoding if before is not None else "utf-8"
+    errors = (before.errors if before is not None else None) or errors
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors=errors, line_buffering=True)

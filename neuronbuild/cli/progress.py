@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, final
 
 import click
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from neuronbuild.build.report import Outcome
+    from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Plan, Step
 
 
@@ -22,7 +22,7 @@ class LineProgress:
     def __init__(self) -> None:
         self._total = 0
         self._done = 0
-        self._running: dict[str, float] = {}
+        self._running: dict[ActionKey, Step] = {}
         self._status: Status | None = None
 
     def planned(self, plan: Plan) -> None:
@@ -40,17 +40,16 @@ class LineProgress:
 
     def started(self, step: Step) -> None:
         """Show a compile as running."""
-        self._running[_name(step)] = time.monotonic()
+        self._running[step.action.key] = step
         self._show()
         if self._status is None:
-            self._say(f"compiling {_name(step)}")
+            self._say(f"compiling {step.target}")
 
     def finished(self, outcome: Outcome) -> None:
         """Say what came of it."""
         self._done += 1
-        name = _name(outcome.step)
-        self._running.pop(name, None)
-        self._say(f"[{self._done}/{self._total}] {outcome.kind} {name} in {outcome.seconds:.1f} s")
+        self._running.pop(outcome.step.action.key, None)
+        self._say(f"[{self._done}/{self._total}] {outcome.kind} {outcome.step.target} in {outcome.seconds:.1f} s")
         if outcome.error is not None:
             self._say(f"  {outcome.error.kind}: {outcome.error.message}")
             if outcome.error.log:
@@ -71,14 +70,10 @@ class LineProgress:
 
     def _show(self) -> None:
         if self._status is not None:
-            self._status.update(f"compiling {'; '.join(self._running)}")
+            self._status.update(f"compiling {'; '.join(str(step.target) for step in self._running.values())}")
 
     def _say(self, text: str) -> None:
         if self._status is not None:
             self._status.console.print(text, markup=False, highlight=False)
         else:
             click.echo(text, err=True)
-
-
-def _name(step: Step) -> str:
-    return f"{step.target.recipe} ({step.target.shape})"

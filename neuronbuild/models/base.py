@@ -255,6 +255,9 @@ def find_release(model: str, revision: str | None) -> Path:
             if revision is not None:
                 raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
             return folder
+    except PermissionError as error:
+        hint = "ask its owner for the right to read it"
+        raise ReleaseError(model, f"it can't be read: {error.strerror}", hint=hint) from None
     except (OSError, RuntimeError, ValueError):  # no name that a folder could have
         pass
     if model.startswith((".", "/", "~")) or model.count("/") > 1:

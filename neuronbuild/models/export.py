@@ -100,7 +100,8 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
     said = _known(arguments)
     try:
         document = _document(model, task, said)
-        document["name"] = f"{_stem(model)}-{digest_json(document).sha256[:12]}"
+        named = document | {name: said[name] for name in ("isa", "sdk") if name in said}  # no recipe has these two
+        document["name"] = f"{_stem(model)}-{digest_json(named).sha256[:12]}"
     except TypeError as error:  # what no recipe could say: an array, an object
         raise UsageError(f"from_pretrained: a value is of a kind that can't be used: {error}") from None
     try:

@@ -14,6 +14,7 @@ from neuronbuild.models.base import ForwardModel
 from neuronbuild.models.embedding import Embedder, Wanted
 from neuronbuild.models.similarity import Similarity
 from neuronbuild.models.texts import TextReader, as_batch, open_tokenizer
+from neuronbuild.runtime.hosts import AGAIN
 from neuronbuild.tasks.checking import SettingError
 from neuronbuild.tasks.sentences import POOLING_MASK, Settings, read_settings, setting_files
 
@@ -268,7 +269,7 @@ def _settings_of(release: ReleaseFolder) -> Settings:
         paths = setting_files(file.path for file in release.index.files)
         return read_settings({path: _json(release.folder / path) for path in paths})
     except (SettingError, OSError, ValueError, RecursionError) as error:
-        raise ReleaseError(str(release.folder), str(error), hint="write the release again with `neuronbuild apply`") from None
+        raise ReleaseError(str(release.folder), str(error), hint=AGAIN) from None
 
 
 def _json(path: Path) -> object:

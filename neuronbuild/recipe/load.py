@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def load_workspace(folder: Path) -> tuple[Workspace, Path]:
     """
     for candidate in (folder, *folder.parents):
         file = candidate / WORKSPACE_FILE
-        if file.is_file():
+        if os.path.isfile(file):  # noqa: PTH113 (false where a folder above may not be entered)
             return _load_workspace_file(file), candidate
     return Workspace(), folder
 
@@ -136,12 +137,12 @@ def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> li
     for path in paths:
         try:
             is_folder = stat.S_ISDIR(path.stat().st_mode)
+            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
         except (FileNotFoundError, NotADirectoryError, ValueError):
             issues.append(Issue(str(path), 1, 1, "no such file or folder"))
         except OSError as error:
             issues.append(Issue(str(path), 1, 1, f"can't be read: {error.strerror}"))
         else:
-            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
             if not inside:
                 issues.append(Issue(str(path), 1, 1, "no recipe (*.yaml) in this folder"))
             files += inside
@@ -149,6 +150,7 @@ def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> li
 
 
 def _yaml_files(folder: Path, *, recursive: bool) -> list[Path]:
+    os.scandir(folder).close()  # glob finds nothing in a folder that may not be read, and doesn't say why
     names = sorted(folder.glob("**/*" if recursive else "*"))
     return [file for file in names if file.suffix in SUFFIXES and file.name != WORKSPACE_FILE and not file.is_dir()]
 

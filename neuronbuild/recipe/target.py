@@ -50,3 +50,7 @@ class Target:
     graph: str
     shape: Shape
     options: Options
+
+    def __str__(self) -> str:
+        """What tells it from the others of a plan: recipe, graph, platform and shape."""
+        return f"{self.recipe} {self.graph} on {self.options.platform} ({self.shape})"

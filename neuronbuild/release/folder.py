@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -29,8 +31,7 @@ from neuronbuild.store.trust import sign_index
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.artifact.snapshot import Model
@@ -47,18 +48,29 @@ ELSEWHERE = "choose an --output that can be written, then run again"
 MANIFEST = "manifest.json"
 
 
-def write_release(request: ReleaseRequest, store: Store, run: RunJob) -> ReleaseIndex:
+def write_release(
+    request: ReleaseRequest, store: Store, run: RunJob, is_current: Callable[[], bool] = lambda: False, *, rebuilt: bool = False
+) -> ReleaseIndex | None:
     """Write a release, in place of one that is there, and give its index.
+
+    One process at a time writes a folder. `is_current` is asked once this process has its turn: another one may have written
+    the release meanwhile. A release that is equal already stays as it is, since a process may have loaded it and not opened all
+    of its files yet; the result is `None` then. `rebuilt` says that an artifact was compiled anew under a key that the present
+    release may hold: what `is_current` says isn't enough then.
 
     Raises:
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
         StoreError: an artifact is missing or damaged.
     """
-    place = request.folder.resolve()  # beside the real folder, where the new one can be renamed to it
-    _refuse_foreign(place)
+    place = Path(os.path.realpath(request.folder))  # beside the real folder, where the new one can be renamed to it
     with _writing(place) as temporary:
+        _refuse_foreign(place)
+        if not rebuilt and is_current():
+            return None
         index = sign_index(compose(request, store, run, Files(temporary)), store.trust)
         (temporary / FILENAME).write_bytes(encode(index))
+        if rebuilt and is_current() and read_plain(place / FILENAME) == encode(index):
+            return None
         put_in_place(temporary, place)
     return index
 
@@ -192,6 +204,8 @@ def first_foreign(folder: Path) -> str | None:
         listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
     except FileNotFoundError:
         pass
+    except PermissionError:
+        raise
     except OSError:
         return FILENAME
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.release_index import ReleaseIndex
 
-AGAIN = "write the release again with `neuronbuild apply`"
+AGAIN = "write the release again with `neuronbuild apply` (or `export=True`), or copy it again from where it was written"
+"""What mends files that were altered, cut or lost."""
+
+HERE = "compile it here with `neuronbuild apply` (or `export=True`)"
+
+ANEW = (
+    "its bytes are those that were compiled: see `neuronbuild doctor`, or compile it anew, with `neuronbuild cache rm KEY` "
+    "(the key is in the manifest.json beside it) and then `neuronbuild apply`"
+)
+"""Advice where a file is whole and can't be used: writing the release again would give the same bytes."""
 
 FRAMEWORKS = {1: "torch-neuron"}
 """By generation of cores, the package that runs traced models; all others have the second one."""
@@ -51,7 +60,7 @@ def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
         raise ReleaseError(str(folder), "torch is not installed", hint="pip install 'neuronbuild[cpu]'")
     if wanted != here:
         problem = f"it was compiled with torch {wanted}, here is torch {here}"
-        raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {AGAIN}")
+        raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {HERE}")
 
 
 def _check_device(folder: Path, platform: str) -> None:

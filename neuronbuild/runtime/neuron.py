@@ -11,6 +11,7 @@ import torch
 
 from neuronbuild.errors import ReleaseError
 from neuronbuild.neff import NeffError, find_neff
+from neuronbuild.runtime.hosts import ANEW
 from neuronbuild.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _refuse_unusable(bucket: CompiledShape) -> None:
         find_neff(bucket.file)
     except (NeffError, OSError) as error:
         problem = f"{bucket.file.name} {error}"
-        raise ReleaseError(str(bucket.file), problem, hint="write the release again with `neuronbuild apply`") from None
+        raise ReleaseError(str(bucket.file), problem, hint=ANEW) from None
 
 
 def _framework(name: str, path: str) -> Any:  # noqa: ANN401 (a library without types)
@@ -128,4 +129,4 @@ def _explained(path: str, text: str) -> ReleaseError:
     if NOT_STARTED in text:
         hint = "look for the driver (aws-neuronx-dkms) and for another process on the cores: `neuron-ls`"
         return ReleaseError(path, f"the Neuron runtime doesn't start: {first}", hint=hint)
-    return ReleaseError(path, f"it can't be loaded: {first}", hint="write the release again with `neuronbuild apply`")
+    return ReleaseError(path, f"it can't be loaded: {first}", hint=ANEW)

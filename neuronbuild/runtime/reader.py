@@ -86,6 +86,8 @@ class CompiledShape:
         for path, digest in self.files.items():
             try:
                 actual = digest_file(self.folder / path)
+            except PermissionError as error:
+                raise _unreadable(self.folder, path, error) from None
             except OSError as error:
                 raise ReleaseError(str(self.folder), f"{path} can't be read: {error.strerror}", hint=AGAIN) from None
             if actual != digest:
@@ -125,8 +127,7 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     state = _state(folder)
     index = read_index(folder)
     for file in index.files:
-        path = folder / file.path
-        size = path.stat().st_size if path.is_file() else None
+        size = _size(folder, file.path)
         if size != file.size:
             problem = f"{file.path} is {'missing' if size is None else f'{size:,} bytes long instead of {file.size:,}'}"
             raise ReleaseError(str(folder), problem, hint=AGAIN)
@@ -177,6 +178,8 @@ def read_index(folder: Path) -> ReleaseIndex:
     """
     try:
         return decode(ReleaseIndex, read_plain(folder / FILENAME), newest=FORMAT)
+    except PermissionError as error:
+        raise _unreadable(folder, FILENAME, error) from None
     except OSError:
         problem = f"it is no release: it has no {FILENAME}" if folder.is_dir() else "there is no such folder"
         raise ReleaseError(str(folder), problem, hint="name a folder that `neuronbuild apply` wrote") from None
@@ -185,11 +188,26 @@ def read_index(folder: Path) -> ReleaseIndex:
         raise ReleaseError(str(folder), f"its {FILENAME} can't be read: {error}", hint=hint) from None
 
 
+def _size(folder: Path, path: str) -> int | None:
+    """Bytes of a regular file, or `None` if there is none."""
+    try:
+        return (folder / path).stat().st_size if (folder / path).is_file() else None
+    except PermissionError as error:
+        raise _unreadable(folder, path, error) from None
+
+
+def _unreadable(folder: Path, path: str, error: OSError) -> ReleaseError:
+    """A file of a release that is there, as far as can be told, and belongs to somebody else."""
+    return ReleaseError(str(folder), f"{path} can't be read: {error.strerror}", hint="ask its owner for the right to read it")
+
+
 def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> CompiledShape:
     place, path = folder / bucket.folder, f"{bucket.folder}/{MANIFEST}"
     try:
         data = read_plain(folder / path)
         manifest = decode(Manifest, data, newest=MANIFEST_FORMAT)
+    except PermissionError as error:
+        raise _unreadable(folder, path, error) from None
     except (OSError, DecodeError) as error:
         raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None
     if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from neuronbuild.errors import ReleaseError
+from neuronbuild.runtime.hosts import ANEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,9 +55,8 @@ class AotiSession(Session):
             )
             raise ReleaseError(str(path), f"torch can't load it: {str(error).splitlines()[0]}", hint=hint) from None
         if asked != set(constants):
-            raise ReleaseError(
-                str(path), f"it asks for other constants than its manifest lists: {sorted(asked ^ set(constants))[:3]}"
-            )
+            problem = f"it asks for other constants than its manifest lists: {sorted(asked ^ set(constants))[:3]}"
+            raise ReleaseError(str(path), problem, hint=ANEW)
         self._constants = dict(constants)  # user_managed: the library keeps pointers only, so these must live as long
         self._loader.load_constants(self._constants, use_inactive=False, check_full_update=True, user_managed=True)
 

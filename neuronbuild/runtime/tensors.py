@@ -8,6 +8,7 @@ import safetensors
 import torch
 
 from neuronbuild.errors import ReleaseError
+from neuronbuild.runtime.hosts import AGAIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,8 @@ class Tensors:
         if spec.name not in self._shared:
             binding = self._bindings.get(spec.name)
             if binding is None:
-                raise ReleaseError(str(self._folder), f"its index binds no tensor to the constant {spec.name}")
+                problem = f"its index binds no tensor to the constant {spec.name}"
+                raise ReleaseError(str(self._folder), problem, hint=AGAIN)
             self._shared[spec.name] = self._read(self._folder / binding.file, binding.tensor)
         return self._shared[spec.name]
 
@@ -51,7 +53,8 @@ class Tensors:
                 self._files[file] = safetensors.safe_open(file, "pt")
             tensor: torch.Tensor = self._files[file].get_tensor(name)
         except (OSError, safetensors.SafetensorError) as error:
-            raise ReleaseError(str(self._folder), f"tensor {name} of {file.name} can't be read: {error}") from None
+            problem = f"tensor {name} of {file.name} can't be read: {error}"
+            raise ReleaseError(str(self._folder), problem, hint=AGAIN) from None
         return tensor
 
     def _checked(self, spec: ConstantSpec, tensor: torch.Tensor) -> torch.Tensor:
@@ -60,7 +63,7 @@ class Tensors:
         wanted = (spec.dtype, spec.shape, spec.stride)
         if found != wanted or not tensor.is_contiguous():
             problem = f"constant {spec.name} is {_words(found)}, the graph was compiled for {_words(wanted)}"
-            raise ReleaseError(str(self._folder), problem, hint="write the release again with `neuronbuild apply`")
+            raise ReleaseError(str(self._folder), problem, hint=AGAIN)
         return tensor
 
 

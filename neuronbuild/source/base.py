@@ -92,7 +92,8 @@ def read_document(reference: str, path: Path, name: str) -> dict[str, object]:
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(reference, f"it has no {name}", hint="get the model's files again") from None
     except OSError as error:
-        raise SourceError(reference, f"its {name} can't be read: {error.strerror}", hint="get the file again") from None
+        hint = "check its permissions" if isinstance(error, PermissionError) else "get the file again"
+        raise SourceError(reference, f"its {name} can't be read: {error.strerror}", hint=hint) from None
     except (ValueError, RecursionError) as error:
         raise SourceError(reference, f"its {name} can't be read: {error}", hint="get the file again") from None
     return document if isinstance(document, dict) else {}

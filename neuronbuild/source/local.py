@@ -48,6 +48,8 @@ class FolderSource(Source):
             folder.is_dir()
         except RuntimeError:
             raise SourceError(reference, "there is no such home folder", hint="write the path in full") from None
+        except PermissionError as error:
+            raise _unreadable(reference, error) from None
         except (OSError, ValueError) as error:
             problem = f"that can't be a folder: {getattr(error, 'strerror', None) or error}"
             raise SourceError(textwrap.shorten(reference, 80), problem, hint=COUNTED) from None
@@ -100,18 +102,16 @@ def open_folder(
     Raises:
         SourceError: no usable config, code that isn't trusted, or files that can't be read.
     """
-    layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
-    placing = place_model(reference, layout, lambda name: read_plain(folder / name))
     try:
+        layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
+        placing = place_model(reference, layout, lambda name: read_plain(folder / name))
         places, layout = placing.places(reference, _walk(folder)), placing.layout
         config, names = open_checkpoint(reference, places, layout, lambda name: folder / places[name], trusted=trusted)
         if layout.library == TRANSFORMERS.library:
             refuse_tensors(reference, folder, [places[name] for name in names])
         files = {name: memory.digest(folder / places[name]) for name in names}
     except OSError as error:
-        raise SourceError(
-            reference, f"{error.filename} can't be read: {error.strerror}", hint="check its permissions"
-        ) from None
+        raise _unreadable(reference, error) from None
 
     def open_file(name: str) -> Path:
         try:
@@ -123,6 +123,10 @@ def open_folder(
         return folder / places[name]
 
     return Model(Snapshot(reference, None, files), config, open_file)
+
+
+def _unreadable(reference: str, error: OSError) -> SourceError:
+    return SourceError(reference, f"{error.filename} can't be read: {error.strerror}", hint="check its permissions")
 
 
 def _walk(folder: Path) -> list[str]:

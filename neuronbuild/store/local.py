@@ -23,7 +23,7 @@ from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from neuronbuild.digest import Digest, Pieces
 
@@ -33,12 +33,20 @@ READ_ONLY = 0o444
 TEMPORARY = "tmp"
 """Where files are being written, on the same file system as the objects."""
 
-HINTS = {
-    errno.ENOSPC: "free some space and run the same command again; what was finished is kept",
+MAY_READ = "ask its owner for the right to read it, or name a folder that you may read with --cache or NEURONBUILD_CACHE"
+SPACE = "free some space and run the same command again; what was finished is kept"
+READING = {
+    errno.EACCES: MAY_READ,
+    errno.ENOTDIR: "--cache must name a folder",
+}
+WRITING = {
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: SPACE,
     errno.EROFS: "name a folder that can be written with --cache or NEURONBUILD_CACHE",
     errno.EACCES: "name a folder that you may write with --cache or NEURONBUILD_CACHE",
     errno.ENOTDIR: "--cache must name a folder",
 }
+"""Advice by what the system says, for what was tried."""
 NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -68,7 +76,7 @@ class LocalObjects(ObjectStore):
 
     def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
         """Write, sync, rename; under a lock of the folder's where the present version matters."""
-        with guarded(self.location), _versions(self.root, expected) as hold_still:
+        with guarded(self.location, WRITING), _versions(self.root, expected) as hold_still:
             if hold_still and _tag(self.path(name)) != expected:
                 return None
             place(self.root, name, lambda temporary: temporary.write_bytes(data))
@@ -82,7 +90,7 @@ class LocalObjects(ObjectStore):
             if pieces is not None and digest_pieces(temporary, pieces.size) != pieces:
                 raise StoreError(self.location, f"{source} holds other bytes than its name says: it isn't taken")
 
-        with guarded(self.location):
+        with guarded(self.location, WRITING):
             place(self.root, name, copy)
 
     def receive(self, name: str, fill: Callable[[Path], object]) -> None:
@@ -90,7 +98,7 @@ class LocalObjects(ObjectStore):
 
         A loss of power may leave other bytes in its place. Whoever takes the object out checks it, and asks for it anew.
         """
-        with guarded(self.location):
+        with guarded(self.location, WRITING):
             place(self.root, name, fill, lasting=False)
 
     def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
@@ -115,8 +123,10 @@ class LocalObjects(ObjectStore):
         """State of the file, or `None`."""
         try:
             found = os.lstat(self.path(name))  # four times Path.stat's speed, called for thousands
-        except OSError:
+        except NO_OBJECT:
             return None
+        except OSError as error:
+            raise _explained(self.location, error, READING) from None
         return _entry(name, found) if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Entry]:
@@ -126,7 +136,7 @@ class LocalObjects(ObjectStore):
 
     def delete(self, name: str, expected: str = ANY) -> bool:
         """Unlink."""
-        with guarded(self.location), _versions(self.root, expected) as hold_still:
+        with guarded(self.location, WRITING), _versions(self.root, expected) as hold_still:
             if hold_still and _tag(self.path(name)) not in {None, expected}:
                 return False
             self.path(name).unlink(missing_ok=True)
@@ -134,7 +144,7 @@ class LocalObjects(ObjectStore):
 
     def move(self, name: str, target: str) -> None:
         """Rename."""
-        with guarded(self.location), contextlib.suppress(FileNotFoundError):
+        with guarded(self.location, WRITING), contextlib.suppress(FileNotFoundError):
             self.path(target).parent.mkdir(parents=True, exist_ok=True)
             self.path(name).rename(self.path(target))
 
@@ -198,14 +208,17 @@ def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: boo
 
 
 @contextlib.contextmanager
-def guarded(location: str) -> Iterator[None]:
+def guarded(location: str, hints: Mapping[int, str] = READING) -> Iterator[None]:
     """Turn what an operating system says into the error of a store."""
     try:
         yield
     except OSError as error:
-        name = error.filename2 or error.filename  # of a rename, where to
-        what = f"{name}: {error.strerror}" if name else str(error)
-        raise StoreError(location, what, hint=HINTS.get(error.errno or 0)) from None
+        raise _explained(location, error, hints) from None
+
+
+def _explained(location: str, error: OSError, hints: Mapping[int, str]) -> StoreError:
+    name = error.filename2 or error.filename  # of a rename, where to
+    return StoreError(location, f"{name}: {error.strerror}" if name else str(error), hint=hints.get(error.errno or 0))
 
 
 def open_quietly(path: Path) -> FileIO | None:

@@ -13,7 +13,7 @@ from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
-from neuronbuild.store.local import LocalObjects
+from neuronbuild.store.local import MAY_READ, LocalObjects
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.s3_location import SCHEME, parse_s3
 from neuronbuild.store.sharing import Sharing
@@ -86,7 +86,9 @@ def open_objects(location: str) -> ObjectStore:
     try:
         root = Path(location).expanduser()
         is_folder = root.is_dir() or not root.exists()
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be entered, an unknown user's home
+    except PermissionError as error:
+        raise StoreError(location, f"{error.filename}: {error.strerror}", hint=MAY_READ) from None
+    except (OSError, RuntimeError) as error:  # a name too long, an unknown user's home
         raise StoreError(location, str(error), hint=HINT) from None
     if not is_folder:
         raise StoreError(location, "it is a file, and not a folder", hint=HINT)

@@ -1,7 +1,8 @@
 """Making room: least recently used artifacts go, by age or until the rest fits; manifests first, then blobs nobody names.
 
 Nothing that was used within the grace period is touched: whoever reads an artifact, or adds a blob that is there already,
-marks it as used. So a prune runs safely beside builds and readers.
+marks it as used. An artifact that was chosen and is used before it is removed stays, with all its blobs. So a prune runs safely
+beside builds and readers.
 """
 
 from __future__ import annotations
@@ -78,13 +79,14 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         listed = list(pool.map(lambda entry: _look(store, entry, rules), store.objects.list(ACTIONS)))
     victims = _choose(listed, blobs, rules, now, old)
+    if not dry_run:
+        removed = _remove(store, [victim.entry for victim in victims], old)
+        victims = [victim for victim in victims if victim.entry.name in removed]
     gone = {victim.entry.name for victim in victims}
     named = {sha256 for each in listed if each.entry.name not in gone for sha256 in each.blobs}
     named |= rules.keep_blobs | _of_snapshots(store)
     free = [entry for sha256, entry in blobs.items() if sha256 not in named and entry.used < old]
     if not dry_run:
-        removed = _remove(store, [victim.entry for victim in victims], old)
-        victims = [victim for victim in victims if victim.entry.name in removed]
         removed = _remove(store, free, old)
         free = [entry for entry in free if entry.name in removed]
     freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)

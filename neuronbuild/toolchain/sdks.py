@@ -7,6 +7,10 @@ A framework package's version reads `<torch's version>.<its own>`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,13 @@ INDEX = "https://pip.repos.neuron.amazonaws.com"
 
 FIRST_COMPILER = {"inf2": 16, "trn1": 16, "trn1n": 16, "trn2": 16, "trn3": 24}
 """The minor version of neuronx-cc 2 that first compiles for a platform, as far as the table reaches."""
+
+
+def release_of(versions: Mapping[str, str]) -> str | None:
+    """The release that has these versions, or `None`; of several that have the same, the first."""
+    compiler, framework = (versions.get(name, "").partition("+")[0] for name in ("neuronx-cc", "torch-neuronx"))
+    found = [sdk for sdk in SDKS.values() if sdk.neuronx_cc == compiler and framework in (*sdk.torch_neuronx, LAST_WITH_TRACE)]
+    return found[-1].release if found else None
 
 
 def torch_of(framework: str) -> str:

@@ -5,6 +5,7 @@ Everything that libraries print goes to the log instead, so that the answers sta
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -54,8 +55,9 @@ def main(lifeline: int) -> None:
     os.dup2(2, 1)
     for line in jobs:
         answer = _run(line.strip())
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the log's disk is full: the answer is what counts
+                stream.flush()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -67,7 +69,8 @@ def _run(path: str) -> dict:
             job = json.load(file)
         result = _function(job)(job)
     except Exception as error:  # noqa: BLE001 (whatever went wrong is the answer)
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         return {"ok": False, "error": describe(error), "seconds": time.monotonic() - started}
     return {"ok": True, "result": result, "seconds": time.monotonic() - started}
 

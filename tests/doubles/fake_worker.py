@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import mmap
 import os
 import pathlib
 import signal
@@ -111,6 +112,51 @@ def memory(folder, result):
 @act
 def disk(folder, result):
     raise OSError(28, "No space left on device")
+
+
+@act
+def fill(folder, result):
+    """Write until the disk is full, as a compiler does whose intermediate files are large."""
+    with (folder / "large").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+
+
+@act
+def fill_mapped(folder, result):
+    """The same through memory, which ends the process with SIGBUS."""
+    with (folder / "large").open("wb+") as file:
+        file.truncate(1 << 30)
+        with mmap.mmap(file.fileno(), 0) as memory:
+            for start in range(0, 1 << 30, 1 << 12):
+                memory[start] = 1
+
+
+@act
+def fill_and_say(folder, result):
+    """The same, told in words that name no disk."""
+    try:
+        fill(folder, result)
+    except OSError:
+        raise RuntimeError("the assembler failed") from None
+
+
+@act
+def fill_and_lose(folder, result):
+    """The same, taken for a success."""
+    try:
+        fill(folder, result)
+    except OSError:
+        (folder / FILES[1]).write_bytes(b"")
+
+
+@act
+def fill_and_leave(folder, result):
+    """The same, with a process that just ends."""
+    try:
+        fill(folder, result)
+    except OSError:
+        os._exit(1)
 
 
 @act

@@ -108,7 +108,9 @@ def test_releasing_alone_writes_what_is_known(settings, recipe, built):
 
 
 def test_releasing_alone_never_compiles(settings, recipe):
-    with pytest.raises(ReleaseError, match="not compiled yet: one batch_size=2, sequence_length=24") as caught:
+    with pytest.raises(
+        ReleaseError, match=r"not compiled yet: one forward on cpu \(batch_size=2, sequence_length=24\)"
+    ) as caught:
         api.release(recipe(shapes={"batch_size": 2, "sequence_length": 24}), settings)
     assert caught.value.hint == "run `neuronbuild apply`"
     assert not settings.output.exists()

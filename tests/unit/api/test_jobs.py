@@ -11,6 +11,8 @@ from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import ActionKey, digest_bytes, digest_json
 from neuronbuild.errors import ReleaseError
 from tests.doubles.toolchain import FakeToolchain, fake_action
+from tests.tools.fault_matrix import note
+from tests.unit.store.disks import fill, small_disk
 
 ACTION = {"kind": "any"}
 MANIFEST = Manifest(ActionKey(digest_json(ACTION).sha256), ACTION, (), Provenance("test", "2026-01-01T00:00:00Z", 1.0))
@@ -32,8 +34,8 @@ def jobs(tmp_path):
     """Jobs done by a worker that does as it is told at each step."""
     with Workbench(tmp_path / "work", 20) as bench:
 
-        def make(acts=None):
-            return ReleaseJobs("name-cpu", FakeToolchain(tmp_path / "toolchain", acts), bench, tmp_path / "logs")
+        def make(acts=None, note=lambda _: None):
+            return ReleaseJobs("name-cpu", FakeToolchain(tmp_path / "toolchain", acts), bench, tmp_path / "logs", note)
 
         yield make
 
@@ -84,6 +86,37 @@ def test_a_job_that_fails_is_told_with_its_log(jobs, model, tmp_path, act, words
     assert str(caught.value).startswith("release name-cpu: ")
     assert caught.value.hint == f"the log is in {tmp_path}/logs/name-cpu-compile.log"
     assert (tmp_path / "logs/name-cpu-compile.log").is_file()
+
+
+ONCE = ["killed", "segfault", "internal", "memory"]
+
+
+@pytest.mark.parametrize("act", ONCE)
+def test_what_a_second_try_may_mend_is_tried_once_more(jobs, model, act):
+    notes = []
+    assert jobs({1: f"{act} once"}, notes.append)(job(), model, lambda *_: MANIFEST) is MANIFEST
+    [said] = notes
+    assert said.startswith("release name-cpu: ")
+    assert said.endswith("; trying once more")
+    note("a conversion or check of a release", "fails once", act, len(ONCE), "absorbed")
+
+
+@pytest.mark.parametrize(("act", "tries"), [("killed", 2), ("segfault", 2), ("user", 1), ("disk", 1)])
+def test_a_job_that_fails_for_good_says_how_often_it_was_tried(jobs, model, act, tries):
+    run = jobs({1: act})
+    with pytest.raises(ReleaseError) as caught:
+        run(job(), model, lambda *_: MANIFEST)
+    assert run._toolchain.compiles() == [1] * tries
+    assert str(caught.value).endswith(" (tried twice)") == (tries == 2)
+
+
+def test_a_scratch_folder_that_is_full_is_told_and_not_taken_for_the_releases(jobs, model, tmp_path):
+    with small_disk(tmp_path / "work") as disk:
+        fill(disk)
+        with pytest.raises(ReleaseError, match=rf"the scratch folder {disk}") as caught:
+            jobs()({**job(), "text": "x" * 100_000}, model, lambda *_: MANIFEST)
+    assert "No space left on device" in str(caught.value)
+    assert "XDG_CACHE_HOME" in str(caught.value)
 
 
 def test_after_a_failure_the_next_job_is_done(jobs, model):

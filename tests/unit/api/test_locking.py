@@ -7,11 +7,9 @@ import pytest
 
 from neuronbuild import api
 from neuronbuild.api import Settings, locking
-from neuronbuild.api.locking import drift_of, read_lock, write_lock
+from neuronbuild.api.locking import read_lock, write_lock
 from neuronbuild.api.prepare import Context, lock, plan, prepare
 from neuronbuild.artifact.lockfile import LockFile
-from neuronbuild.artifact.snapshot import Snapshot
-from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import LockError, NotBuiltError, SourceError, ToolchainError
 from neuronbuild.store.location import Remote
 from neuronbuild.toolchain import inductor
@@ -61,7 +59,7 @@ def test_drift_is_told_and_stops_where_it_counts(locked, own, caplog):
     lock(own[1](), locked)
     config = own[0] / "config.json"
     config.write_text(config.read_text().replace('"pad_token_id": 0', '"pad_token_id": 1'))
-    with pytest.raises(LockError, match=r"model \.\./own: config\.json") as caught:
+    with pytest.raises(LockError, match=r"model \.\./own: config\.json differs") as caught:
         plan(own[1](), replace(locked, locked=True))
     assert caught.value.exit_code == 2
     plan(own[1](), locked)
@@ -79,8 +77,63 @@ def test_another_toolchain_is_drift(locked, own):
     loaded = json.loads(locked.lock.read_text())
     loaded["toolchains"][0]["versions"]["torch"] = "1.0"
     locked.lock.write_text(json.dumps(loaded))
-    with pytest.raises(LockError, match="toolchain for cpu: another one"):
+    with pytest.raises(LockError, match=r"toolchain inductor for cpu: torch 1\.0 -> "):
         plan(own[1](), replace(locked, locked=True))
+
+
+def _change_model(model, lock):
+    config = model / "config.json"
+    config.write_text(config.read_text().replace('"pad_token_id": 0', '"pad_token_id": 1'))
+
+
+def _change_toolchain(model, lock):
+    loaded = json.loads(lock.read_text())
+    loaded["toolchains"][0]["versions"]["torch"] = "1.0"
+    lock.write_text(json.dumps(loaded))
+
+
+def _forget_model(model, lock):
+    write_lock(lock, LockFile((), read_lock(lock).toolchains))
+
+
+def _forget_toolchain(model, lock):
+    write_lock(lock, LockFile(read_lock(lock).models))
+
+
+@pytest.mark.parametrize("change", [_change_model, _change_toolchain, _forget_model, _forget_toolchain])
+def test_locked_means_the_same_to_a_plan_to_a_build_and_where_nothing_is_built(locked, own, change):
+    lock(own[1](), locked)
+    change(own[0], locked.lock)
+    said = set()
+    for command, settings in (
+        (plan, replace(locked, locked=True)),
+        (plan, replace(locked, locked=True, no_build=True)),
+        (api.apply, replace(locked, locked=True)),
+        (api.apply, replace(locked, locked=True, no_build=True)),
+        (api.release, replace(locked, locked=True)),
+    ):
+        with pytest.raises(LockError) as caught:
+            command(own[1](), settings)
+        said.add(str(caught.value))
+    assert len(said) == 1
+
+
+def test_what_isnt_here_cant_differ_from_the_lock(locked, own, monkeypatch):
+    lock(own[1](), locked)
+    own[0].rename(own[0].with_name("away"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    for no_build in (False, True):
+        assert plan(own[1](), replace(locked, locked=True, no_build=no_build)).misses
+    with pytest.raises(NotBuiltError):
+        api.apply(own[1](), replace(locked, locked=True, no_build=True))
+
+
+def test_another_release_of_the_sdk_is_named(locked, own, tmp_path):
+    write_recipe(tmp_path / "recipes/own.yaml", model="../own", task="fill-mask", shapes=TEXT, platforms=["inf2"])
+    lock(own[1](), replace(locked, sdk="2.31.0"))
+    for no_build in (False, True):
+        with pytest.raises(LockError, match=r"toolchain neuronx for inf2: SDK 2\.31\.0 -> 2\.30\.0 \(.*neuronx-cc 2\.26\."):
+            plan(own[1](), replace(locked, sdk="2.30.0", locked=True, no_build=no_build))
 
 
 def test_to_be_locked_there_must_be_a_lock(locked, own):
@@ -120,19 +173,9 @@ def test_a_machine_without_a_compiler_releases_what_others_built(settings, recip
     monkeypatch.setattr(locking.LockedFiles, "_from_source", lambda *_: (_ for _ in ()).throw(SourceError("x", "away")))
     (release,) = api.apply(recipe(), server).releases
     assert (release.folder / "model.safetensors").stat().st_size > 0
-    with pytest.raises(NotBuiltError, match=r"1 not compiled yet:\n  more batch_size=3") as caught:
+    with pytest.raises(NotBuiltError, match=r"1 not compiled yet:\n  more forward on cpu \(batch_size=3") as caught:
         api.apply(recipe("more", shapes={"batch_size": 3, "sequence_length": 16}), server)
     assert caught.value.exit_code == 1
-
-
-def test_drift_is_said_in_few_words():
-    one, other = (
-        Snapshot("m", None, {"a": digest_bytes(b"1")}),
-        Snapshot("m", None, {"a": digest_bytes(b"2"), "b": digest_bytes(b"")}),
-    )
-    assert drift_of(one, one) is None
-    assert drift_of(one, other) == "model m: a, b"
-    assert drift_of(one, replace(one, revision="c1")) == "model m: commit c1 instead of None"
 
 
 def test_the_python_api_has_no_lock(locked, own):

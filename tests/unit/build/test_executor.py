@@ -7,6 +7,7 @@ import pytest
 
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor, InterruptedBuildError
+from neuronbuild.build.report import StepError
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.errors import StoreError, ToolchainError
 from tests.doubles.toolchain import Recorder, Site, fake_plan, finish, is_gone, kinds, wait_until
@@ -110,6 +111,17 @@ def test_want_of_memory_twice_is_a_failure(site):
     assert outcomes[0].error.kind == "memory"
     assert site.toolchain.compiles() == [1, 2, 1]
     assert len(site.progress.outcomes) == 2
+
+
+@pytest.mark.parametrize("act", ["killed", "segfault", "internal", "lose-file"])
+def test_a_failure_at_both_tries_says_that_there_were_two(site, act):
+    [outcome] = site({1: act}).build(1)
+    assert outcome.error.message.endswith(" (tried twice)")
+
+
+def test_a_failure_that_differs_from_the_first_names_both():
+    first, second = StepError("memory", "it was killed"), StepError("crash", "it crashed")
+    assert second.after(first) == StepError("crash", "it crashed (tried twice; the first time: it was killed)")
 
 
 def test_a_crash_costs_only_its_own_step(site):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -45,11 +46,11 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line_on_stderr(plan, capsy
     assert out == ""
     assert err.splitlines() == [
         "2 to compile, 0 in the store",
-        "compiling fake (batch_size=1, sequence_length=16)",
-        "[1/2] built fake (batch_size=1, sequence_length=16) in 1.2 s",
+        "compiling fake forward on cpu (batch_size=1, sequence_length=16)",
+        "[1/2] built fake forward on cpu (batch_size=1, sequence_length=16) in 1.2 s",
         "[bold]waiting[/bold] for another build",
-        "compiling fake (batch_size=2, sequence_length=16)",
-        "[2/2] failed fake (batch_size=2, sequence_length=16) in 2.0 s",
+        "compiling fake forward on cpu (batch_size=2, sequence_length=16)",
+        "[2/2] failed fake forward on cpu (batch_size=2, sequence_length=16) in 2.0 s",
         "  user: no such operator",
         "  log: /logs/x.log",
     ]
@@ -79,6 +80,20 @@ def test_a_live_line_ends_with_the_last_step_or_when_it_is_closed(plan, monkeypa
     progress.close()
     progress.note("after")
     assert terminal.getvalue().endswith("after\n")
+
+
+def test_steps_that_differ_in_platform_or_graph_alone_bear_names_of_their_own(plan, capsys):
+    step = plan.steps[0]
+    options = replace(step.target.options, platform="inf2")
+    targets = [step.target, replace(step.target, options=options), replace(step.target, graph="decode")]
+    progress = LineProgress()
+    for target in targets:
+        progress.started(replace(step, target=target))
+    assert capsys.readouterr().err.splitlines() == [
+        "compiling fake forward on cpu (batch_size=1, sequence_length=16)",
+        "compiling fake forward on inf2 (batch_size=1, sequence_length=16)",
+        "compiling fake decode on cpu (batch_size=1, sequence_length=16)",
+    ]
 
 
 def test_one_action_of_two_recipes_counts_once(capsys):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ import transformers
 import neuronbuild
 from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
 from neuronbuild.models.export import export_model, make_recipe
-from tests.conftest import TEXT
+from tests.conftest import ROOT, TEXT
 from tests.flows.checkpoints import copy_model, train
 from tests.flows.stores import contents, copy_store, manifest, records
+from tests.limits import LONG
 from tests.unit.runtime.releases import random_inputs
 
 CLASS = neuronbuild.NeuronModelForSequenceClassification
@@ -220,3 +223,30 @@ def test_a_compile_that_fails_is_told_with_its_log(models, places, tmp_path):
     with pytest.raises(ToolchainError, match="batch_size=2, sequence_length=16: transformers can't make this model") as caught:
         CLASS.from_pretrained(model, export=True, **TEXT, **places)
     assert Path(caught.value.hint.removeprefix("the log is in ")).is_file()
+
+
+EXPORT = """
+import sys, neuronbuild
+model = neuronbuild.NeuronModelForSequenceClassification.from_pretrained(
+    sys.argv[1], export=True, batch_size=1, sequence_length=12, optlevel=1, cache=sys.argv[2], output=sys.argv[3]
+)
+model.warm()
+print(model._release.folder)
+"""
+
+
+@pytest.mark.soak
+def test_eight_processes_that_export_at_once_over_an_empty_store_all_get_a_model_that_runs(models, tmp_path):
+    command = [sys.executable, "-c", EXPORT, str(models[TASK]), str(tmp_path / "store"), str(tmp_path / "out")]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    said = [process.communicate(timeout=LONG) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, said
+    assert len({out for out, _ in said}) == 1
+    assert len(compiles({"cache": tmp_path / "store"})) == 1
+
+
+def test_what_only_the_settings_say_of_the_code_is_in_the_releases_name():
+    plain, other = recipe(batch_size=1).name, recipe(batch_size=1, isa="x86-64-v3").name
+    assert plain != other

@@ -160,6 +160,7 @@ def test_the_runtimes_errors_are_told_with_what_to_do(framework, bucket, monkeyp
     with pytest.raises(ReleaseError, match=message) as caught:
         NeuronSession(bucket(), {}, "inf2", None)
     assert caught.value.hint
+    assert "write the release again" not in caught.value.hint  # that would give the same bytes
 
 
 def test_a_core_that_cant_be_had_is_told(framework, bucket):
@@ -181,8 +182,9 @@ def test_a_file_without_a_neff_never_comes_to_the_framework(framework, bucket, t
     made = bucket()
     archive(tmp_path / "model.neuron", b"nothing")
     monkeypatch.setitem(sys.modules, "torch_neuronx", None)
-    with pytest.raises(ReleaseError, match="holds no NEFF"):
+    with pytest.raises(ReleaseError, match="holds no NEFF") as caught:
         NeuronSession(made, {}, "inf2", None)
+    assert "neuronbuild cache rm KEY" in caught.value.hint
 
 
 def test_a_framework_that_cant_be_imported_is_told(framework, bucket, monkeypatch):

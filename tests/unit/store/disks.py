@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -42,3 +43,15 @@ def fill(folder: Path, *, but: int = 0) -> None:
             file.write(bytes(1024))
     with ballast.open("r+b") as file:
         file.truncate(max(0, ballast.stat().st_size - but * 1024))
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Be a user who may do nothing in the folders of tests; what is imported late must have been imported before."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +13,9 @@ from neuronbuild.store import prune
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from neuronbuild.store.prune import Rules, prune_store
+from tests.conftest import ROOT
+from tests.doubles.toolchain import wait_until
+from tests.limits import SOON
 from tests.unit.store.artifacts import assert_whole, contents, get, key_of, put
 
 DAY = 86400.0
@@ -136,3 +141,33 @@ def test_a_store_on_s3_is_pruned_by_its_servers_dates(remote, tmp_path, monkeypa
     assert left(far) == [2]
     assert get(far, 2, tmp_path) == contents(2, SIZE)
     assert sum(entry.size for entry in far.objects.list("v1/")) == pruned.left
+
+
+PRUNE = """
+import sys
+from pathlib import Path
+from neuronbuild.store.location import open_store
+from neuronbuild.store.prune import Rules, prune_store
+from tests.doubles.toolchain import wait_until
+
+def keep(manifest):
+    signals = Path(sys.argv[2])
+    (signals / "listed").touch()
+    wait_until(lambda: (signals / "go").exists())
+    return False
+
+print(*prune_store(open_store(sys.argv[1]), Rules(max_size=0, keep=keep), dry_run=False).artifacts)
+"""
+
+
+def test_what_is_looked_up_while_a_prune_is_about_to_remove_it_stays_whole(store, tmp_path):
+    command = [sys.executable, "-c", PRUNE, store.location, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as pruning:
+        wait_until((tmp_path / "listed").exists, seconds=SOON)
+        assert store.lookup(key_of(2)) is not None
+        (tmp_path / "go").touch()
+        pruned = pruning.communicate(timeout=SOON)[0].split()
+    assert sorted(pruned) == sorted(key_of(number) for number in (1, 3, 4))
+    assert left(store) == [2]
+    assert get(store, 2, tmp_path) == contents(2, SIZE)
+    assert_whole(store.objects.root, store)

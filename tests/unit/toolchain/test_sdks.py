@@ -5,7 +5,7 @@ import re
 import pytest
 
 from neuronbuild.host import GENERATIONS
-from neuronbuild.toolchain.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, torch_of
+from neuronbuild.toolchain.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, release_of, torch_of
 
 
 @pytest.mark.parametrize("release", SDKS)
@@ -44,3 +44,17 @@ def test_every_platform_with_a_compiler_here_has_cores():
 
 def test_what_optimum_neuron_needs_is_known_for_each_of_its_releases():
     assert set(OPTIMUM) == set(NXD) <= set(SDKS)
+
+
+def test_a_release_is_known_by_its_versions():
+    for sdk in SDKS.values():
+        for framework in sdk.torch_neuronx:
+            found = release_of({"neuronx-cc": f"{sdk.neuronx_cc}+build", "torch-neuronx": framework})
+            assert SDKS[found].neuronx_cc == sdk.neuronx_cc
+            assert framework in SDKS[found].torch_neuronx
+    assert release_of({"neuronx-cc": "2.26.6360.0", "torch-neuronx": "2.9.0.2.15.32035"}) == "2.31.0"
+
+
+def test_versions_of_no_release_have_no_name():
+    assert release_of({"torch": "2.13.0"}) is None
+    assert release_of({"neuronx-cc": "9.9", "torch-neuronx": "2.9.0.2.15.32035"}) is None
