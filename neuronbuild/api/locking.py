@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from neuronbuild.api.subjects import planning_documents
 from neuronbuild.api.wanted import wanted_of
@@ -13,6 +13,7 @@ from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_
 from neuronbuild.artifact.snapshot import Model
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import BlobMissingError, LockError, SourceError, StoreError
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.source.checkpoint import refuse_config
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def read_lock(path: Path | None) -> LockFile | None:
     if path is None:
         return None
     try:
-        loaded = json.loads(path.read_bytes())
+        loaded: Any = parse_json(read_plain(path))
         stated = loaded.get("format")
         if isinstance(stated, int) and stated > FORMAT:
             raise LockError(

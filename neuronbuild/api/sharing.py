@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, SourceError, StoreError, UsageError
 from neuronbuild.store.cas import recorded, understand
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import read_snapshots
-from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name
+from neuronbuild.store.names import action_name, list_actions, list_snapshots
 from neuronbuild.store.sharing import Sharing
 from neuronbuild.store.transfer import copy_artifact, copy_file_in
+from neuronbuild.store.verify import snapshot_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.digest import ActionKey
     from neuronbuild.recipe.load import Located
     from neuronbuild.store.cas import CasStore
 
@@ -100,7 +101,7 @@ def _open(settings: Settings) -> tuple[Context, LayeredStore]:
 def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]:
     """Keys in a store: all, or those of some recipes, with the conversions and checks that their releases take."""
     if prepared is None:
-        return {ActionKey(entry.name[-69:-5]) for entry in source.objects.list(ACTIONS)}
+        return {key for key, _ in list_actions(source.objects)}
     keys = {action.key for each in prepared for _, action in each.steps}
     weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
     for manifest in source.manifests():
@@ -139,11 +140,11 @@ def _move(
 
 
 def _copy_snapshots(source: CasStore, target: CasStore) -> None:
-    """The lists of models' files: small, and named by what is in them."""
-    there = {entry.name for entry in target.objects.list(SNAPSHOTS)}
-    for entry in list(source.objects.list(SNAPSHOTS)):
-        data = source.objects.read(entry.name) if entry.name not in there else None
-        if data is not None:
+    """The lists of models' files: small, and named by what is in them. What isn't what its name says stays where it is."""
+    there = {sha256 for sha256, _ in list_snapshots(target.objects)}
+    for sha256, entry in list(list_snapshots(source.objects)):
+        data = source.objects.read(entry.name) if sha256 not in there else None
+        if data is not None and snapshot_fault(sha256, data) is None:
             target.objects.write(entry.name, data)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from neuronbuild.artifact.manifest import Check, is_safe_path
+from neuronbuild.artifact.manifest import Check
+from neuronbuild.files import check_name, check_names
 
 FILENAME = "neuronbuild.json"
 FORMAT = 1
@@ -19,8 +20,7 @@ class ReleasedFile:
     size: int
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.path):
-            raise ValueError(f"unsafe path in a release: {self.path!r}")
+        check_name(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,7 @@ class Binding:
     tensor: str
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.file):
-            raise ValueError(f"unsafe path in a release: {self.file!r}")
+        check_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,7 @@ class Bucket:
 
     def __post_init__(self) -> None:
         for path in (self.folder, self.file or self.folder):
-            if not is_safe_path(path):
-                raise ValueError(f"unsafe path in a release: {path!r}")
+            check_name(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +79,6 @@ class ReleaseIndex:
     notes: tuple[str, ...] = ()
     loader: str = ""
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        check_names([FILENAME, *(file.path for file in self.files)])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
-from neuronbuild.files import read_plain
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class ReleaseRequest:
         Reads the index as plain JSON: a release of thousands of buckets is looked at in every `apply`.
         """
         try:
-            index = json.loads(read_plain(self.folder / FILENAME))
+            index: Any = parse_json(read_plain(self.folder / FILENAME))
             return index["stamp"] == self.stamp and verified.holds(self.folder, index)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 from neuronbuild.artifact.codec import unseal
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import Digest, digest_file, is_hex_digest
+from neuronbuild.files import check_names
 from neuronbuild.memo import Memo, is_racy
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class VerifiedReleases:
             ValueError, KeyError, TypeError: that is no index.
         """
         now, name = time.time_ns(), os.path.realpath(folder)
-        paths = [f"{folder}/{FILENAME}", *[f"{folder}/{file['path']}" for file in index["files"]]]
+        names = [file["path"] for file in index["files"]]
+        check_names(names)
+        paths = [f"{folder}/{FILENAME}", *[f"{folder}/{name}" for name in names]]
         state = _state(paths)
         if state in self._checked or self._memo.get(name) == [state]:
             return True

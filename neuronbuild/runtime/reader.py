@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import DecodeError, decode
+from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.signature import Signature
 
-MANIFEST = "manifest.json"
 TYPE_SIZE = "type_vocab_size"
 """The config's key for the number of token types, where a model has a table of them."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import StoreError
+from neuronbuild.files import parse_json
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
@@ -16,7 +16,7 @@ from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.names import SNAPSHOTS
+from neuronbuild.store.names import list_snapshots
 from neuronbuild.store.s3_location import SCHEME, parse_s3
 from neuronbuild.store.sharing import Sharing
 
@@ -111,9 +111,9 @@ def _open_s3(location: str) -> ObjectStore:
 
 def read_snapshots(near: CasStore) -> Iterator[Mapping[str, object]]:
     """What the near store knows of models; damage is for `cache verify` to tell."""
-    for entry in near.objects.list(SNAPSHOTS):
+    for _, entry in list_snapshots(near.objects):
         try:
-            loaded = json.loads(near.objects.read(entry.name) or b"")
+            loaded = parse_json(near.objects.read(entry.name) or b"")
         except ValueError:
             continue
         if isinstance(loaded, dict):

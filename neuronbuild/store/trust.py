@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from neuronbuild.artifact.codec import SEAL, SIGNATURES, unseal, write_plain
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import UsageError
+from neuronbuild.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ class Trust:
         if not self.keys:
             return None
         try:
-            loaded = json.loads(data)
+            loaded: Any = parse_json(data)
             seal, signatures = loaded.get(SEAL), loaded.get(SIGNATURES, [])
             if not unseal(loaded):
                 return UNTRUSTED
