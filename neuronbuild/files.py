@@ -30,6 +30,11 @@ MOST_VALUES = 1_000_000
 """Values in one JSON document from outside. They take a hundred bytes of memory each; a release of ten thousand files has
 fifty thousand."""
 
+MOST_LEVELS = 100
+"""Levels of nesting of one JSON document from outside. Configs have five."""
+
+TOO_DEEP = f"it is nested more than {MOST_LEVELS} levels deep"
+
 LONGEST_JSON = 32 << 20
 """Bytes of one JSON document from outside."""
 
@@ -105,9 +110,22 @@ def parse_json(data: bytes | str) -> object:
     if len(data) > MOST_VALUES and data.count(b",") + data.count(b"[") > MOST_VALUES:
         raise ValueError(f"it holds more than {MOST_VALUES:,} values")
     try:
-        return json.loads(data)
+        value: object = json.loads(data)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
+    _refuse_depth(value)
+    return value
+
+
+def _refuse_depth(value: object) -> None:
+    """Stop at values that whoever walks through them would need a deep stack for."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        inner = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise ValueError(TOO_DEEP)
 
 
 def read_plain(path: Path, most: int | None = None) -> bytes:
