@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import BinaryIO
 
 LONGEST_PART = 255
 """Bytes of a file's name in UTF-8: more fits on no file system."""
@@ -134,13 +135,24 @@ def read_plain(path: Path, most: int | None = None) -> bytes:
     Raises:
         OSError: it can't be read, is no regular file, or is larger.
     """
-    with open(path, "rb", opener=_open) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        if most is not None and found.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, at most {most:,} are read", str(path))
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, at most {most:,} are read", str(path))
         return file.read()
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A regular file, open for reading.
+
+    Raises:
+        OSError: it can't be read, or is no regular file.
+    """
+    file = open(path, "rb", opener=_open)  # noqa: SIM115 (whoever asked closes it)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return file
 
 
 def _open(path: str, flags: int) -> int:
