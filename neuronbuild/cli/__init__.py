@@ -29,6 +29,7 @@ COMMANDS = {
     "validate": "neuronbuild.cli.validate:validate_command",
     "cache": "neuronbuild.cli.cache:cache_group",
     "neff": "neuronbuild.cli.neff:neff_group",
+    "trust": "neuronbuild.cli.trust:trust_command",
     "doctor": "neuronbuild.cli.doctor:doctor_command",
 }
 """Commands by name, in the order of a build. A module is imported when its command is asked for: `plan` runs in a third of a
