@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import UsageError
 from neuronbuild.memo import Memo
-from neuronbuild.recipe.load import WORKSPACE_FILE
+from neuronbuild.recipe.paths import WORKSPACE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

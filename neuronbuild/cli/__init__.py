@@ -12,7 +12,7 @@ from typing import final
 
 import click
 
-from neuronbuild.cli.output import drop_stdout
+from neuronbuild.cli.output import current_folder, drop_stdout
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -59,6 +59,7 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
     """Compile Hugging Face models ahead of time, from recipes, through a cache, into release folders."""
+    current_folder()  # most of what follows would fail without it, each in its own words
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     click.get_current_context().obj = debug
 

@@ -1,14 +1,15 @@
-"""What commands print for programs and people to keep: all of stdout goes through here."""
+"""Where commands run, and what they print for programs and people to keep: all of stdout goes through here."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from pathlib import Path
 
 import click
 
-from neuronbuild.errors import NeuronBuildError
+from neuronbuild.errors import NeuronBuildError, UsageError
 
 
 class OutputError(NeuronBuildError):
@@ -42,3 +43,15 @@ def put_json(value: object) -> None:
 def drop_stdout() -> None:
     """Send what is still to be written nowhere: Python would complain about it once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def current_folder() -> Path:
+    """The folder that a command runs in.
+
+    Raises:
+        UsageError: it has been removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the current folder can't be used: {error.strerror}", hint="go to another folder") from None
