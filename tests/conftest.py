@@ -48,6 +48,7 @@ def _own_user_cache(tmp_path_factory):
     """No test reads or writes the developer's own caches, and none reaches a model hub."""
     before = dict(os.environ)
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("user-cache"))
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("user-config"))
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("NEURONBUILD_CACHE", None)
     os.environ.pop("NEURONBUILD_REMOTE", None)

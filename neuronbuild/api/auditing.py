@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import DecodeError, decode
+from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import Digest, digest_file
 from neuronbuild.files import read_plain
-from neuronbuild.runtime.reader import MANIFEST, PACKAGE, read_index
+from neuronbuild.runtime.reader import PACKAGE, read_index
 from neuronbuild.store.trust import RELEASE, check_public_key, signers_of
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronbuild.api.locking import read_lock
 from neuronbuild.api.settings import LOCK_FILE
@@ -13,6 +12,7 @@ from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.prune import Pruned, Rules, prune_store
@@ -140,7 +140,7 @@ class _Named:
 
     def _add_release(self, index: Path) -> None:
         try:
-            loaded = json.loads(index.read_bytes())
+            loaded: Any = parse_json(read_plain(index))
             self.keys.update(str(bucket["key"]) for bucket in loaded["buckets"])
             files = {str(file["sha256"]) for file in loaded["files"]}
         except (OSError, ValueError, KeyError, TypeError) as error:

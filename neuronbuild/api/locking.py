@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, final
+import stat
+from typing import TYPE_CHECKING, Any, final
 
 from neuronbuild.api.subjects import planning_documents
 from neuronbuild.api.wanted import wanted_of
@@ -12,7 +13,8 @@ from neuronbuild.artifact.codec import DecodeError, decode_part
 from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_toolchain
 from neuronbuild.artifact.snapshot import Model
 from neuronbuild.digest import digest_json
-from neuronbuild.errors import BlobMissingError, LockError, SourceError, StoreError
+from neuronbuild.errors import LockError, SourceError, StoreError
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.source.checkpoint import refuse_config
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.api.prepared import Prepared
+    from neuronbuild.digest import Digest
+    from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.base import Store
 
 CONFIG = "config.json"
@@ -35,7 +39,7 @@ def read_lock(path: Path | None) -> LockFile | None:
     if path is None:
         return None
     try:
-        loaded = json.loads(path.read_bytes())
+        loaded: Any = parse_json(read_plain(path))
         stated = loaded.get("format")
         if isinstance(stated, int) and stated > FORMAT:
             raise LockError(
@@ -97,16 +101,50 @@ def _locked(name: tuple[str, str | None, str], model: Model, subjects: tuple[str
 
 
 @final
+class FetchedFiles:
+    """Files of models that came out of a store, by digest. One that holds other bytes by now is fetched again."""
+
+    def __init__(self, folder: Path, memory: DigestMemory) -> None:
+        self._folder = folder
+        self._memory = memory
+
+    def get(self, digest: Digest, store: Store) -> Path:
+        """The path of a file of that digest.
+
+        Raises:
+            StoreError: the store hasn't got it either.
+        """
+        path = self._folder / digest.sha256[:2] / digest.sha256
+        if not self._holds(path, digest):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.unlink(missing_ok=True)
+            store.fetch(digest, temporary, "auto")
+            temporary.replace(path)
+        return path
+
+    def _holds(self, path: Path, digest: Digest) -> bool:
+        """Whether a plain file is there, of just these bytes: read, or remembered by its state."""
+        try:
+            return stat.S_ISREG(path.lstat().st_mode) and self._memory.digest(path) == digest
+        except OSError:
+            return False
+
+
+@final
 class LockedFiles:
-    """Opens a locked model's files: from its source or from the store, whichever has the very bytes; asked in turn."""
+    """Opens a locked model's files: from its source or from the store, whichever has the very bytes; asked in turn.
+
+    `fetched` is where files from the store are kept.
+    """
 
     def __init__(
-        self, locked: LockedModel, resolve: Callable[[], Model], store: Store, folder: Path, *, store_first: bool
+        self, locked: LockedModel, resolve: Callable[[], Model], store: Store, fetched: FetchedFiles, *, store_first: bool
     ) -> None:
         self._locked = locked
         self._resolve = resolve
         self._store = store
-        self._folder = folder
+        self._fetched = fetched
         self._order = (self._from_store, self._from_source) if store_first else (self._from_source, self._from_store)
         self._model: Model | None = None
 
@@ -136,27 +174,21 @@ class LockedFiles:
         return self._model.open_file(name)
 
     def _from_store(self, name: str) -> Path:
-        digest = self._locked.files[name]
-        path = self._folder / digest.sha256[:2] / digest.sha256
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.unlink(missing_ok=True)
-            self._store.fetch(digest, temporary, "auto")
-            temporary.replace(path)
-        if path.stat().st_size != digest.size:
-            path.unlink()
-            raise BlobMissingError(self._store.location, digest.sha256)
-        return path
+        return self._fetched.get(self._locked.files[name], self._store)
 
 
-def locked_model(locked: LockedModel, open_file: Callable[[str], Path]) -> Model:
+def locked_model(locked: LockedModel, open_file: Callable[[str], Path], *, described: bool) -> Model:
     """A model that is known from the lock alone until a file of it is opened.
 
+    `described` says that it has a config: an adapter, which is a file of weights, has none.
+
     Raises:
+        SourceError: the lock doesn't hold that config.
         UnsupportedModelError: this version compiles no such model, though the one that wrote the lock took it.
     """
     said = locked.documents.get(CONFIG)
     config = said if isinstance(said, dict) else {}
+    if described and not isinstance(config.get("model_type"), str):
+        raise SourceError(locked.model, f"the lock holds no usable {CONFIG} of it: it names no model_type", hint=AGAIN)
     refuse_config(locked.model, config, trusted=True)
     return Model(locked.snapshot, config, open_file, documents=locked.documents)

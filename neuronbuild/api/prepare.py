@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.drift import model_drift, toolchain_drift
-from neuronbuild.api.locking import LockedFiles, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.locking import FetchedFiles, LockedFiles, locked_model, make_lock, read_lock, write_lock
 from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.trusting import open_trust
@@ -172,10 +172,10 @@ class Context:
             locked,
             lambda: self._resolve(wanted, locked.commit),
             self.store,
-            self.settings.scratch / "models",
+            FetchedFiles(self.settings.scratch / "models", self.memory),
             store_first=self.settings.no_build,
         )
-        return locked_model(locked, files)
+        return locked_model(locked, files, described=any(layout.document for layout in wanted.layouts))
 
 
 def plan(recipes: Iterable[Located], settings: Settings) -> Plan:

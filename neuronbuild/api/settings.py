@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.api.consent import place_interpreter, untrusted
 from neuronbuild.memo import user_cache
 from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
@@ -49,6 +50,7 @@ class Settings:
     isa: str | None = None
     sdk: str | None = None
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
+    untrusted: Mapping[str, Path] = field(default_factory=dict)
     platforms: tuple[str, ...] | None = None
     keep_going: bool = False
     link_mode: LinkMode = "auto"
@@ -65,7 +67,8 @@ class Settings:
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""
         said = self.interpreters.get(name) or Interpreter()
-        return Setup(self.scratch / "toolchains", self.isa, said.sdk or self.sdk, said.python, said.versions)
+        sdk, refused = said.sdk or self.sdk, self.untrusted.get(name)
+        return Setup(self.scratch / "toolchains", self.isa, sdk, said.python, said.versions, refused)
 
 
 def workspace_settings(folder: Path) -> Settings:
@@ -91,7 +94,8 @@ def workspace_settings(folder: Path) -> Settings:
         timeout=float(workspace.limits.timeout),
         isa=workspace.isa,
         sdk=workspace.sdk,
-        interpreters={name: _placed(said, base) for name, said in workspace.toolchains.items()},
+        interpreters={name: place_interpreter(said, base) for name, said in workspace.toolchains.items()},
+        untrusted=untrusted(workspace.toolchains, base),
         defaults=workspace.defaults,
     )
 
@@ -99,10 +103,3 @@ def workspace_settings(folder: Path) -> Settings:
 def _place(location: str, base: Path) -> str:
     """A store's location; folders count from a workspace's own."""
     return location if ":" in location else str(base / Path(location).expanduser())
-
-
-def _placed(said: Interpreter, base: Path) -> Interpreter:
-    """An interpreter's path from the workspace's folder; a bare name is looked up on PATH."""
-    if said.python is None or os.sep not in said.python:
-        return said
-    return said.model_copy(update={"python": str(base / Path(said.python).expanduser())})

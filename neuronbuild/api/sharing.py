@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
 from neuronbuild.store.cas import recorded, understand
 from neuronbuild.store.layered import LayeredStore
-from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name
+from neuronbuild.store.names import action_name, list_actions, list_snapshots
 from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import copy_artifact, copy_file_in
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, add_signatures, missing_signatures, signers_of
+from neuronbuild.store.verify import snapshot_fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
+    from neuronbuild.digest import ActionKey
     from neuronbuild.recipe.load import Located
     from neuronbuild.store.cas import CasStore
     from neuronbuild.store.sharing import Sharing
@@ -104,7 +105,7 @@ def _open(settings: Settings) -> tuple[Context, LayeredStore]:
 def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]:
     """Keys in a store: all, or those of some recipes, with the conversions and checks that their releases take."""
     if prepared is None:
-        return {ActionKey(entry.name[-69:-5]) for entry in source.objects.list(ACTIONS)}
+        return {key for key, _ in list_actions(source.objects)}
     keys = {action.key for each in prepared for _, action in each.steps}
     weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
     for manifest in source.manifests():
@@ -174,15 +175,21 @@ def _add_trust(source: CasStore, target: CasStore, key: ActionKey) -> bool | str
 
 
 def _copy_snapshots(source: CasStore, target: CasStore) -> None:
-    """The lists of models' files: small, and named by what is in them. One that a trusted builder signed goes over others."""
-    there = {entry.name for entry in target.objects.list(SNAPSHOTS)}
-    for entry in list(source.objects.list(SNAPSHOTS)):
-        if entry.name in there and not source.trust.keys:
+    """The lists of models' files: small, and named by what is in them. What isn't what its name says stays where it is.
+
+    One that a trusted builder signed goes over others.
+    """
+    there = {sha256 for sha256, _ in list_snapshots(target.objects)}
+    for sha256, entry in list(list_snapshots(source.objects)):
+        if sha256 in there and not source.trust.keys:
             continue
         data, found = source.objects.read(entry.name), target.objects.look(entry.name)
-        better = found is None or not signers_of(found.data, kind=SNAPSHOT)
-        if data is not None and better and (found is None or source.trust.has_signed(data, SNAPSHOT)):
-            target.objects.write(entry.name, data, None if found is None else found.tag)
+        if data is None or snapshot_fault(sha256, data) is not None:
+            continue
+        if found is None:
+            target.objects.write(entry.name, data, None)
+        elif not signers_of(found.data, kind=SNAPSHOT) and source.trust.has_signed(data, SNAPSHOT):
+            target.objects.write(entry.name, data, found.tag)
 
 
 def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, sharing: Sharing) -> Moved:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.digest import ActionKey
 from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import understand
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import ACTIONS, SNAPSHOTS
+from neuronbuild.store.names import list_actions, list_snapshots
 from neuronbuild.store.trust import SNAPSHOT, add_signature
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
         raise UsageError("there is no signing key")
     store = open_store(settings.remotes[0].location if far else settings.cache, trust)
     signed = refused = 0
-    for entry in list(store.objects.list(ACTIONS)):
+    for key, entry in list(list_actions(store.objects)):
         found = store.objects.look(entry.name)
         if found is None:
             continue
-        if not isinstance(understand(store, ActionKey(entry.name[-69:-5]), found.data), Manifest):
+        if not isinstance(understand(store, key, found.data), Manifest):
             refused += 1
             continue
         data = add_signature(found.data, trust.signer)
@@ -79,7 +78,7 @@ def sign_store(settings: Settings, *, far: bool) -> tuple[int, int]:
 
 def _sign_snapshots(store: CasStore) -> None:
     """Those that a trusted builder signed: nobody else's word on a licence becomes one's own."""
-    for entry in list(store.objects.list(SNAPSHOTS)):
+    for _, entry in list(list_snapshots(store.objects)):
         found = store.objects.look(entry.name)
         if found is not None and store.trust.signer is not None and store.trust.has_signed(found.data, SNAPSHOT):
             data = add_signature(found.data, store.trust.signer, SNAPSHOT)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neuronbuild.digest import digest_json
+from neuronbuild.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,7 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
         DecodeError: malformed, damaged, of another kind, or of a future format.
     """
     try:
-        loaded = json.loads(data)
-        _check_format(kind, loaded, newest)
+        loaded = _check_format(kind, parse_json(data), newest)
         signatures = signatures_in(loaded)
         whole = unseal(loaded)
         if signatures and any(field.name == SIGNATURES for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
@@ -95,12 +95,13 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     return record
 
 
-def _check_format(kind: type[object], loaded: object, newest: int) -> None:
+def _check_format(kind: type[object], loaded: object, newest: int) -> dict[str, object]:
     stated = loaded.get("format") if isinstance(loaded, dict) else None
-    if type(stated) is not int or stated < 1:
+    if not isinstance(loaded, dict) or type(stated) is not int or stated < 1:
         raise DecodeError(kind.__name__, "it states no format")
     if stated > newest:
         raise DecodeError(kind.__name__, f"format {stated}, this version reads up to {newest}", future=True)
+    return loaded
 
 
 def unseal(loaded: dict[str, object]) -> bool:

@@ -5,9 +5,10 @@ Format: 8 bytes little-endian length, then that much JSON (https://github.com/hu
 
 from __future__ import annotations
 
-import json
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from neuronbuild.files import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > LIMIT:
                 raise ValueError(f"a header of {length:,} bytes")
-            header = json.loads(file.read(length))
+            header: Any = parse_json(file.read(length))
             header.pop("__metadata__", None)
             size = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
             tensors = {name: (DTYPES.get(e["dtype"], e["dtype"]), tuple(e["shape"])) for name, e in header.items()}

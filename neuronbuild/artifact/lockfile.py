@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import Digest
+from neuronbuild.files import check_names
 
 FORMAT = 1
 
@@ -29,6 +30,9 @@ class LockedModel:
     subjects: tuple[str, ...] = ()
     license: str | None = None
     gated: bool = False
+
+    def __post_init__(self) -> None:
+        check_names(self.files)
 
     @property
     def name(self) -> tuple[str, str | None, str]:

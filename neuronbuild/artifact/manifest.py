@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from neuronbuild.artifact.codec import Signed
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
+from neuronbuild.files import check_name, check_names, fold_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+FILENAME = "manifest.json"
+"""What a manifest is called beside its files: none of them may be."""
 
 FORMAT = 2
 """The manifest format that this version writes, and the highest that it reads. 2 added pieces and signatures."""
@@ -25,8 +29,7 @@ class FileEntry:
     pieces: Pieces | None = None
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.path):
-            raise ValueError(f"unsafe path in a manifest: {self.path!r}")
+        check_name(self.path)
         if self.pieces is not None and not self.pieces.fit(self.digest.size):
             raise ValueError(f"{self.path!r} has other pieces than its size asks for")
 
@@ -85,9 +88,14 @@ class Manifest:
     def __post_init__(self) -> None:
         if not is_hex_digest(self.key) or digest_json(self.action).sha256 != self.key:
             raise ValueError("the key is not the digest of the action that the manifest holds")
-        paths = [entry.path for entry in self.files]
-        if len(set(paths)) != len(paths):
-            raise ValueError("a manifest names a path twice")
+        check_names(entry.path for entry in self.files)
+        if any(fold_name(entry.path) == FILENAME for entry in self.files):
+            raise ValueError(f"{FILENAME} is the manifest's own name")
+        if self.action.get("kind") == "compile" and not self.files:
+            raise ValueError("a manifest of compiled code names no files")
+        omitted = self.facts.get("omitted", [])
+        if not isinstance(omitted, list | tuple) or not all(isinstance(name, str) for name in omitted):
+            raise ValueError("the outputs that a manifest calls omitted are no names")
 
     def file(self, path: str) -> Digest | None:
         """Digest of the file at that path, or `None`."""
@@ -99,6 +107,12 @@ class Manifest:
         return any(check.is_exceeded for check in self.checks if check.kind == PADDING)
 
     @property
+    def omitted(self) -> tuple[str, ...]:
+        """Outputs of the graph that aren't handed on."""
+        said = self.facts.get("omitted")
+        return tuple(map(str, said)) if isinstance(said, list | tuple) else ()
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the compiler had to say of the graph, in sentences."""
         said = self.facts.get("notes")
@@ -107,9 +121,3 @@ class Manifest:
     def blobs(self) -> Iterable[Digest]:
         """Every blob that must exist for this artifact to be whole. The log is not one of them."""
         return (entry.digest for entry in self.files)
-
-
-def is_safe_path(path: str) -> bool:
-    """Whether a path is relative, plain and stays below the folder that it is put in."""
-    parts = path.split("/")
-    return bool(path) and "\\" not in path and "\0" not in path and all(part not in {"", ".", ".."} for part in parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from neuronbuild.artifact.codec import Signed
-from neuronbuild.artifact.manifest import Check, is_safe_path
+from neuronbuild.artifact.manifest import Check
+from neuronbuild.files import check_name, check_names
 
 FILENAME = "neuronbuild.json"
 FORMAT = 1
@@ -20,8 +21,7 @@ class ReleasedFile:
     size: int
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.path):
-            raise ValueError(f"unsafe path in a release: {self.path!r}")
+        check_name(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,7 @@ class Binding:
     tensor: str
 
     def __post_init__(self) -> None:
-        if not is_safe_path(self.file):
-            raise ValueError(f"unsafe path in a release: {self.file!r}")
+        check_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,7 @@ class Bucket:
 
     def __post_init__(self) -> None:
         for path in (self.folder, self.file or self.folder):
-            if not is_safe_path(path):
-                raise ValueError(f"unsafe path in a release: {path!r}")
+            check_name(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +81,6 @@ class ReleaseIndex:
     loader: str = ""
     format: int = FORMAT
     signatures: tuple[Signed, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        check_names([FILENAME, *(file.path for file in self.files)])

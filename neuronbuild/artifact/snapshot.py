@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from neuronbuild.digest import Digest, digest_json
 from neuronbuild.errors import SourceError
-from neuronbuild.files import read_plain
+from neuronbuild.files import check_names, parse_json, read_plain
 from neuronbuild.tasks import preprocessing_files
 
 if TYPE_CHECKING:
@@ -57,6 +56,9 @@ class Snapshot:
     license: str | None = None
     gated: bool = False
     format: int = 1
+
+    def __post_init__(self) -> None:
+        check_names(self.files)
 
     def as_json(self) -> dict[str, object]:
         """As it is stored."""
@@ -121,8 +123,8 @@ class Model:
         loaded = self.documents.get(path)
         if loaded is None:
             try:
-                loaded = json.loads(read_plain(self.open_file(path)).decode())
-            except (OSError, ValueError, RecursionError) as error:
+                loaded = parse_json(read_plain(self.open_file(path)))
+            except (OSError, ValueError) as error:
                 problem = f"its {path} can't be read: {error}"
                 raise SourceError(self.snapshot.model, problem, hint="get the file again") from None
         return loaded if isinstance(loaded, dict) else {"": loaded}

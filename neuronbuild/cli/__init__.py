@@ -12,7 +12,7 @@ from typing import final
 
 import click
 
-from neuronbuild.cli.output import OutputError, drop_stdout, guard_streams
+from neuronbuild.cli.output import OutputError, current_folder, drop_stdout, guard_streams
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -30,6 +30,7 @@ COMMANDS = {
     "cache": "neuronbuild.cli.cache:cache_group",
     "release": "neuronbuild.cli.release:release_group",
     "neff": "neuronbuild.cli.neff:neff_group",
+    "trust": "neuronbuild.cli.trust:trust_command",
     "doctor": "neuronbuild.cli.doctor:doctor_command",
 }
 """Commands by name, in the order of a build. A module is imported when its command is asked for: `plan` runs in a third of a
@@ -59,6 +60,7 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
     """Compile Hugging Face models ahead of time, from recipes, through a cache, into release folders."""
+    current_folder()  # most of what follows would fail without it, each in its own words
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     click.get_current_context().obj = debug
 

@@ -37,6 +37,8 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
         for report in reports:
             for damage in report.damages:
                 put(f"{damage.name}: {damage.problem}")
+            for stray in report.strays:
+                put(f"{stray!a:.200}: it is no object of the store, and is left alone")
             read = (
                 f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from neuronbuild.api.settings import workspace_settings
+from neuronbuild.cli.output import current_folder
 from neuronbuild.recipe.schema import Platform
 from neuronbuild.store.location import Remote
 
@@ -75,7 +76,7 @@ def settings_for(**changes: object) -> Settings:
     remote = said.pop("remote", None)
     if remote is not None:
         said["remotes"] = (Remote(str(remote)),)
-    return replace(workspace_settings(Path.cwd()), **said)  # type: ignore[arg-type]  # names and types as in Settings
+    return replace(workspace_settings(current_folder()), **said)  # type: ignore[arg-type]  # names and types as in Settings
 
 
 def recipe_paths(recipes: tuple[Path, ...]) -> tuple[Path, ...]:

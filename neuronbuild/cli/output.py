@@ -1,4 +1,4 @@
-"""What commands print for programs and people to keep, on stdout; and what they say meanwhile, on stderr."""
+"""Where commands run, what they print for programs and people to keep, on stdout, and what they say meanwhile, on stderr."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import click
 
-from neuronbuild.errors import NeuronBuildError
+from neuronbuild.errors import NeuronBuildError, UsageError
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -63,6 +64,18 @@ def guard_streams() -> None:
 def drop_stdout() -> None:
     """Send what is still to be written nowhere: Python would complain about it once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+
+
+def current_folder() -> Path:
+    """The folder that a command runs in.
+
+    Raises:
+        UsageError: it has been removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the current folder can't be used: {error.strerror}", hint="go to another folder") from None
 
 
 @final

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import json
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from neuronbuild.errors import InputError, ReleaseError
-from neuronbuild.files import read_plain
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.models.base import ForwardModel
 from neuronbuild.models.embedding import Embedder, Wanted
 from neuronbuild.models.similarity import Similarity
@@ -273,4 +272,4 @@ def _settings_of(release: ReleaseFolder) -> Settings:
 
 
 def _json(path: Path) -> object:
-    return json.loads(read_plain(path).decode())
+    return parse_json(read_plain(path))

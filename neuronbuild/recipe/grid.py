@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
@@ -16,7 +16,7 @@ from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from neuronbuild.errors import Issue
     from neuronbuild.recipe.load import Located
@@ -85,15 +85,14 @@ def grid(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> lis
         issues.append(located.issue(("shapes",), f"the grid has {count:,} points; at most {LIMIT:,} are allowed"))
     if issues:
         raise RecipeError(issues)
-    used = [False] * len(located.recipe.shapes.exclude)
+    excluded = _Exclusion(located.recipe.shapes.exclude)
     product = (dict(zip(sizes, values, strict=True)) for values in itertools.product(*sizes.values()))
-    given = [point for point in product if not _excluded(point, located.recipe, used)] if _has_product(located, task) else []
+    given = [point for point in product if not excluded.covers(point)] if _has_product(located, task) else []
     given += located.recipe.shapes.include
     points = dict.fromkeys(_complete(point, TASKS[task], known) for point in given)
     issues = [
         located.issue(("shapes", "exclude", index), f"this leaves nothing out: no point of the grid matches {dict(rule)}")
-        for index, rule in enumerate(located.recipe.shapes.exclude)
-        if not used[index]
+        for index, rule in excluded.unused()
     ]
     if not points:
         issues.append(located.issue(("shapes",), "the grid is empty"))
@@ -153,12 +152,33 @@ def _complete(point: dict[str, int], task: Task, known: Mapping[str, int]) -> Sh
     return Shape.of(sizes, task.axes)
 
 
-def _excluded(point: dict[str, int], recipe: Recipe, used: list[bool]) -> bool:
-    hit = False
-    for index, rule in enumerate(recipe.shapes.exclude):
-        if rule.items() <= point.items():
-            used[index] = hit = True
-    return hit
+@final
+class _Exclusion:
+    """Rules that leave points out, found by the axes that they name: each point takes one look for each set of axes."""
+
+    def __init__(self, rules: Sequence[Mapping[str, int]]) -> None:
+        self._rules = rules
+        self._by_axes: dict[tuple[str, ...], dict[tuple[int, ...], list[int]]] = {}
+        self._used: set[int] = set()
+        for index, rule in enumerate(rules):
+            axes = tuple(sorted(rule))
+            sizes = tuple(rule[axis] for axis in axes)
+            self._by_axes.setdefault(axes, {}).setdefault(sizes, []).append(index)
+
+    def covers(self, point: Mapping[str, int]) -> bool:
+        """Whether a rule leaves a point out; all that do are used from then on."""
+        hits = [
+            index
+            for axes, rules in self._by_axes.items()
+            if point.keys() >= set(axes)
+            for index in rules.get(tuple(point[axis] for axis in axes), ())
+        ]
+        self._used.update(hits)
+        return bool(hits)
+
+    def unused(self) -> Iterator[tuple[int, Mapping[str, int]]]:
+        """Rules that left nothing out, with their indexes."""
+        return ((index, rule) for index, rule in enumerate(self._rules) if index not in self._used)
 
 
 def _axis_issues(located: Located, task: str) -> list[Issue]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, final
 
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
-from neuronbuild.files import read_plain
+from neuronbuild.recipe.paths import WORKSPACE_FILE, find_files, read_text, yaml_files
 from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name, unknown_word
 from neuronbuild.recipe.wording import describe
-from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
+from neuronbuild.recipe.yaml_tree import Budget, Document, Keys, read_documents
 from neuronbuild.tasks import AXES
 
 if TYPE_CHECKING:
@@ -24,13 +23,8 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
-SUFFIXES = (".yaml", ".yml")
-WORKSPACE_FILE = "neuronbuild.yaml"
 LISTS = ("exclude", "include")
 """Under `shapes`, beside the axes."""
-
-MOST_BYTES = 1 << 20
-"""Size of a file of recipes. One is a few hundred bytes, and a megabyte takes a second to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +89,12 @@ def load_recipes(
     paths = list(paths)
     issues: list[Issue] = []
     found: list[Located] = []
+    reading = _Reading(issues, Budget())
     by_folder: dict[Path, list[Path]] = {}
-    for file in _files(paths, recursive=recursive, issues=issues):
+    for file in find_files(paths, recursive=recursive, issues=issues):
         by_folder.setdefault(file.parent, []).append(file)
     for files in by_folder.values():
-        found += _load_folder(files, defaults or {}, issues)
+        found += _load_folder(files, defaults or {}, reading)
     issues += _same_names(found)
     if not found and not issues:
         issues += [Issue(str(path), 1, 1, "no recipe in here") for path in paths]
@@ -123,7 +118,7 @@ def load_workspace(folder: Path) -> tuple[Workspace, Path]:
 
 def _load_workspace_file(file: Path) -> Workspace:
     issues: list[Issue] = []
-    documents, faults = read_documents(_read(file, issues), str(file))
+    documents, faults = read_documents(read_text(file, issues), str(file))
     issues += faults
     issues += [Layer(file, document).issue((), "a workspace file holds one document") for document in documents[1:]]
     workspace = _parse(Layer(file, documents[0]), {}, issues, kind=Workspace) if documents else Workspace()
@@ -132,37 +127,31 @@ def _load_workspace_file(file: Path) -> Workspace:
     return workspace
 
 
-def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
-            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            issues.append(Issue(str(path), 1, 1, "no such file or folder"))
-        except OSError as error:
-            issues.append(Issue(str(path), 1, 1, f"can't be read: {error.strerror}"))
-        else:
-            if not inside:
-                issues.append(Issue(str(path), 1, 1, "no recipe (*.yaml) in this folder"))
-            files += inside
-    return list(dict.fromkeys(files))
+@final
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The reading of all files of a run: what is wrong so far, and how much may still be read."""
+
+    issues: list[Issue]
+    budget: Budget
+
+    def layers(self, file: Path, text: str) -> tuple[list[Layer], list[Issue]]:
+        """The documents of a text, and what is wrong with it."""
+        documents, faults = read_documents(text, str(file), self.budget)
+        return [Layer(file, document) for document in documents], faults
 
 
-def _yaml_files(folder: Path, *, recursive: bool) -> list[Path]:
-    os.scandir(folder).close()  # glob finds nothing in a folder that may not be read, and doesn't say why
-    names = sorted(folder.glob("**/*" if recursive else "*"))
-    return [file for file in names if file.suffix in SUFFIXES and file.name != WORKSPACE_FILE and not file.is_dir()]
-
-
-def _load_folder(files: list[Path], defaults: Mapping[str, object], issues: list[Issue]) -> list[Located]:
+def _load_folder(files: list[Path], defaults: Mapping[str, object], reading: _Reading) -> list[Located]:
     documents: list[tuple[int, Layer]] = []
+    issues = reading.issues
     for file in files:
-        read, faults = read_documents(_read(file, issues), str(file))
+        layers, faults = reading.layers(file, read_text(file, issues))
         issues += faults
-        documents += [(index, Layer(file, document)) for index, document in enumerate(read)]
+        documents += enumerate(layers)
+        if reading.budget.left < 0:  # every further file would say the same
+            return []
     below: list[Layer] = []
-    for layer in [*_beside(files, issues), *(layer for _, layer in documents)]:
+    for layer in [*_beside(files, reading), *(layer for _, layer in documents)]:
         if _is_defaults(layer.document):
             defaults = merge(defaults, _defaults_of(layer, issues))
             below.insert(0, Layer(layer.path, layer.document, ("defaults",)))
@@ -174,17 +163,17 @@ def _load_folder(files: list[Path], defaults: Mapping[str, object], issues: list
     return [located for located in found if located is not None]
 
 
-def _beside(files: list[Path], issues: list[Issue]) -> list[Layer]:
+def _beside(files: list[Path], reading: _Reading) -> list[Layer]:
     """The `defaults:` of the folder that lie in files that weren't asked for."""
     layers: list[Layer] = []
     asked = set(files)
-    for file in _yaml_files(files[0].parent, recursive=False):
-        text = "" if file in asked else _read(file, [])
+    for file in yaml_files(files[0].parent, recursive=False):
+        text = "" if file in asked else read_text(file, [])
         if "defaults" in text:
-            read, faults = read_documents(text, str(file))
-            found = [Layer(file, document) for document in read if _is_defaults(document)]
+            read, faults = reading.layers(file, text)
+            found = [layer for layer in read if _is_defaults(layer.document)]
             layers += found
-            issues += faults if found else []
+            reading.issues.extend(faults if found or reading.budget.left < 0 else [])
     return layers
 
 
@@ -211,16 +200,6 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str,
         under = result.get(key)
         result[key] = merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return result
-
-
-def _read(file: Path, issues: list[Issue]) -> str:
-    try:
-        return read_plain(file, MOST_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        issues.append(Issue(str(file), 1, 1, f"can't be read: {error.strerror}"))
-    except UnicodeDecodeError as error:
-        issues.append(Issue(str(file), 1, 1, f"not UTF-8 text: {error.reason} at byte {error.start}"))
-    return ""
 
 
 def _is_defaults(document: Document) -> bool:

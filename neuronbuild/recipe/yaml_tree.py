@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import yaml
 
@@ -21,6 +21,12 @@ _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_NODES = 100_000
 """Nodes in one document after aliases are followed. A recipe has tens."""
+
+MOST_NODES = 200_000
+"""Nodes in all documents of one run together: each takes up to a kilobyte of memory."""
+
+MOST_DIGITS = 18
+"""Digits of a number. Sizes have eight, and a number of thousands can't even be written into a message."""
 
 MAX_DEPTH = 100
 """Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
@@ -52,13 +58,37 @@ class Document:
         return self.places.get(path, (1, 1))
 
 
-def read_documents(text: str, path: str) -> tuple[list[Document], list[Issue]]:
-    """All documents of a YAML text, or what is wrong with it. Empty documents are left out."""
+@final
+@dataclass(slots=True)
+class Budget:
+    """How many nodes the documents of one run may still have: limits that count one file are passed by many files."""
+
+    left: int = MOST_NODES
+
+    def take(self, mark: _Mark | None, already: int) -> None:
+        """Count a node of a document that has so many `already`.
+
+        Raises:
+            _LimitError: the document, or all of the run together, have too many.
+        """
+        self.left -= 1
+        if already >= MAX_NODES:
+            raise _LimitError(mark, f"more than {MAX_NODES:,} nodes once aliases are followed")
+        if self.left < 0:
+            raise _LimitError(mark, f"more than {MOST_NODES:,} nodes in all files together, once aliases are followed")
+
+
+def read_documents(text: str, path: str, budget: Budget | None = None) -> tuple[list[Document], list[Issue]]:
+    """All documents of a YAML text, or what is wrong with it. Empty documents are left out.
+
+    `budget` is that of the run which the text is a part of.
+    """
     issues: list[Issue] = []
     documents: list[Document] = []
+    budget = budget or Budget()
     try:
         for node in _nodes(text):
-            reader = _Reader(path, issues)
+            reader = _Reader(path, issues, budget)
             document = Document(reader.value(node, ()), reader.places)
             if document.value is not None:
                 documents.append(document)
@@ -73,8 +103,8 @@ def read_documents(text: str, path: str) -> tuple[list[Document], list[Issue]]:
 
 
 def _nodes(text: str) -> Iterator[yaml.Node]:
-    if sum(map(text.count, "[{-?:")) > MAX_DEPTH:  # every level takes one of these
-        _refuse_depth(text)
+    if sum(map(text.count, "[{-?:,")) > MAX_DEPTH:  # every level takes one of the first five, every node one of all
+        _refuse_size(text)
     loader = _LOADER(text)
     try:
         while loader.check_node():
@@ -83,10 +113,14 @@ def _nodes(text: str) -> Iterator[yaml.Node]:
         loader.dispose()
 
 
-def _refuse_depth(text: str) -> None:
-    depth = 0
+def _refuse_size(text: str) -> None:
+    """Stop before nodes are made of a text that is nested too deeply, or that has too many in one document."""
+    depth = count = 0
     try:
         for event in yaml.parse(text, Loader=_LOADER):
+            count = 0 if isinstance(event, yaml.DocumentStartEvent) else count + isinstance(event, yaml.NodeEvent)
+            if count > 2 * MAX_NODES:  # keys are events as well
+                raise _LimitError(event.start_mark, f"more than {MAX_NODES:,} nodes")
             if isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             elif isinstance(event, yaml.CollectionStartEvent):
@@ -113,18 +147,18 @@ class _LimitError(Exception):
 class _Reader:
     """Turns one document's nodes into values."""
 
-    def __init__(self, path: str, issues: list[Issue]) -> None:
+    def __init__(self, path: str, issues: list[Issue], budget: Budget) -> None:
         self.places: dict[Keys, tuple[int, int]] = {}
         self._path = path
         self._issues = issues
+        self._budget = budget
         self._count = 0
         self._scalars = yaml.constructor.SafeConstructor()
 
     def value(self, node: yaml.Node, path: Keys) -> object:
         """The plain value of a node; the same node may be read at several places through aliases."""
+        self._budget.take(node.start_mark, self._count)
         self._count += 1
-        if self._count > MAX_NODES:
-            raise _LimitError(node.start_mark, f"more than {MAX_NODES:,} nodes once aliases are followed")
         if len(path) > MAX_DEPTH:
             raise _LimitError(node.start_mark, f"nested more than {MAX_DEPTH} levels deep once aliases are followed")
         self.places.setdefault(path, _place(node.start_mark))
@@ -158,6 +192,9 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> object:
         if node.tag == "tag:yaml.org,2002:timestamp" or (node.tag in NUMBERS and ":" in node.value):
             return node.value  # YAML 1.1 takes 1:30 for ninety, which nobody means
+        if node.tag == NUMBERS[0] and len(node.value) > MOST_DIGITS:
+            self._issue(node, f"a number of more than {MOST_DIGITS} digits; quote it where it is text")
+            return None
         try:
             if node.tag == NUMBERS[0] and LEADING_ZERO.fullmatch(node.value):
                 return self._decimal(node)

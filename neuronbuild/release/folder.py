@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from neuronbuild.artifact.codec import encode
+from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.snapshot import is_weight_index
 from neuronbuild.digest import Digest, digest_bytes
 from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
-from neuronbuild.files import read_plain
+from neuronbuild.files import UnsafeNameError, check_name, fold_name, parse_json, read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
 from neuronbuild.release.layout import lay_out
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from neuronbuild.store.base import Store
 
 CARD = "README.md"
+FOREIGN = "something in the store or the model isn't what it should be: `neuronbuild cache verify` tells more"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 SPACE = "free some space or choose another --output, then run again"
 ELSEWHERE = "choose an --output that can be written, then run again"
-MANIFEST = "manifest.json"
 
 
 def write_release(
@@ -84,21 +84,41 @@ def compose(request: ReleaseRequest, store: Store, run: RunJob, files: Files) ->
 
 
 class Files:
-    """Files of a release as they are put in, each with its digest."""
+    """Files of a release as they are put in, each with its digest.
+
+    Nothing is ever written over: what is there may be a hard link into the store.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.digests: dict[str, Digest] = {}
+        self._taken = {fold_name(FILENAME): FILENAME}
 
     def place(self, path: str, digest: Digest) -> Path:
-        """Where a file of that digest is about to be put."""
+        """Where a file of that digest is about to be put: nothing is there yet.
+
+        Raises:
+            ReleaseError: the name is unsafe, or the release has a file of that name already.
+        """
+        try:
+            taken = self._taken.setdefault(fold_name(check_name(path)), path)
+        except UnsafeNameError as error:
+            raise ReleaseError(self.root.name, str(error), hint=FOREIGN) from None
+        if path in self.digests or taken != path or path == FILENAME:
+            raise ReleaseError(self.root.name, f"two of its files would be called {path[:80]!a}", hint=FOREIGN)
         self.digests[path] = digest
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         return self.root / path
 
     def put(self, path: str, data: bytes) -> None:
         """Write bytes."""
-        self.place(path, digest_bytes(data)).write_bytes(data)
+        with self.place(path, digest_bytes(data)).open("xb") as file:
+            file.write(data)
+
+    def take_back(self, path: str) -> None:
+        """Remove a file, if there is one, that another is to be put in place of."""
+        if self.digests.pop(path, None) is not None:
+            (self.root / path).unlink()
 
     def put_model_file(self, path: str, digest: Digest, model: Model) -> None:
         """Copy a small file of the model."""
@@ -112,10 +132,6 @@ class Files:
     def fetch(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
         """Put a blob of the store in."""
         store.fetch(digest, self.place(path, digest), request.link_mode)
-
-    def take_back(self, path: str) -> None:
-        """Remove a file that another is put in place of: it may be a link into the store."""
-        (self.root / path).unlink(missing_ok=True)
 
 
 def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
@@ -179,9 +195,11 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
     graph = str(manifest.action["graph"])
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
+    model_files = request.model.snapshot.files
     places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
     for entry, path in places.items():
-        files.take_back(path)  # a config of the exporter's own, over the model's
+        if path in model_files:
+            files.take_back(path)  # a config of the exporter's own, over the model's
         files.fetch(path, entry.digest, store, request)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
     return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])
@@ -201,7 +219,8 @@ def first_foreign(folder: Path) -> str | None:
     """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
     listed = {FILENAME}
     try:
-        listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
+        loaded: Any = parse_json(read_plain(folder / FILENAME))
+        listed |= {file["path"] for file in loaded["files"]}
     except FileNotFoundError:
         pass
     except PermissionError:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_json
-from neuronbuild.files import read_plain
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ class ReleaseRequest:
         """
         try:
             data = read_plain(self.folder / FILENAME)
-            index = json.loads(data)
+            index: Any = parse_json(data)
             is_whole = index["stamp"] == self.stamp and verified.holds(self.folder, index)
             return is_whole and verified.is_vouched_for(self, data)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from neuronbuild.artifact.codec import encode, unseal
 from neuronbuild.errors import NeuronBuildError
+from neuronbuild.files import check_names
 from neuronbuild.intact import IntactReleases
 from neuronbuild.store.trust import RELEASE, seal_of, signers_of
 
@@ -37,6 +38,7 @@ class VerifiedReleases:
             ValueError, KeyError, TypeError: that is no index.
         """
         files = [(file["path"], file["sha256"], file["size"]) for file in index["files"]]
+        check_names(path for path, _, _ in files)
         return self._intact.first_altered(folder, files, lambda: unseal(index)) is None
 
     def is_vouched_for(self, request: ReleaseRequest, data: bytes) -> bool:

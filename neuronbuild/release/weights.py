@@ -48,9 +48,7 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     first = manifests[0]
     constants = {each.name: each for manifest in manifests if manifest.signature for each in manifest.signature.constants}
     if first.action["weights"] != "separate":
-        return Weights(
-            {}, (), _unpacked(request, first, store, run), decode_part(tuple[str, ...], first.facts.get("omitted", ()))
-        )
+        return Weights({}, (), _unpacked(request, first, store, run), first.omitted)
     match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:
@@ -58,8 +56,7 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     names = sorted(set(match.unbound.values()))
     converted = _convert(request, first.action, names, store, run)
     bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
-    omitted = decode_part(tuple[str, ...], converted.facts["omitted"])
-    return Weights(bindings, files, converted.files, omitted)
+    return Weights(bindings, files, converted.files, converted.omitted)
 
 
 def _unpacked(request: ReleaseRequest, first: Manifest, store: Store, run: RunJob) -> tuple[FileEntry, ...]:

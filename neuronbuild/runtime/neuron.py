@@ -35,7 +35,7 @@ class NeuronSession(Session):
             _refuse_unusable(bucket)
         framework = _framework("torch_neuron" if platform == "inf1" else "torch_neuronx", path)
         try:
-            self._loaded: Any = torch.jit.load(path)
+            self._loaded: Any = torch.jit.load(str(bucket.loaded_from))
         except (RuntimeError, ValueError) as error:
             raise _explained(path, str(error)) from None
         self._inputs = len(bucket.signature.inputs)
@@ -96,7 +96,7 @@ class NeuronSession(Session):
 
 def _refuse_unusable(bucket: CompiledShape) -> None:
     try:
-        find_neff(bucket.file)
+        find_neff(bucket.loaded_from)
     except (NeffError, OSError) as error:
         problem = f"{bucket.file.name} {error}"
         raise ReleaseError(str(bucket.file), problem, hint=ANEW) from None

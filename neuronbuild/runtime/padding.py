@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import torch
 
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.tasks.table import MASK
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def cut_output(tensor: torch.Tensor, spec: TensorSpec, sizes: Mapping[str, int])
 def pad_token(folder: Path) -> int:
     """The config's padding token, 0 where it names none."""
     try:
-        token = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("pad_token_id")
+        loaded = parse_json(read_plain(folder / "config.json"))
     except (OSError, ValueError):
         return 0
+    token = loaded.get("pad_token_id") if isinstance(loaded, dict) else None
     return token if isinstance(token, int) else 0

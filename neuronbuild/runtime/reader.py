@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import DecodeError, decode
+from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
@@ -18,16 +21,16 @@ from neuronbuild.files import read_plain
 from neuronbuild.intact import MEMORY, IntactReleases
 from neuronbuild.memo import user_cache
 from neuronbuild.runtime.hosts import AGAIN, check_host
+from neuronbuild.runtime.private import AlteredError, private_copy, private_package
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from neuronbuild.artifact.signature import Signature
 
-MANIFEST = "manifest.json"
 TYPE_SIZE = "type_vocab_size"
 """The config's key for the number of token types, where a model has a table of them."""
 
@@ -40,6 +43,7 @@ class CompiledShape:
     """One bucket of a release, as the runtime sees it: its folder, and its compiled file.
 
     `config` is the model's, as it was compiled; `files` are all files that were compiled, by path from the folder.
+    `code` is a private copy of the compiled file, which was checked.
     """
 
     graph: str
@@ -49,6 +53,12 @@ class CompiledShape:
     signature: Signature
     config: Mapping[str, object]
     files: Mapping[str, Digest]
+    code: Path | None = None
+
+    @property
+    def loaded_from(self) -> Path:
+        """The file that native code is loaded from."""
+        return self.code or self.file
 
     @property
     def limits(self) -> dict[str, int]:
@@ -75,23 +85,41 @@ class CompiledShape:
         part = self.config.get("text_config")
         return part if isinstance(part, dict) else self.config
 
-    def refuse_altered(self) -> None:
-        """Stop at compiled files of other bytes than were recorded: what is in them runs with this process's rights.
+    @contextlib.contextmanager
+    def verified(self, *, unpacked: bool) -> Iterator[CompiledShape]:
+        """The same with a private copy of its compiled file: what is in there runs with this process's rights.
 
-        Reads them all; they are a few megabytes, since weights lie elsewhere.
+        All files are read and compared with what was recorded. `unpacked` says that the file is a package of torch's.
 
         Raises:
-            ReleaseError: one was altered, or has gone.
+            ReleaseError: one was altered, or has gone, or can't be copied.
         """
+        own = os.path.relpath(self.file, self.folder)
         for path, digest in self.files.items():
-            try:
-                actual = digest_file(self.folder / path)
-            except PermissionError as error:
+            if path != own:
+                with self._explained(path):
+                    if digest_file(self.folder / path) != digest:
+                        raise AlteredError(path)
+        with contextlib.ExitStack() as stack:
+            with self._explained(own):
+                copy = private_package if unpacked else private_copy
+                code = stack.enter_context(copy(self.file, self.files[own]))
+            yield replace(self, code=code)
+
+    @contextlib.contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, PermissionError) and error.filename == str(self.folder / path):
                 raise _unreadable(self.folder, path, error) from None
-            except OSError as error:
-                raise ReleaseError(str(self.folder), f"{path} can't be read: {error.strerror}", hint=AGAIN) from None
-            if actual != digest:
-                raise ReleaseError(str(self.folder), f"{path} was altered: it holds other bytes than were compiled", hint=AGAIN)
+            hint = f"{AGAIN}; TMPDIR ({tempfile.gettempdir()}) must have room for a copy of it"
+            raise ReleaseError(str(self.folder), f"{path} can't be read or copied: {error.strerror}", hint=hint) from None
+        except AlteredError:
+            problem = f"{path} was altered: it holds other bytes than were compiled"
+            raise ReleaseError(str(self.folder), problem, hint=AGAIN) from None
+        except ValueError as error:
+            raise ReleaseError(str(self.folder), f"{path} isn't unpacked: {error}", hint=AGAIN) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class AotiSession(Session):
 
         path = bucket.file
         try:
-            self._loader = AOTIModelPackageLoader(str(path), NAME, False, 1, -1)  # noqa: FBT003 (False: it locks for us)
+            self._loader = AOTIModelPackageLoader(str(bucket.loaded_from), NAME, False, 1, -1)  # noqa: FBT003 (False: it locks for us)
             asked = set(self._loader.get_constant_fqns())
         except RuntimeError as error:
             hint = (

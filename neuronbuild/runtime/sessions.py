@@ -50,14 +50,14 @@ class Sessions:
 
     def _open(self, index: int) -> Session:
         """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
-        bucket = self._release.buckets[index]
+        bucket, platform = self._release.buckets[index], self._release.index.platform
         self._release.refuse_replaced()
-        bucket.refuse_altered()
-        constants = self._tensors.constants(bucket)
-        if self._release.index.platform == "cpu":
-            session: Session = AotiSession(bucket, constants)
-        else:
-            session = NeuronSession(bucket, constants, self._release.index.platform, self._release.core)
+        with bucket.verified(unpacked=platform == "cpu") as verified:
+            constants = self._tensors.constants(bucket)
+            if platform == "cpu":
+                session: Session = AotiSession(verified, constants)
+            else:
+                session = NeuronSession(verified, constants, platform, self._release.core)
         self._release.refuse_replaced()
         return session
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import SourceError
-from neuronbuild.files import read_plain
+from neuronbuild.files import UnsafeNameError, check_names, parse_json, read_plain
 from neuronbuild.source.checkpoint import refuse_config, refuse_files
 from neuronbuild.source.files import MODELS, PIPELINE, TRANSFORMERS, select_files
 from neuronbuild.source.shards import settle_shards
@@ -52,13 +51,14 @@ def open_checkpoint(
         SourceError: it is no model, can't be read, or is one that a build would take for another than a library does.
     """
     selected = select_files(present, code=trusted, layout=layout)
+    refuse_names(reference, selected)
     if layout.document is None:
         refuse_missing_adapter(reference, selected, layout)
         return {}, selected
     refuse_files(reference, present, selected, layout)
     config = read_config(reference, path_of(layout.document).parent, layout)
     refuse_config(reference, config, trusted=trusted)
-    names = settle_shards(reference, selected, present, path_of)
+    names = refuse_names(reference, settle_shards(reference, selected, present, path_of))
     for part in names if layout is PIPELINE else ():
         if part.endswith(f"/{TRANSFORMERS.document}"):
             refuse_config(reference, read_document(reference, path_of(part), part), name=part)
@@ -88,15 +88,28 @@ def read_document(reference: str, path: Path, name: str) -> dict[str, object]:
         SourceError: it is missing, or isn't JSON.
     """
     try:
-        document = json.loads(read_plain(path).decode())
+        document = parse_json(read_plain(path))
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(reference, f"it has no {name}", hint="get the model's files again") from None
     except OSError as error:
         hint = "check its permissions" if isinstance(error, PermissionError) else "get the file again"
         raise SourceError(reference, f"its {name} can't be read: {error.strerror}", hint=hint) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(reference, f"its {name} can't be read: {error}", hint="get the file again") from None
     return document if isinstance(document, dict) else {}
+
+
+def refuse_names(reference: str, names: list[str]) -> list[str]:
+    """Let the names of a model's files through.
+
+    Raises:
+        SourceError: one could mean another file than one of the model's.
+    """
+    try:
+        check_names(names)
+    except UnsafeNameError as error:
+        raise SourceError(reference, f"one of its files has an {error}", hint="rename the file, or leave it out") from None
+    return names
 
 
 def refuse_missing_adapter(reference: str, names: Collection[str], layout: Layout) -> None:

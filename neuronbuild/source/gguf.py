@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.errors import SourceError
+from neuronbuild.files import UnsafeNameError, check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,11 +74,14 @@ def open_gguf(reference: str, path: Path, memory: DigestMemory) -> Model:
         SourceError: it isn't one, or its architecture isn't supported.
     """
     try:
+        check_name(path.name)
         config = make_config(reference, *_read_header(path))
         digest = memory.digest(path)
+    except UnsafeNameError as error:
+        raise SourceError(reference, f"it has an {error}", hint="rename the file") from None
     except OSError as error:
         raise SourceError(reference, f"{path} can't be read: {error.strerror}", hint="check its permissions") from None
-    except (ValueError, struct.error, IndexError, OverflowError) as error:
+    except (ValueError, struct.error, IndexError, OverflowError, RecursionError) as error:
         raise SourceError(reference, f"{path.name} is no GGUF file: {error}", hint="get the file again") from None
 
     def open_file(name: str) -> Path:

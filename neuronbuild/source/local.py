@@ -14,6 +14,7 @@ from neuronbuild.files import read_plain
 from neuronbuild.source.base import Source, open_checkpoint
 from neuronbuild.source.files import MODELS, TRANSFORMERS, layout_of
 from neuronbuild.source.gguf import SUFFIX, open_gguf
+from neuronbuild.source.links import inside
 from neuronbuild.source.sentences import place_model
 from neuronbuild.source.tensors import refuse_tensors
 
@@ -102,25 +103,30 @@ def open_folder(
     Raises:
         SourceError: no usable config, code that isn't trusted, or files that can't be read.
     """
+
+    def path_of(name: str) -> Path:
+        return inside(reference, folder, places[name])
+
     try:
         layout = layout_of((each.document for each in layouts if each.document and (folder / each.document).exists()), layouts)
-        placing = place_model(reference, layout, lambda name: read_plain(folder / name))
+        placing = place_model(reference, layout, lambda name: read_plain(inside(reference, folder, name)))
         places, layout = placing.places(reference, _walk(folder)), placing.layout
-        config, names = open_checkpoint(reference, places, layout, lambda name: folder / places[name], trusted=trusted)
+        config, names = open_checkpoint(reference, places, layout, path_of, trusted=trusted)
+        paths = {name: path_of(name) for name in names}
         if layout.library == TRANSFORMERS.library:
-            refuse_tensors(reference, folder, [places[name] for name in names])
-        files = {name: memory.digest(folder / places[name]) for name in names}
+            refuse_tensors(reference, paths)
+        files = {name: memory.digest(path) for name, path in paths.items()}
     except OSError as error:
         raise _unreadable(reference, error) from None
 
     def open_file(name: str) -> Path:
         try:
-            unchanged = memory.digest(folder / places[name]) == files[name]
+            unchanged = memory.digest(path_of(name)) == files[name]
         except OSError:
             unchanged = False
         if not unchanged:
             raise SourceError(reference, f"{name} changed while it was being used", hint="run the same command again")
-        return folder / places[name]
+        return paths[name]
 
     return Model(Snapshot(reference, None, files), config, open_file)
 

@@ -7,11 +7,11 @@ of any model. All others stay where they are.
 from __future__ import annotations
 
 import glob
-import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronbuild.errors import SourceError
+from neuronbuild.files import UnsafeNameError, check_name, parse_json
 from neuronbuild.source.files import SENTENCES, TRANSFORMERS, Layout
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def place_model(reference: str, layout: Layout, read: Callable[[str], bytes]) ->
     if layout is not SENTENCES:
         return Placing(layout)
     try:
-        listed = json.loads(read(str(layout.document)).decode())
+        listed: Any = parse_json(read(str(layout.document)))
         entries = [(str(entry["type"]), str(entry["path"]).rstrip("/")) for entry in listed]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return Placing(TRANSFORMERS)
     for _, path in entries:
-        if "/" in path or "\\" in path or path in {".", ".."}:
+        if not _is_folder(path):
             raise SourceError(reference, f"its modules.json names {path!a:.80}, which is no folder in it", hint="correct it")
     root = next((path for kind, path in entries if kind.endswith(".Transformer")), "")
     named = [
@@ -83,3 +83,11 @@ def place_model(reference: str, layout: Layout, read: Callable[[str], bytes]) ->
         for file in ("config.json", *(OF_WEIGHTS if kind.rpartition(".")[2] in WEIGHTY else ()))
     ]
     return Placing(replace(TRANSFORMERS, plain=(*TRANSFORMERS.plain, *named)), root)
+
+
+def _is_folder(path: str) -> bool:
+    """Whether that can be a folder at the top of a model; nothing is the model itself."""
+    try:
+        return not path or "/" not in check_name(path)
+    except UnsafeNameError:
+        return False

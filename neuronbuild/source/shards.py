@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronbuild.artifact.snapshot import is_weight_index
 from neuronbuild.errors import SourceError
-from neuronbuild.files import read_plain
+from neuronbuild.files import UnsafeNameError, check_name, parse_json, read_plain
 from neuronbuild.source.files import INDEX
 
 if TYPE_CHECKING:
@@ -55,7 +54,10 @@ def _named(reference: str, index: str, path_of: Callable[[str], Path]) -> set[st
     """The files that an index names, by their paths in the model."""
     place = index.rpartition("/")[0]
     try:
-        shards = json.loads(read_plain(path_of(index)).decode())["weight_map"].values()
-        return {f"{place}/{name}" if place else str(name) for name in {*shards}}
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        loaded: Any = parse_json(read_plain(path_of(index)))
+        named = {check_name(name) for name in {*loaded["weight_map"].values()}}
+    except UnsafeNameError as error:
+        raise LostShardsError(reference, [index], f"names a file that no model may have ({error})") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise LostShardsError(reference, [index], "can't be read, or is no index of weights") from None
+    return {f"{place}/{name}" if place else name for name in named}

@@ -9,7 +9,7 @@ from neuronbuild.errors import UnsupportedModelError
 from neuronbuild.source.checkpoint import FULL_PRECISION, MERGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
 POINTER = b"version https://git-lfs.github.com/spec/"
@@ -25,17 +25,17 @@ QUANTIZED = (
 """Last parts of names that come with quantized weights: GPTQ's, AWQ's, compressed-tensors', bitsandbytes' and quanto's."""
 
 
-def refuse_tensors(reference: str, folder: Path, names: Iterable[str]) -> None:
-    """Stop at files of safetensors, of those `names` in a folder, that hold more than the weights of a model.
+def refuse_tensors(reference: str, paths: Mapping[str, Path]) -> None:
+    """Stop at files of safetensors, of those by their names in a model, that hold more than the weights of a model.
 
     A file that can't be read is left to whoever needs its tensors.
 
     Raises:
         UnsupportedModelError: there are tensors of an adapter, or of quantized weights, or the file was never fetched.
     """
-    for name in names:
+    for name, path in paths.items():
         if name.endswith(".safetensors"):
-            _refuse_file(reference, folder / name, name)
+            _refuse_file(reference, path, name)
 
 
 def _refuse_file(reference: str, path: Path, name: str) -> None:

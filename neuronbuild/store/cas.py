@@ -16,7 +16,6 @@ from neuronbuild.digest import (
     digest_bytes,
     digest_file,
     digest_whole_and_pieces,
-    is_hex_digest,
 )
 from neuronbuild.errors import (
     NEWER,
@@ -29,7 +28,14 @@ from neuronbuild.errors import (
 from neuronbuild.store.base import Store, Use
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.lease import TTL, hold_lease
-from neuronbuild.store.names import ACTIONS, BLOBS, action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.names import (
+    action_name,
+    blob_name,
+    list_actions,
+    list_blobs,
+    quarantine_name,
+    snapshot_name,
+)
 from neuronbuild.store.objects import has_in_use
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, Trust, encode_snapshot, signers_of
 
@@ -246,16 +252,14 @@ def _keep_foreign(store: CasStore, key: ActionKey, data: bytes) -> bool:
 
 def recorded_keys(store: CasStore) -> list[ActionKey]:
     """The keys of all that was recorded, in order, whether or not it can be read."""
-    names = (entry.name.rpartition("/")[2].removesuffix(".json") for entry in store.objects.list(ACTIONS))
-    return sorted(ActionKey(name) for name in names if is_hex_digest(name))
+    return sorted(key for key, _ in list_actions(store.objects))
 
 
 def recorded(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:
     """Those of some keys that have a record, whole or not: no blob is asked for, which halves the requests and more."""
     if len(keys) <= FEW:
         return {key for key in keys if store.objects.size(action_name(key)) is not None}
-    listed = {ActionKey(entry.name[-69:-5]) for entry in store.objects.list(ACTIONS)}
-    return listed.intersection(keys)
+    return {key for key, _ in list_actions(store.objects)}.intersection(keys)
 
 
 def quarantine(objects: ObjectStore, name: str) -> None:
@@ -265,10 +269,9 @@ def quarantine(objects: ObjectStore, name: str) -> None:
 
 
 def _known_by_listing(store: CasStore, index: ManifestIndex, keys: frozenset[ActionKey]) -> dict[ActionKey, str | None]:
-    blobs = {entry.name[-64:]: entry.size for entry in store.objects.list(BLOBS)}
+    blobs = {sha256: entry.size for sha256, entry in list_blobs(store.objects)}
     known: dict[ActionKey, str | None] = {}
-    for entry in store.objects.list(ACTIONS):
-        key = ActionKey(entry.name[-69:-5])
+    for key, entry in list_actions(store.objects):
         if key not in keys:
             continue
         stamp = entry.stamp + store.trust.name

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, final
 
 from neuronbuild.errors import StoreError
+from neuronbuild.files import parse_json
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import LEASES, lease_name
 
@@ -238,7 +239,7 @@ def _encode(said: dict[str, object]) -> bytes:
 def _decode(present: Version) -> dict[str, object]:
     """What a lease says. One that says nothing is as good as any other, until it falls silent."""
     try:
-        loaded = json.loads(present.data)
-    except (ValueError, RecursionError):
+        loaded = parse_json(present.data)
+    except ValueError:
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import CHUNK, digest_pieces, digest_stream
 from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
+from neuronbuild.files import UnsafeNameError, check_name
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
@@ -60,8 +61,15 @@ class LocalObjects(ObjectStore):
         self.fresh = 60.0
 
     def path(self, name: str) -> Path:
-        """Where an object lies, or would."""
-        return self.root / name
+        """Where an object lies, or would.
+
+        Raises:
+            StoreError: the name could mean another place than one in this folder.
+        """
+        try:
+            return self.root / check_name(name)
+        except UnsafeNameError as error:
+            raise StoreError(self.location, str(error)) from None
 
     def look(self, name: str) -> Version | None:
         """The file's bytes and state, or `None`."""
@@ -79,7 +87,7 @@ class LocalObjects(ObjectStore):
         with guarded(self.location, WRITING), _versions(self.root, expected) as hold_still:
             if hold_still and _tag(self.path(name)) != expected:
                 return None
-            place(self.root, name, lambda temporary: temporary.write_bytes(data))
+            place(self.root, self.path(name), lambda temporary: temporary.write_bytes(data))
             return _tag(self.path(name))
 
     def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
@@ -91,7 +99,7 @@ class LocalObjects(ObjectStore):
                 raise StoreError(self.location, f"{source} holds other bytes than its name says: it isn't taken")
 
         with guarded(self.location, WRITING):
-            place(self.root, name, copy)
+            place(self.root, self.path(name), copy)
 
     def receive(self, name: str, fill: Callable[[Path], object]) -> None:
         """Have a temporary file filled, rename. It isn't waited for the disk: what can be received can be received again.
@@ -99,7 +107,7 @@ class LocalObjects(ObjectStore):
         A loss of power may leave other bytes in its place. Whoever takes the object out checks it, and asks for it anew.
         """
         with guarded(self.location, WRITING):
-            place(self.root, name, fill, lasting=False)
+            place(self.root, self.path(name), fill, lasting=False)
 
     def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
         """Put an object at a path as `mode` says, and say how."""
@@ -183,7 +191,7 @@ def _versions(root: Path, expected: str | None) -> Iterator[bool]:
         yield True
 
 
-def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
+def place(root: Path, target: Path, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
     """Have a new temporary file made and put in an object's place, read-only; if it is to be lasting, all of it on the disk.
 
     The folder of temporary files is everybody's, and its names are changed by one at a time: so as seldom as can be.
@@ -193,7 +201,7 @@ def place(root: Path, name: str, fill: Callable[[Path], object], *, lasting: boo
     """
     folder = root / TEMPORARY
     folder.mkdir(parents=True, exist_ok=True)
-    temporary, target = folder / uuid.uuid4().hex, root / name
+    temporary = folder / uuid.uuid4().hex
     try:
         fill(temporary)
         temporary.chmod(READ_ONLY)

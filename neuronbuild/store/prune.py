@@ -7,21 +7,21 @@ beside builds and readers.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.digest import ActionKey
+from neuronbuild.files import parse_json
 from neuronbuild.store.cas import understand
-from neuronbuild.store.names import ACTIONS, BLOBS, SNAPSHOTS
+from neuronbuild.store.names import list_actions, list_blobs, list_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from neuronbuild.digest import ActionKey
     from neuronbuild.store.cas import CasStore
     from neuronbuild.store.objects import Entry
 
@@ -62,6 +62,7 @@ class Pruned:
 class _Listed:
     """An artifact, as far as a prune looks at it."""
 
+    key: ActionKey
     entry: Entry
     blobs: frozenset[str]
     kept: bool
@@ -75,9 +76,9 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
     """
     now = time.time()
     old = now - max(rules.grace, LEAST_GRACE * store.objects.fresh)
-    blobs = {entry.name[-64:]: entry for entry in store.objects.list(BLOBS)}
+    blobs = dict(list_blobs(store.objects))
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        listed = list(pool.map(lambda entry: _look(store, entry, rules), store.objects.list(ACTIONS)))
+        listed = list(pool.map(lambda found: _look(store, found[0], found[1], rules), list_actions(store.objects)))
     victims = _choose(listed, blobs, rules, now, old)
     if not dry_run:
         removed = _remove(store, [victim.entry for victim in victims], old)
@@ -91,16 +92,16 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
         free = [entry for entry in free if entry.name in removed]
     freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)
     total = sum(entry.size for entry in blobs.values()) + sum(each.entry.size for each in listed)
-    return Pruned(store.location, tuple(_key(victim.entry) for victim in victims), len(free), freed, total - freed)
+    return Pruned(store.location, tuple(victim.key for victim in victims), len(free), freed, total - freed)
 
 
-def _look(store: CasStore, entry: Entry, rules: Rules) -> _Listed:
+def _look(store: CasStore, key: ActionKey, entry: Entry, rules: Rules) -> _Listed:
     data = store.objects.read(entry.name) or b""
-    manifest = understand(store, _key(entry), data)
+    manifest = understand(store, key, data)
     if not isinstance(manifest, Manifest):  # a newer version's, for one: whatever looks like a digest may be a blob of it
-        return _Listed(entry, frozenset(map(bytes.decode, DIGESTS.findall(data))), kept=False)
+        return _Listed(key, entry, frozenset(map(bytes.decode, DIGESTS.findall(data))), kept=False)
     blobs = {digest.sha256 for digest in manifest.blobs()}
-    return _Listed(entry, frozenset(blobs | ({manifest.log.sha256} if manifest.log else set())), rules.keep(manifest))
+    return _Listed(key, entry, frozenset(blobs | ({manifest.log.sha256} if manifest.log else set())), rules.keep(manifest))
 
 
 def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: float, old: float) -> list[_Listed]:
@@ -132,9 +133,10 @@ def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: f
 def _of_snapshots(store: CasStore) -> frozenset[str]:
     """Files of models that are kept whole in the store: they stay as long as their snapshot."""
     found: set[str] = set()
-    for entry in store.objects.list(SNAPSHOTS):
+    for _, entry in list_snapshots(store.objects):
         try:
-            files = json.loads(store.objects.read(entry.name) or b"")["files"]
+            loaded: Any = parse_json(store.objects.read(entry.name) or b"")
+            files = loaded["files"]
             found |= {str(file["sha256"]) for file in files.values()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
@@ -153,7 +155,3 @@ def _remove(store: CasStore, entries: Iterable[Entry], old: float) -> set[str]:
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         return {name for name in pool.map(remove, entries) if name is not None}
-
-
-def _key(entry: Entry) -> ActionKey:
-    return ActionKey(entry.name.rpartition("/")[2].removesuffix(".json"))

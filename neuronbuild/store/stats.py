@@ -6,10 +6,11 @@ import datetime
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from neuronbuild.files import parse_json
 from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.names import ACTIONS, BLOBS
+from neuronbuild.store.names import list_actions, list_blobs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,17 +72,17 @@ def read_runs(objects: ObjectStore) -> Run:
     if isinstance(objects, LocalObjects):
         for line in _lines(objects.root / FILE):
             try:
-                said = json.loads(line)
+                said: Any = parse_json(line)
                 total += Run(int(said["hits"]), int(said["misses"]), int(said["bytes_saved"]), float(said["seconds_saved"]))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError):
                 continue
     return total
 
 
 def measure(objects: ObjectStore) -> Sizes:
     """Count and weigh what lies in a place, by listing it."""
-    blobs = [entry.size for entry in objects.list(BLOBS)]
-    manifests = [entry.size for entry in objects.list(ACTIONS)]
+    blobs = [entry.size for _, entry in list_blobs(objects)]
+    manifests = [entry.size for _, entry in list_actions(objects)]
     return Sizes(len(manifests), len(blobs), sum(blobs) + sum(manifests))
 
 

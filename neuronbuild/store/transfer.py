@@ -11,7 +11,7 @@ from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
 from neuronbuild.store.cas import publish, quarantine, understand
 from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.names import BLOBS, action_name, blob_name
+from neuronbuild.store.names import action_name, blob_name, list_blobs
 from neuronbuild.store.objects import has_in_use
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publis
 
 def _listed(target: CasStore) -> set[str]:
     """Every blob that a store has: asking for many one by one would take more requests than sending them."""
-    return {entry.name[-64:] for entry in target.objects.list(BLOBS)}
+    return {sha256 for sha256, _ in list_blobs(target.objects)}
 
 
 def copy_blob(source: CasStore, target: CasStore, digest: Digest, pieces: Pieces | None) -> int:

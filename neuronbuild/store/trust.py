@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from neuronbuild.artifact.codec import SEAL, SIGNATURES, Signed, encode, signatures_in, unseal, write_plain
 from neuronbuild.digest import canonical_json, digest_json
 from neuronbuild.errors import UsageError
+from neuronbuild.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -85,7 +86,7 @@ class Trust:
 def signers_of(data: bytes, *, among: Container[str] | None = None, kind: str = MANIFEST) -> tuple[str, ...]:
     """The public keys with a valid signature over a sealed record; of all, or of some. None where its seal doesn't fit."""
     try:
-        loaded = json.loads(data)
+        loaded: Any = parse_json(data)
         seal, signatures = loaded.get(SEAL), signatures_in(loaded)[:MOST_SIGNATURES]
         wanted = [each for each in signatures if among is None or each["key"] in among]
         if not wanted or not unseal(loaded):

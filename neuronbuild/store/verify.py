@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.digest import digest_json, is_hex_digest
+from neuronbuild.digest import digest_json
+from neuronbuild.files import UnsafeNameError, check_names, parse_json
 from neuronbuild.memo import Memo
 from neuronbuild.store.cas import CasStore, quarantine
 from neuronbuild.store.local import TEMPORARY, LocalObjects
-from neuronbuild.store.names import ACTIONS, BLOBS, SNAPSHOTS, action_name
+from neuronbuild.store.names import action_name, list_actions, list_blobs, list_snapshots, list_strays
 from neuronbuild.store.trust import snapshot_identity
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class VerifyReport:
     """What was read, and what is wrong.
 
     `skipped` blobs were read before the last interruption. `newer` counts the records that a newer version wrote, and
-    `untrusted` those that no trusted builder signed: neither is damage, and they stay where they are.
+    `untrusted` those that no trusted builder signed: neither is damage, and they stay where they are. `strays` are names of
+    what lies there and is no object of the store: nothing reads, moves or removes it.
     """
 
     location: str
@@ -56,6 +57,7 @@ class VerifyReport:
     skipped: int = 0
     newer: int = 0
     untrusted: int = 0
+    strays: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `cache verify --json` prints it."""
@@ -67,7 +69,14 @@ class VerifyReport:
             "blobs": self.blobs,
             "bytes": self.size,
         }
-        return {"version": 1, "location": self.location, **counts, "skipped": self.skipped, "damages": damages}
+        return {
+            "version": 1,
+            "location": self.location,
+            **counts,
+            "skipped": self.skipped,
+            "damages": damages,
+            "strays": list(self.strays),
+        }
 
 
 def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None) -> VerifyReport:
@@ -78,38 +87,39 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
     Raises:
         StoreError: the place itself can't be read or written.
     """
-    blobs = list(store.objects.list(BLOBS))
-    found, skipped = _check_blobs(store, blobs, progress)
+    blobs = dict(list_blobs(store.objects))
+    found, skipped = _check_blobs(store, list(blobs.items()), progress)
     bad = [damage for damage in found if damage]
     damaged = {damage.name for damage in bad}
-    whole = {entry.name[-64:]: entry.size for entry in blobs if entry.name not in damaged}
-    manifests = list(store.objects.list(ACTIONS))
-    snapshots = list(store.objects.list(SNAPSHOTS))
+    whole = {sha256: entry.size for sha256, entry in blobs.items() if entry.name not in damaged}
+    manifests = [entry for _, entry in list_actions(store.objects)]
+    snapshots = list(list_snapshots(store.objects))
     newer: list[str] = []
     untrusted: list[str] = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for damages in pool.map(lambda entry: list(_check_manifest(store, entry, whole, (newer, untrusted))), manifests):
             bad += damages
-        bad += [damage for damage in pool.map(lambda entry: _check_snapshot(store, entry), snapshots) if damage]
+        bad += [damage for damage in pool.map(lambda found: _check_snapshot(store, *found), snapshots) if damage]
     if repair:
         for damage in bad:
             quarantine(store.objects, damage.name)
         _sweep(store)
     if progress is not None:
         progress.unlink(missing_ok=True)
-    size = sum(entry.size for entry in blobs)
-    counts = skipped, len(newer), len(untrusted)
+    size = sum(entry.size for entry in blobs.values())
+    strays = tuple(sorted(entry.name for entry in list_strays(store.objects)))
+    counts = skipped, len(newer), len(untrusted), strays
     return VerifyReport(store.location, len(manifests), len(blobs), size, tuple(bad), *counts)
 
 
-def _check_blobs(store: CasStore, blobs: list[Entry], progress: Path | None) -> tuple[list[Damage | None], int]:
+def _check_blobs(store: CasStore, blobs: list[tuple[str, Entry]], progress: Path | None) -> tuple[list[Damage | None], int]:
     memo = Memo(progress, _is_stamp)
-    left = [entry for entry in blobs if memo.get(entry.name) != [entry.stamp]]
+    left = [(sha256, entry) for sha256, entry in blobs if memo.get(entry.name) != [entry.stamp]]
     found: list[Damage | None] = []
     saved = time.monotonic()
     try:
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            for entry, damage in zip(left, pool.map(lambda entry: _check_blob(store, entry), left), strict=True):
+            for (_, entry), damage in zip(left, pool.map(lambda found: _check_blob(store, *found), left), strict=True):
                 found.append(damage)
                 if damage is None:
                     memo.put(entry.name, [entry.stamp])
@@ -134,12 +144,9 @@ def _sweep(store: CasStore) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
-    name = entry.name.rpartition("/")[2]
-    if not is_hex_digest(name):
-        return Damage(entry.name, "its name is no SHA-256")
+def _check_blob(store: CasStore, sha256: str, entry: Entry) -> Damage | None:
     actual = store.objects.digest(entry.name)
-    if actual is None or actual.sha256 == name:  # gone since it was listed: no damage
+    if actual is None or actual.sha256 == sha256:  # gone since it was listed: no damage
         return None
     return Damage(entry.name, f"it holds other bytes: SHA-256 {actual.sha256}")
 
@@ -170,13 +177,20 @@ def _check_manifest(
         yield Damage(entry.name, f"it names files whose bytes are missing or damaged: {', '.join(missing)}")
 
 
-def _check_snapshot(store: CasStore, entry: Entry) -> Damage | None:
+def _check_snapshot(store: CasStore, sha256: str, entry: Entry) -> Damage | None:
     data = store.objects.read(entry.name)
-    if data is None:
-        return None
+    fault = None if data is None else snapshot_fault(sha256, data)
+    return None if fault is None else Damage(entry.name, fault)
+
+
+def snapshot_fault(sha256: str, data: bytes) -> str | None:
+    """Why bytes aren't the snapshot of that digest, or `None`."""
     try:
-        loaded = json.loads(data)
+        loaded: Any = parse_json(data)
         actual = digest_json(snapshot_identity(loaded)).sha256
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return Damage(entry.name, "it is no snapshot")
-    return None if entry.name.endswith(f"/{actual}.json") else Damage(entry.name, f"its digest is {actual}")
+        check_names(loaded["files"])
+    except UnsafeNameError as error:
+        return str(error)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return "it is no snapshot"
+    return None if actual == sha256 else f"its digest is {actual}"

@@ -117,6 +117,10 @@ class SdkToolchain(Toolchain):
         """What keeps an environment from compiling."""
 
     def _interpreter(self) -> str:
+        if self._setup.refused is not None:
+            problem = f"{self._setup.python} is the workspace's own, and nobody has agreed to run it yet"
+            hint = f"look at it, then agree once: `neuronbuild trust {self._setup.refused}`"
+            raise ToolchainError(self.name, problem, hint=hint)
         if self._setup.python is not None:
             return self._setup.python
         try:

@@ -15,7 +15,7 @@ class Setup:
     """`scratch` is a folder for what may be kept between builds.
 
     `sdk` is a release of the Neuron SDK that is planned for, there or not; `versions` correct its packages. `python` is the
-    interpreter that has the compiler.
+    interpreter that has the compiler. `refused` is the workspace that brings it along, where nobody has agreed to run it.
     """
 
     scratch: Path
@@ -23,6 +23,7 @@ class Setup:
     sdk: str | None = None
     python: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    refused: Path | None = None
 
     @property
     def notes(self) -> Path:

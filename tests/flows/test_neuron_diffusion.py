@@ -50,6 +50,7 @@ class Pictures:
         write_all(root)
         places = {"toolchains": {"optimum": {"python": str(self.sdk.python)}}}
         (root / "neuronbuild.yaml").write_text(json.dumps(places))
+        assert run_cli("trust", cwd=root).returncode == 0  # the environment lies in the workspace
         done = run_cli("apply", "--json", "-k", "-j", 1, cwd=root)
         assert done.returncode == 0, done.stderr
         self.report = json.loads(done.stdout)

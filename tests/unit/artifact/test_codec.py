@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.artifact.codec import SEAL, SIGNATURES, DecodeError, Signed, decode, decode_part, encode
-from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, is_safe_path
+from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance
 from neuronbuild.artifact.release_index import ReleaseIndex
 from neuronbuild.digest import digest_json
+from neuronbuild.files import check_names
 from tests.tools.fuzz import few, json_values, many
 from tests.unit.artifact.records import INDEX, MANIFEST, plain, sealed
 
@@ -68,7 +69,7 @@ def check_hostile(case):
     except DecodeError:
         return
     assert type(record) is kind
-    assert all(is_safe_path(entry.path) for entry in record.files)
+    check_names(entry.path for entry in record.files)
     if isinstance(record, Manifest):
         assert digest_json(record.action).sha256 == record.key
     assert decode(kind, encode(record), newest=FORMAT) == record

@@ -19,7 +19,7 @@ def refused(tmp_path):
     def refused(*names):
         save_file({name: torch.zeros(1) for name in names}, tmp_path / NAME)
         with pytest.raises(SourceError) as caught:
-            refuse_tensors("m", tmp_path, ["config.json", NAME])
+            refuse_tensors("m", {name: tmp_path / name for name in ("config.json", NAME)})
         return caught.value
 
     return refused
@@ -45,13 +45,13 @@ def test_the_tensors_of_quantized_weights_are_refused_by_name(kind, refused):
 def test_a_file_that_git_lfs_hasnt_fetched_is_told(tmp_path):
     (tmp_path / NAME).write_bytes(POINTER + b"v1\noid sha256:0\nsize 9\n")
     with pytest.raises(SourceError, match="Git LFS hasn't fetched") as caught:
-        refuse_tensors("m", tmp_path, [NAME])
+        refuse_tensors("m", {NAME: tmp_path / NAME})
     assert "git lfs pull" in caught.value.hint
 
 
 def test_what_cant_be_read_is_left_to_whoever_needs_it(tmp_path):
     (tmp_path / NAME).write_bytes(b"weights")
-    refuse_tensors("m", tmp_path, [NAME])
+    refuse_tensors("m", {NAME: tmp_path / NAME})
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])

@@ -1,6 +1,19 @@
 from __future__ import annotations
 
-from neuronbuild.store.names import action_name, blob_name, lease_name, quarantine_name, snapshot_name
+import pytest
+
+from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.names import (
+    action_name,
+    blob_name,
+    lease_name,
+    list_actions,
+    list_blobs,
+    list_snapshots,
+    list_strays,
+    quarantine_name,
+    snapshot_name,
+)
 
 HEX = "ab" + "cd" * 31
 
@@ -14,3 +27,26 @@ def test_names_are_those_of_the_layout():
 
 def test_what_is_put_aside_lies_flat():
     assert quarantine_name(blob_name(HEX)) == f"quarantine/v1_blobs_sha256_ab_{HEX}"
+
+
+STRAYS = [
+    "v1/actions/.DS_Store", "v1/actions/README.md", "v1/actions/ab/notes.json", f"v1/actions/{HEX}.json",
+    f"v1/actions/cd/{HEX}.json",
+    f"v1/actions/ab/{HEX}", f"v1/actions/ab/{HEX}.json~", f"v1/actions/ab/x/{HEX}.json", f"v1/actions/ab/{HEX.upper()}.json",
+    f"v1/actions/ab/x{HEX}.json", f"v1/blobs/sha256/ab/{HEX}.json", f"v1/blobs/sha256/{HEX}", "v1/blobs/sha256/ab/ab",
+    f"v1/blobs/sha256/ab/{HEX}.tmp", "v1/snapshots/../../x", "v1/snapshots/../../../.bashrc",
+    f"v1/snapshots/ab/../ab/{HEX}.json",
+    f"v1/snapshots/ab/{HEX}", f"v1/snapshots//ab/{HEX}.json", f"v1/actions/ab/{HEX[:-1]}\n.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name_of", "listing"), [(action_name, list_actions), (blob_name, list_blobs), (snapshot_name, list_snapshots)]
+)
+def test_a_listing_gives_what_the_layout_names_and_nothing_else(name_of, listing):
+    objects = MemoryObjects()
+    for name in STRAYS:
+        objects.write(name, b"stray")
+    objects.write(name_of(HEX), b"ours")
+    assert [(digest, entry.name) for digest, entry in listing(objects)] == [(HEX, name_of(HEX))]
+    assert sorted(entry.name for entry in list_strays(objects)) == sorted(STRAYS)
