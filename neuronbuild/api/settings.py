@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.errors import hide_passwords
 from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.source.resolve import user_cache
@@ -61,6 +62,10 @@ class Settings:
     lock: Path | None = None
     locked: bool = False
     no_build: bool = False
+
+    def __repr__(self) -> str:
+        """All of it, without the passwords of locations."""
+        return hide_passwords(f"Settings({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in fields(self))})")
 
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""

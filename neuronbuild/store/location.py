@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import StoreError, hide_passwords
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
@@ -39,6 +39,10 @@ class Remote:
 
     location: str
     read_only: bool = False
+
+    def __repr__(self) -> str:
+        """Both, without passwords."""
+        return f"Remote({hide_passwords(self.location)!r}, read_only={self.read_only})"
 
 
 def open_store(location: str, trust: Trust | None = None, ttl: float = TTL) -> CasStore:
