@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import digest_stream
-from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.errors import BlobMissingError, DestinationError, StoreError
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_bucket import Bucket
+from neuronbuild.store.s3_answers import ConditionRefusedError
+from neuronbuild.store.s3_bucket import OWN_TAG, Bucket
 from neuronbuild.store.s3_transfer import Transfer
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ FRESH = 6 * 3600.0
 """Noting a use is a request, and S3's own rules for old objects count in days."""
 
 PROBE = "v1/leases/probe-"
+NO_TAG = '"0123456789abcdef0123456789abcdef"'
+"""The tag of no object."""
 
 
 @final
@@ -57,13 +60,24 @@ class S3Objects(ObjectStore):
         if expected == ANY:
             return self._bucket.put(name, data, {})
         if not self.honours_conditions():
-            found = self.look(name)
-            return self._bucket.put(name, data, {}) if (found.tag if found else None) == expected else None
+            return self._write_unconditionally(name, data, expected)
         tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
-        if tag is None:  # an answer that got lost, and a second try, look like this too
-            found = self.look(name)
-            return found.tag if found is not None and found.data == data and found.tag != expected else None
-        return tag
+        if tag is not None:
+            return tag
+        found = self.look(name)
+        if found is None and self._bucket.is_refused(name):  # archived, for one: it counts as missing, and is replaced
+            return self._bucket.put(name, data, {})
+        # an answer that got lost, and a second try, look like this too
+        return found.tag if found is not None and found.data == data and found.tag != expected else None
+
+    def _write_unconditionally(self, name: str, data: bytes, expected: str | None) -> str | None:
+        """Look before and after instead: of two who write at the same moment, the last one is told that it has."""
+        before = self.look(name)
+        if (before.tag if before else None) != expected:
+            return None
+        self._bucket.put(name, data, {})
+        after = self.look(name)
+        return after.tag if after is not None and after.data == data else None
 
     def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
         """One PUT, or a multipart upload, in parallel; each part with its SHA-256."""
@@ -98,7 +112,7 @@ class S3Objects(ObjectStore):
         return self._bucket.head(name)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """ListObjectsV2: a thousand a request."""
+        """ListObjectsV2, or what the server knows instead: a thousand a request."""
         return self._bucket.list(prefix)
 
     def delete(self, name: str, expected: str = ANY) -> bool:
@@ -123,25 +137,40 @@ class S3Objects(ObjectStore):
     def digest(self, name: str) -> Digest | None:
         """GET as a stream."""
         stream = self._transfer.stream(name)
-        return None if stream is None else digest_stream(stream)
+        with contextlib.suppress(BlobMissingError):  # it went meanwhile, or isn't handed out
+            return None if stream is None else digest_stream(stream)
+        return None
+
+    def sweep(self, before: float, *, dry_run: bool = False) -> int:
+        """End multipart uploads that were begun before then: of a push that was killed, nobody else does."""
+        return self._bucket.abort_uploads("", before, dry_run=dry_run)
 
     def honours_conditions(self) -> bool:
-        """Whether the server heeds conditional headers: some ignore them without a word. Found out once, by trying.
+        """Whether the server heeds conditional headers: some refuse them, some ignore them. Found out once, by trying.
 
         A server that doesn't is used all the same: blobs are named by what is in them, and a manifest that replaces another
-        of its action is as good as that.
+        of its action is as good as that. But no lease is exclusive there.
         """
         with self._probing:
             if self._honours is None:
-                name = f"{PROBE}{uuid.uuid4().hex}"
-                first = self._bucket.put(name, b"1", {"IfNoneMatch": "*"})
-                second = self._bucket.put(name, b"2", {"IfNoneMatch": "*"})
-                self._honours = first is not None and second is None
-                self._bucket.delete(name, {})
+                self._honours = self._try_conditions()
                 if not self._honours:
                     logger.warning(
-                        "store %s ignores conditional writes: two machines may now and then compile the same thing at once; "
-                        "what they store is right all the same",
+                        "store %s doesn't heed conditional writes (If-None-Match, If-Match), so no lease is exclusive there: "
+                        "two machines may now and then compile the same thing at once; what they store is right all the same",
                         self.location,
                     )
             return self._honours
+
+    def _try_conditions(self) -> bool:
+        name = f"{PROBE}{uuid.uuid4().hex}"
+        tag = self._bucket.put(name, b"1", {})
+        found = self._bucket.get(name, 2)
+        self._bucket.has_tags = found is not None and found.tag == tag and not tag.startswith(OWN_TAG)
+        try:
+            fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]
+        except ConditionRefusedError:
+            fails = [False]
+        with contextlib.suppress(StoreError):  # who may put may not always remove
+            self._bucket.delete(name, {})
+        return self._bucket.has_tags and all(fails)

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import itertools
+import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from botocore.exceptions import ResponseStreamingError
 
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
+from neuronbuild.store.s3_faults import UploadGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,19 +90,34 @@ class Transfer:
                 self._check(source, hashlib.sha256(data).hexdigest(), (0, size), pieces)
                 self._bucket.put(name, data, {})
                 return
-            upload = self._bucket.ask("create_multipart_upload", name, ChecksumAlgorithm="SHA256")["UploadId"]
-            try:
-                starts = range(0, size, step)
-                jobs = [
-                    self._pool.submit(self._put_part, (name, upload, number), file, (start, min(step, size - start)), pieces)
-                    for number, start in enumerate(starts, 1)
-                ]
-                parts = _results(jobs)
-                self._bucket.ask("complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": parts})
-            except BaseException:
-                with contextlib.suppress(StoreError):
-                    self._bucket.ask("abort_multipart_upload", name, UploadId=upload)
-                raise
+            for is_last in (False, True):
+                try:
+                    self._upload_parts(name, file, [(start, min(step, size - start)) for start in range(0, size, step)], pieces)
+                except UploadGoneError:  # who put the same object meanwhile ends all other uploads of it, and so does a prune
+                    found = self._bucket.head(name)
+                    if found is not None and found.size == size:
+                        return
+                    if is_last:
+                        raise
+                else:
+                    return
+
+    def _upload_parts(self, name: str, file: FileIO, spans: list[tuple[int, int]], pieces: Pieces | None) -> None:
+        """Put an object in parts, and end other uploads of it: of pushes that were killed, or of the very same bytes."""
+        upload = self._bucket.ask("create_multipart_upload", name, ChecksumAlgorithm="SHA256")["UploadId"]
+        try:
+            jobs = [
+                self._pool.submit(self._put_part, (name, upload, number), file, span, pieces)
+                for number, span in enumerate(spans, 1)
+            ]
+            self._bucket.ask("complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": _results(jobs)})
+            self._bucket.note_put(name)
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                self._bucket.abort_upload(name, upload)
+            raise
+        with contextlib.suppress(StoreError):  # who may put may not always list or end uploads
+            self._bucket.abort_uploads(name, math.inf)
 
     def _put_part(
         self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None
@@ -202,8 +219,10 @@ class Transfer:
 
     def _stream(self, name: str, size: int) -> Iterator[bytes]:
         def get(start: int) -> bytes:
-            wanted = f"bytes={start}-{min(start + PIECE, size) - 1}"
-            data: bytes = self._bucket.ask("get_object", name, lambda answer: answer["Body"].read(), Range=wanted)
+            span = (start, min(PIECE, size - start))
+            data = self._bucket.receive(name, lambda line, _: _read_all(line, span[1]), span)
+            if data is None:
+                raise BlobMissingError(self._bucket.location, _blob(name))
             return data
 
         ahead = None
@@ -235,9 +254,28 @@ def _drain(line: Any, download: _Download, span: tuple[int, int]) -> list[int]: 
                     if number >= len(download.pieces.sha256) or download.pieces.sha256[number] != sha.hexdigest():
                         damaged.append(number)
                     sha = hashlib.sha256()
-        if line._fp.isclosed():  # noqa: SLF001 (all of it was read, which urllib3 hasn't seen)
-            line.release_conn()
+        _give_back(line)
     return damaged
+
+
+def _read_all(line: Any, length: int) -> bytes:  # noqa: ANN401 (urllib3's response)
+    """A range as bytes."""
+    data = bytearray(length)
+    received = 0
+    with contextlib.closing(line):
+        while received < length:
+            count = _receive(line, memoryview(data)[received:])
+            if not count:
+                raise _ShortBodyError
+            received += count
+        _give_back(line)
+    return bytes(data)
+
+
+def _give_back(line: Any) -> None:  # noqa: ANN401 (urllib3's response)
+    """Have a connection used again whose answer was read to its end, which urllib3 hasn't seen."""
+    if line._fp.isclosed():  # noqa: SLF001
+        line.release_conn()
 
 
 def _receive(line: Any, block: memoryview) -> int:  # noqa: ANN401 (urllib3's response)

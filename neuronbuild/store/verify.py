@@ -13,7 +13,6 @@ from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import digest_json, is_hex_digest
 from neuronbuild.memo import Memo
 from neuronbuild.store.cas import CasStore, quarantine
-from neuronbuild.store.local import TEMPORARY, LocalObjects
 from neuronbuild.store.names import ACTIONS, BLOBS, SNAPSHOTS, action_name
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
     if repair:
         for damage in bad:
             quarantine(store.objects, damage.name)
-        _sweep(store)
+        store.objects.sweep(time.time() - ABANDONED)
     if progress is not None:
         progress.unlink(missing_ok=True)
     return VerifyReport(
@@ -115,14 +114,6 @@ def _check_blobs(store: CasStore, blobs: list[Entry], progress: Path | None) -> 
 
 def _is_stamp(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], str)
-
-
-def _sweep(store: CasStore) -> None:
-    """Remove what killed builds left half written."""
-    if isinstance(store.objects, LocalObjects):
-        for file in store.objects.path(TEMPORARY).glob("*"):
-            if time.time() - file.stat().st_mtime > ABANDONED:
-                file.unlink(missing_ok=True)
 
 
 def _check_blob(store: CasStore, entry: Entry) -> Damage | None:
