@@ -79,7 +79,12 @@ class Context:
             StoreError, LockError, UsageError: as their names say.
         """
         store = open_layers(
-            settings.cache, settings.remotes, trust=open_trust(settings), share=settings.share_weights, ttl=settings.lease
+            settings.cache,
+            settings.remotes,
+            trust=open_trust(settings),
+            share=settings.share_weights,
+            ttl=settings.lease,
+            strict=settings.locked or settings.no_build,
         )
         lock = read_lock(settings.lock)
         if lock is None and settings.locked:

@@ -57,9 +57,17 @@ def open_store(location: str, trust: Trust | None = None, ttl: float = TTL) -> C
 
 
 def open_layers(
-    cache: str, remotes: Sequence[Remote], *, trust: Trust | None = None, share: Sequence[str] = (), ttl: float = TTL
+    cache: str,
+    remotes: Sequence[Remote],
+    *,
+    trust: Trust | None = None,
+    share: Sequence[str] = (),
+    ttl: float = TTL,
+    strict: bool = False,
 ) -> Store:
     """The near store; if there are far ones, in layers with them. `share` names models whose weights may be shared.
+
+    `strict`: a far store that refuses to be read is an error when it is asked for something.
 
     Raises:
         StoreError: a location can't be a store.
@@ -67,7 +75,7 @@ def open_layers(
     near = open_store(cache, trust, ttl)
     if not remotes:
         return near
-    fars = [Far(open_store(remote.location, trust, ttl), read_only=remote.read_only) for remote in remotes]
+    fars = [Far(open_store(remote.location, trust, ttl), read_only=remote.read_only, strict=strict) for remote in remotes]
     return LayeredStore(near, fars, Sharing(share, read_snapshots(near)), ttl)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import tempfile
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -20,7 +22,8 @@ from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
 from neuronbuild.store.s3_answers import ConditionRefusedError
 from neuronbuild.store.s3_bucket import OWN_TAG, Bucket
-from neuronbuild.store.s3_transfer import Transfer
+from neuronbuild.store.s3_download import Downloads
+from neuronbuild.store.s3_upload import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 FRESH = 6 * 3600.0
 """Noting a use is a request, and S3's own rules for old objects count in days."""
+
+WORKERS = max(4, min(8, 2 * (os.cpu_count() or 1)))
+"""Two to a processor: one hashes while the other waits for its line. More of them only wait for each other's writes."""
 
 PROBE = "v1/leases/probe-"
 NO_TAG = '"0123456789abcdef0123456789abcdef"'
@@ -47,7 +53,9 @@ class S3Objects(ObjectStore):
         self.location = where.text
         self.fresh = FRESH
         self._bucket = Bucket(where, patience or Patience(unknown=min(2.0, where.timeout)))
-        self._transfer = Transfer(self._bucket)
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
+        self._uploads = Uploads(self._bucket, pool)
+        self._downloads = Downloads(self._bucket, pool)
         self._honours: bool | None = None
         self._probing = threading.Lock()
 
@@ -82,7 +90,7 @@ class S3Objects(ObjectStore):
     def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
         """One PUT, or a multipart upload, in parallel; each part with its SHA-256."""
         try:
-            self._transfer.upload(name, source, pieces)
+            self._uploads.upload(name, source, pieces)
         except OSError as error:
             raise StoreError(self.location, f"{source} can't be read: {error.strerror}") from None
 
@@ -102,7 +110,7 @@ class S3Objects(ObjectStore):
     ) -> str | None:
         """GET in ranges, in parallel, each written in its place and checked against its pieces."""
         try:
-            found = self._transfer.download(name, destination, pieces)
+            found = self._downloads.download(name, destination, pieces)
         except OSError as error:
             raise DestinationError(self.location, str(destination), error) from None
         return "copy" if found else None
@@ -136,7 +144,7 @@ class S3Objects(ObjectStore):
 
     def digest(self, name: str) -> Digest | None:
         """GET as a stream."""
-        stream = self._transfer.stream(name)
+        stream = self._downloads.stream(name)
         with contextlib.suppress(BlobMissingError):  # it went meanwhile, or isn't handed out
             return None if stream is None else digest_stream(stream)
         return None

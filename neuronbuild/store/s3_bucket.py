@@ -63,10 +63,13 @@ class Bucket:
 
         def request(connection: Connection) -> Answer:
             plain = connection.plain.send("GET", key, wanted)
-            if plain is not None and "content-length" in plain.headers:
+            if plain is not None and "content-length" in plain.headers and ("content-range" in plain.headers or not wanted):
                 return then(plain.raw, int(plain.headers["content-length"]))
             answer = connection.ask("get_object", key, **wanted)
-            return then(_line(answer), _need(answer, "ContentLength"))
+            if wanted and "ContentRange" not in answer:  # the whole object, which would pass for a damaged one
+                raise OddAnswerError(field="range, which was asked for")
+            size = _need(connection.ask("head_object", key), "ContentLength") if "ContentLength" not in answer else 0
+            return then(_line(answer), answer.get("ContentLength", size))
 
         return self._line.read(key, request)
 
