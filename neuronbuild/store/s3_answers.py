@@ -91,7 +91,7 @@ def is_of_object(error: ClientError) -> bool:
     code = code_of(error)
     if code in ARCHIVED or code.startswith("KMS."):
         return True
-    return status_of(error) in REFUSALS and code not in UNDERSTOOD and bool(ABOUT_KEYS.search(message_of(error)))
+    return may_be_of_object(error) and bool(ABOUT_KEYS.search(message_of(error)))
 
 
 def may_be_of_object(error: ClientError) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from neuronbuild.store.s3_answers import OddAnswerError
 from neuronbuild.store.s3_dialect import Dialect
 from neuronbuild.store.s3_plain import PlainRequests
 
@@ -22,6 +23,9 @@ ENCRYPTION = "x-amz-server-side-encryption"
 ENCRYPTION_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 ENCRYPTED = {"put_object", "create_multipart_upload"}
 """Methods that make an object, and so say how it is encrypted."""
+
+LISTED = {"IsTruncated", "Contents", "Name", "Prefix", "MaxKeys"}
+"""Some of what every listing says."""
 
 
 @final
@@ -51,7 +55,10 @@ class Connection:
         """A page of a listing, by ListObjectsV2 if `second` and the server knows it."""
         second = second and self.dialect.second_listing
         method = self.client.list_objects_v2 if second else self.client.list_objects
-        return method(Bucket=self._where.bucket, **arguments)
+        page = method(Bucket=self._where.bucket, **arguments)
+        if not LISTED.intersection(page):  # the library takes any XML: the page of a proxy would be a bucket with nothing in it
+            raise OddAnswerError(field="listing")
+        return page
 
     def encryption(self) -> dict[str, object]:
         """Arguments of a method that makes an object."""

@@ -17,6 +17,7 @@ from neuronbuild.store.s3_answers import (
     LONGEST,
     NO_UPLOAD,
     REGION,
+    OddAnswerError,
     code_of,
     is_path_refused,
     said,
@@ -122,8 +123,8 @@ class Explainer:
         if isinstance(error, NOT_THERE):
             problem = f"it can't be reached ({_short(error)})"
             return Trouble(StoreError(location, problem, hint="check the network and endpoint_url"), outage=True)
-        if isinstance(error, ResponseParserError):
-            hint = "check endpoint_url: something answers there that is no S3 server"
+        if isinstance(error, ResponseParserError | OddAnswerError):
+            hint = "check endpoint_url: what answers there is no S3 server, or doesn't do all that is asked of one"
             return Trouble(StoreError(location, f"its answer is none of S3's ({_short(error)})", hint=hint), outage=True)
         if isinstance(error, boto.BotoCoreError | ValueError):
             return Trouble(StoreError(location, _short(error), hint="check the location and the AWS configuration"))

@@ -55,7 +55,8 @@ QUIRKS = {
     "slow-down": "asks the first three requests to slow down",
     "chunked": "gives no Content-Length",
     "no-ranges": "ignores ranges",
-    "html": "is no S3 server",
+    "html": "is no S3 server, and answers with a page",
+    "garbled": "is no S3 server, and answers with a text",
     "no-uploads-list": "can't list uploads in parts",
 }
 
@@ -157,6 +158,8 @@ class Quirky:
         signed = request.headers.get("authorization", "")
         if "html" in self.quirks:
             raise RefusedError(200, "", "<html><body>Sign in to the guest network</body></html>")
+        if "garbled" in self.quirks:
+            raise RefusedError(200, "", "Sign in to the guest network")
         if "slow-down" in self.quirks and len(self.seen) <= 3:
             raise RefusedError(503, "SlowDown", "Please reduce your request rate.")
         if "skewed" in self.quirks:
@@ -409,12 +412,18 @@ for _verb in ("GET", "PUT", "HEAD", "DELETE", "POST"):
     setattr(_Handler, f"do_{_verb}", _Handler._serve)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is no news."""
+
+
 @contextlib.contextmanager
 def serving(*quirks: str) -> Iterator[Quirky]:
     """A server with some quirks, until the context is left."""
     quirky = Quirky(quirks)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"quirky": quirky}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"quirky": quirky}))
     quirky.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

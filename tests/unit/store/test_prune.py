@@ -136,3 +136,15 @@ def test_a_store_on_s3_is_pruned_by_its_servers_dates(remote, tmp_path, monkeypa
     assert left(far) == [2]
     assert get(far, 2, tmp_path) == contents(2, SIZE)
     assert sum(entry.size for entry in far.objects.list("v1/")) == pruned.left
+
+
+def test_what_killed_writers_left_unfinished_goes_after_the_grace_period(tmp_path):
+    store = open_store(str(tmp_path))
+    put(store, 1)
+    for name, age in (("old", 7200), ("new", 60)):
+        (tmp_path / "tmp" / name).write_bytes(b"half")
+        os.utime(tmp_path / "tmp" / name, (time.time() - age,) * 2)
+    assert prune_store(store, Rules(), dry_run=True).unfinished == 1
+    assert prune_store(store, Rules(), dry_run=False).unfinished == 1
+    assert [file.name for file in (tmp_path / "tmp").iterdir()] == ["new"]
+    assert prune_store(store, Rules(grace=0.0), dry_run=False).unfinished == 0

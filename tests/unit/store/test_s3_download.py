@@ -32,7 +32,7 @@ def objects(remote):
 def requests_of(objects, verb: str) -> list[dict]:
     """From now on, the parameters of each request of a kind."""
     seen: list[dict] = []
-    objects._bucket._client.meta.events.register(
+    objects._bucket._line._connection.client.meta.events.register(
         f"provide-client-params.s3.{verb}", lambda params, **_: seen.append(dict(params))
     )
     return seen
