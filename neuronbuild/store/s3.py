@@ -151,7 +151,7 @@ class S3Objects(ObjectStore):
 
     def sweep(self, before: float, *, dry_run: bool = False) -> int:
         """End multipart uploads that were begun before then: of a push that was killed, nobody else does."""
-        return self._bucket.abort_uploads("", before, dry_run=dry_run)
+        return self._uploads.end_old(before, dry_run=dry_run)
 
     def honours_conditions(self) -> bool:
         """Whether the server heeds conditional headers: some refuse them, some ignore them. Found out once, by trying.

@@ -6,7 +6,7 @@ import base64
 import email.utils
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from botocore.exceptions import ClientError
 
@@ -35,6 +35,14 @@ ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 RESTORED = 'ongoing-request="false"'
 OWN_TAG = '"sha256-'
 """How tags begin that stand in for those that a server doesn't give."""
+
+
+class Begun(NamedTuple):
+    """An upload in parts that isn't over: of what object, by what word of the server's, and since when (seconds since 1970)."""
+
+    name: str
+    upload: str
+    since: float
 
 
 @final
@@ -170,26 +178,21 @@ class Bucket:
         for found in list_keys(self._line, self._prefix + prefix, self.location):
             yield _entry(found["Key"][len(self._prefix) :], _need(found, "Size"), found)
 
-    def abort_uploads(self, prefix: str, before: float, *, dry_run: bool = False) -> int:
-        """End the uploads in parts below a prefix that were begun before a time, and say how many there were.
+    def uploads(self, prefix: str) -> tuple[Begun, ...]:
+        """Uploads in parts that are under way below a prefix. A server that can't list them has none."""
+        start = self._prefix + prefix
 
-        `before` is in seconds since 1970. A server that can't list them has none that anybody could end.
-        """
-
-        def find(connection: Connection) -> list[tuple[str, str]]:
+        def request(connection: Connection) -> tuple[Begun, ...]:
             try:
-                found = connection.client.list_multipart_uploads(Bucket=self._name, Prefix=self._prefix + prefix)
+                found = connection.client.list_multipart_uploads(Bucket=self._name, Prefix=start).get("Uploads", ())
             except ClientError as error:
                 if is_unsupported(error):
-                    return []
+                    return ()
                 raise
-            begun = found.get("Uploads", ())
-            return [(each["Key"], each["UploadId"]) for each in begun if _time(each, "Initiated") < before]
+            mine = (each for each in found if each["Key"].startswith(start))
+            return tuple(Begun(each["Key"][len(self._prefix) :], each["UploadId"], _time(each, "Initiated")) for each in mine)
 
-        uploads = self._line.call(find)
-        for key, upload in () if dry_run else uploads:
-            self.abort_upload(key[len(self._prefix) :], upload)
-        return len(uploads)
+        return self._line.call(request)
 
     def abort_upload(self, name: str, upload: str) -> None:
         """End one upload in parts. One that is over is no error."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -75,7 +74,16 @@ class Uploads:
                 self._bucket.abort_upload(name, upload)
             raise
         with contextlib.suppress(StoreError):  # who may put may not always list or end uploads
-            self._bucket.abort_uploads(name, math.inf)
+            for other in self._bucket.uploads(name):
+                if other.name == name:
+                    self._bucket.abort_upload(name, other.upload)
+
+    def end_old(self, before: float, *, dry_run: bool) -> int:
+        """End all uploads in parts that were begun before then, in seconds since 1970, and say how many there were."""
+        old = [each for each in self._bucket.uploads("") if each.since < before]
+        for each in () if dry_run else old:
+            self._bucket.abort_upload(each.name, each.upload)
+        return len(old)
 
     def _put_part(
         self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None

@@ -243,7 +243,7 @@ class Quirky:
 
     def _get(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         if not request.key:
-            return (200, {}, self._listed_uploads()) if "uploads" in request.query else (200, {}, self._listing(request))
+            return (200, {}, self._listed_uploads(request)) if "uploads" in request.query else (200, {}, self._listing(request))
         stored = self._find(request)
         if stored.refused:
             code = "AccessDenied" if stored.refused in {"403", "kms"} else stored.refused
@@ -286,11 +286,13 @@ class Quirky:
         date = "" if "no-dates" in self.quirks else f"<LastModified>{when}</LastModified>"
         return f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.data)}</Size>{tag}{date}</Contents>"
 
-    def _listed_uploads(self) -> bytes:
+    def _listed_uploads(self, request: Request) -> bytes:
         if "no-uploads-list" in self.quirks:
             raise RefusedError(501, "NotImplemented", "not here")
-        rows = ""
+        rows, prefix = "", "" if "foreign-keys" in self.quirks else request.query.get("prefix", "")
         for number, upload in self.uploads.items():
+            if not upload.key.startswith(prefix):
+                continue
             when = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(upload.begun))
             rows += (
                 f"<Upload><Key>{escape(upload.key)}</Key><UploadId>{number}</UploadId><Initiated>{when}</Initiated></Upload>"

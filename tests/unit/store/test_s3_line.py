@@ -182,10 +182,7 @@ def test_a_public_bucket_is_read_where_there_are_no_credentials():
         assert "AWS_PROFILE" in caught.value.hint
 
 
-@pytest.mark.parametrize("quirk", ["html", "garbled"])
-def test_what_is_no_s3_server_is_told(quirk):
-    with serving(quirk) as server:
-        objects = open_objects(server.location(timeout=1))
-        with pytest.raises(StoreOutageError, match="none of S3's") as caught:
-            list(objects.list("v1/"))
-        assert "no S3 server" in caught.value.hint
+@pytest.mark.parametrize(("quirk", "words"), [("html", "none of S3's.*no listing"), ("garbled", "the server failed")])
+def test_what_is_no_s3_server_is_told(quirk, words):
+    with serving(quirk) as server, pytest.raises(StoreOutageError, match=words):
+        list(open_objects(server.location(timeout=1)).list("v1/"))
