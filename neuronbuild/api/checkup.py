@@ -1,4 +1,4 @@
-"""What `doctor` says of far stores and keys: whether the stores answer and what they allow, and who trusts what is built here."""
+"""What `doctor` says of far stores and keys: whether the stores answer, what they allow, and who trusts what is built here."""
 
 from __future__ import annotations
 

@@ -5,8 +5,11 @@ import pytest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import BlobMissingError, StoreError
+from neuronbuild.store.far import Far
+from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
+from neuronbuild.store.sharing import Sharing
 from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk
 from tests.unit.store.layers import break_down, far_memory, layered, near_memory
@@ -236,3 +239,15 @@ def test_a_newer_versions_record_far_is_left_alone(near, far, both):
     (line,) = both.close()
     assert "newer version" in line
     assert far.objects.read(action_name(key_of(1))) == newer
+
+
+def test_what_is_whole_near_needs_no_far_store_however_strict(near):
+    far = far_memory()
+    store = LayeredStore(near, [Far(far, strict=True)], Sharing(()), 1.0)
+    put(near, 1)
+    break_down(far, lambda: StoreError(far.location, "there is no such bucket"))
+    assert store.known([key_of(1)]) == {key_of(1): None}
+    assert store.bring([key_of(1)]) == set()
+    assert store.lookup(key_of(1)) is not None
+    with pytest.raises(StoreError, match="no such bucket"):
+        store.known([key_of(1), key_of(2)])
