@@ -17,6 +17,7 @@ from neuronbuild.store.transfer import copy_artifact
 from tests.conftest import make_model, run_cli, write_recipe
 from tests.doubles import s3
 from tests.doubles.quirky import serving
+from tests.tools.fault_matrix import note
 from tests.unit.api.shared import folders
 from tests.unit.store.artifacts import get, key_of, put
 
@@ -117,6 +118,7 @@ def test_an_object_that_isnt_handed_out_costs_one_artifact(tmp_path, code):
             far.lookup(key_of(number))
             copy_artifact(near, far, key_of(number))
             assert get(far, number, tmp_path) == get(near, number, tmp_path)
+        note("a file far", f"not handed out ({code})", code, 3, "missing, and replaced by whoever has it")
 
 
 def test_a_public_bucket_is_pulled_from_without_credentials(tmp_path):
