@@ -6,6 +6,7 @@ Anything raised that isn't a `NeuronBuildError` is a bug and may crash loudly.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,14 +14,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+PASSWORD = re.compile(
+    r"""(//|%2f%2f)                                 # the start of an address
+        (?: [^\s"'/?#&]+                            # a user, and maybe a password, as addresses should be written
+          | [^\s"'/?#&=@:]+ (?: :|%3a ) (?! \d+ (?: [/?&#\s"'] | $ ) ) [^\s"']*  # a password with slashes, but no port
+        ) (?: @|%40 )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def hide_passwords(text: str) -> str:
+    """A text without the users and passwords of the addresses in it (`http://user:password@host`)."""
+    return PASSWORD.sub(r"\1***@", text) if "@" in text or "%40" in text else text
+
+
 class NeuronBuildError(Exception):
-    """An expected failure, with advice apart from the message."""
+    """An expected failure, with advice apart from the message. Neither shows a password of an address."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(hide_passwords(message))
+        self.hint = None if hint is None else hide_passwords(hint)
 
 
 class UsageError(NeuronBuildError):
@@ -106,8 +121,8 @@ class StoreError(NeuronBuildError):
     exit_code = 4
 
     def __init__(self, location: str, problem: str, *, hint: str | None = None) -> None:
-        self.location = location
-        self.problem = problem
+        self.location = hide_passwords(location)
+        self.problem = hide_passwords(problem)
         super().__init__(f"store {location}: {problem}", hint=hint)
 
 

@@ -82,8 +82,15 @@ class Context:
         Raises:
             StoreError, LockError, UsageError: as their names say.
         """
-        trust, sharing = open_trust(settings), Sharing(settings.share_weights, settings.scratch / LICENCES)
-        store = open_layers(settings.cache, settings.remotes, trust=trust, sharing=sharing, ttl=settings.lease)
+        sharing = Sharing(settings.share_weights, settings.scratch / LICENCES)
+        store = open_layers(
+            settings.cache,
+            settings.remotes,
+            trust=open_trust(settings),
+            sharing=sharing,
+            ttl=settings.lease,
+            strict=settings.locked or settings.no_build,
+        )
         lock = read_lock(settings.lock)
         if lock is None and settings.locked:
             raise LockError(str(settings.lock), "there is none", hint="run `neuronbuild lock` and commit the file")

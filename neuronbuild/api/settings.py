@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.consent import place_interpreter, untrusted
+from neuronbuild.errors import hide_passwords
 from neuronbuild.memo import user_cache
 from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
@@ -63,6 +64,10 @@ class Settings:
     lock: Path | None = None
     locked: bool = False
     no_build: bool = False
+
+    def __repr__(self) -> str:
+        """All of it, without the passwords of locations."""
+        return hide_passwords(f"Settings({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in fields(self))})")
 
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""

@@ -56,7 +56,7 @@ class Executor:
 
         Raises:
             InterruptedBuildError: Ctrl-C was pressed.
-            StoreError: the store can't be written; steps that were recorded before are kept.
+            StoreError: the store can't be written. Compiles that are running are ended; steps that were recorded are kept.
         """
         waiting: dict[ActionKey, Step] = {step.action.key: step for step in plan.misses}
         for toolchain in {id(self._toolchain(step)): self._toolchain(step) for step in waiting.values()}.values():
@@ -108,6 +108,7 @@ class Executor:
             except BaseException as error:  # noqa: BLE001 (handed to the main thread, which raises it)
                 self._fatal.append(error)
                 self._stop.set()
+                self._place.bench.stop()  # the other compiles may run for hours, and the build fails whatever they make
 
     def _try(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
         outcome = self._build(step, todo)

@@ -99,6 +99,8 @@ def prune_command(
         return
     verb = "would go" if dry_run else "went"
     put(f"{len(pruned.artifacts)} artifacts and {pruned.blobs} blobs {verb}: {pruned.freed:,} bytes; {pruned.left:,} left")
+    if pruned.unfinished:
+        put(f"unfinished writes of killed commands that {verb}: {pruned.unfinished}")
 
 
 @click.command("stats")

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.checkup import check_keys, check_stores
 from neuronbuild.api.selftest import selftest
 from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, platform_option, settings_for
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
+from neuronbuild.store.s3_location import SCHEME
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
 from neuronbuild.toolchain.sdk import SdkToolchain
@@ -104,8 +106,13 @@ def _look() -> Iterator[Finding]:
     yield finding
     yield _cpu(settings)
     yield from _neuron(settings)
-    free = shutil.disk_usage(_existing(settings.cache)).free
-    yield Finding("store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space")
+    if not settings.cache.startswith(SCHEME):
+        free = shutil.disk_usage(_existing(settings.cache)).free
+        yield Finding(
+            "store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space"
+        )
+    for checked in (*check_stores(settings), check_keys(settings)):
+        yield Finding(**asdict(checked))
 
 
 def _workspace() -> tuple[Settings, Finding]:

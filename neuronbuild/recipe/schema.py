@@ -226,7 +226,7 @@ class Limits(Strict):
 class RemoteSettings(Strict):
     """A far store."""
 
-    location: str = Field(min_length=1, description="a folder, or s3://bucket/prefix")
+    location: str = Field(min_length=1, repr=False, description="a folder, or s3://bucket/prefix")
     read_only: bool = Field(default=False, description="never write there")
 
 
@@ -252,7 +252,7 @@ class Interpreter(Strict):
 class Workspace(Strict):
     """`neuronbuild.yaml`, in the folder that commands are run from or one above it."""
 
-    cache: str | None = Field(None, description="the near store; default: cache/ beside this file")
+    cache: str | None = Field(None, repr=False, description="the near store; default: cache/ beside this file")
     remote: Annotated[tuple[RemoteSettings, ...], Field(strict=False), BeforeValidator(_as_remotes)] = Field(
         (), description="the far store, or several: read in their order"
     )

@@ -34,32 +34,44 @@ READS_AT_A_TIME = 8
 
 @final
 class Far:
-    """One far store, with what is on its way there. Warns once of what doesn't work."""
+    """One far store, with what is on its way there. Warns once of what doesn't work.
 
-    def __init__(self, store: CasStore, *, read_only: bool = False) -> None:
+    `strict`: a store that refuses to be read is an error, where it would otherwise be left out.
+    """
+
+    def __init__(self, store: CasStore, *, read_only: bool = False, strict: bool = False) -> None:
         self.store = store
         self.read_only = store.read_only = read_only
         self.unusable: dict[ActionKey, str] = {}
+        self._strict = strict
         self._refused = False
+        self._refuses_writes = False
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="upload")
         self._uploads: dict[ActionKey, Future[int]] = {}
 
-    def ask(self, question: Callable[[CasStore], Answer], otherwise: Answer) -> Answer:
+    def ask(self, question: Callable[[CasStore], Answer], otherwise: Answer, *, writes: bool = False) -> Answer:
         """What the store says to a question, or something else if it can't be asked.
 
-        One that has refused a question for good (no such bucket, no right to it) isn't asked again.
+        One that has refused a question for good (no such bucket, no right to it) isn't asked again; one that refuses what
+        `writes` is still read.
+
+        Raises:
+            StoreError: it is this machine's trouble; or the store may not be read, and is strict.
         """
-        if self._refused:
+        if self._refused or (writes and self._refuses_writes):
             return otherwise
         try:
             return question(self.store)
         except StoreError as error:
             if error.location != self.store.location or isinstance(error, DestinationError):  # this machine's trouble
                 raise
-            self._refused = not isinstance(error, StoreOutageError | DamageError)
-            self.warn(error)
+            if not isinstance(error, StoreOutageError | DamageError):
+                if self._strict and not writes:
+                    raise
+                self._refused, self._refuses_writes = not writes, True
+            self.warn(error, "nothing is sent there" if writes else "going on without it")
             return otherwise
 
     def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
@@ -96,14 +108,14 @@ class Far:
 
         return self.ask(copy, otherwise=False)
 
-    def warn(self, error: StoreError) -> None:
-        """Tell what is wrong, once."""
+    def warn(self, error: StoreError, outcome: str) -> None:
+        """Tell what is wrong and what comes of it, once."""
         with self._lock:
             if error.problem in self._warned:
                 return
             self._warned.add(error.problem)
         hint = f" ({error.hint})" if error.hint else ""
-        logger.warning("far store %s: %s%s; going on without it", self.store.location, error.problem, hint)
+        logger.warning("far store %s: %s%s; %s", self.store.location, error.problem, hint, outcome)
 
     def upload(self, key: ActionKey, work: Callable[[CasStore], int], then: Callable[[], None]) -> None:
         """Have an artifact sent in the background, and something done after that, whatever came of it."""

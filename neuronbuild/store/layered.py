@@ -80,7 +80,7 @@ class LayeredStore(Store):
         self._outbox.sharing.learn(snapshot)
         self.near.record_snapshot(snapshot)
         for far in self._writable:
-            far.ask(lambda store: store.record_snapshot(snapshot), None)
+            far.ask(lambda store: store.record_snapshot(snapshot), None, writes=True)
 
     def add(self, name: str, path: Path) -> FileEntry:
         """Near: what an artifact consists of follows when it is recorded."""
@@ -120,7 +120,9 @@ class LayeredStore(Store):
                 return
             far = self._writable[0]
             patient = _Patience(waiting)
-            lease = far.ask(lambda store: take_lease(store.objects, key, patient, done=_always, ttl=self._ttl), None)
+            lease = far.ask(
+                lambda store: take_lease(store.objects, key, patient, done=_always, ttl=self._ttl), None, writes=True
+            )
             far.unusable.pop(key, None)  # while we waited, another builder may have replaced it
             if patient.is_over:
                 yield None
@@ -141,7 +143,8 @@ class LayeredStore(Store):
         with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
             filled = list(pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing))
         for far in self._writable:
-            for key in set(keys).difference(missing, far.ask(lambda store: recorded(store, keys), set(keys))):
+            there = far.ask(lambda store: recorded(store, keys), set(keys), writes=True)  # so as to send what isn't
+            for key in set(keys).difference(missing, there):
                 manifest = self.near.lookup(key)
                 if manifest is not None:
                     self._outbox.send(far, manifest)
@@ -216,7 +219,7 @@ class _Both:
         if self._lease is None:
             return self._near.renew()
         lease = self._lease
-        return self.far.ask(lambda _: lease.renew(), otherwise=True)
+        return self.far.ask(lambda _: lease.renew(), otherwise=True, writes=True)
 
     def release(self) -> None:
         """Let the far one go: the artifact is over there, or won't be. The near one goes with its context."""

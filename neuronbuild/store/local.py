@@ -162,6 +162,15 @@ class LocalObjects(ObjectStore):
             state = os.lstat(self.path(name))
             os.utime(self.path(name), ns=(time.time_ns(), state.st_mtime_ns), follow_symlinks=False)
 
+    def sweep(self, before: float, *, dry_run: bool = False) -> int:
+        """Unlink old temporary files; never those that may be in the making."""
+        before = min(before, time.time() - 2 * self.fresh)
+        with guarded(self.location):
+            old = [entry.name for entry in _walk(str(self.path(TEMPORARY)), f"{TEMPORARY}/") if entry.used < before]
+            for name in () if dry_run else old:
+                self.path(name).unlink(missing_ok=True)
+        return len(old)
+
     def digest(self, name: str) -> Digest | None:
         """Read the file."""
         with guarded(self.location):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import StoreError, hide_passwords
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
@@ -38,6 +38,10 @@ class Remote:
     location: str
     read_only: bool = False
 
+    def __repr__(self) -> str:
+        """Both, without passwords."""
+        return f"Remote({hide_passwords(self.location)!r}, read_only={self.read_only})"
+
 
 def open_store(location: str, trust: Trust | None = None, ttl: float = TTL, *, shared: bool = False) -> CasStore:
     """A store for a folder's path, for `s3://bucket/prefix`, or one in memory for `memory:`. `ttl` is of leases, in seconds.
@@ -53,9 +57,17 @@ def open_store(location: str, trust: Trust | None = None, ttl: float = TTL, *, s
 
 
 def open_layers(
-    cache: str, remotes: Sequence[Remote], *, trust: Trust | None = None, sharing: Sharing | None = None, ttl: float = TTL
+    cache: str,
+    remotes: Sequence[Remote],
+    *,
+    trust: Trust | None = None,
+    sharing: Sharing | None = None,
+    ttl: float = TTL,
+    strict: bool = False,
 ) -> Store:
     """The near store; if there are far ones, in layers with them. `sharing` says what may go there.
+
+    `strict`: a far store that refuses to be read is an error when it is asked for something.
 
     Raises:
         StoreError: a location can't be a store.
@@ -63,7 +75,10 @@ def open_layers(
     near = open_store(cache, trust, ttl)
     if not remotes:
         return near
-    fars = [Far(open_store(remote.location, trust, ttl, shared=True), read_only=remote.read_only) for remote in remotes]
+    fars = [
+        Far(open_store(remote.location, trust, ttl, shared=True), read_only=remote.read_only, strict=strict)
+        for remote in remotes
+    ]
     known = sharing or Sharing()
     known.hear(near)
     return LayeredStore(near, fars, known, ttl)

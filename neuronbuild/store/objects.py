@@ -122,6 +122,10 @@ class ObjectStore(ABC):
         """Have an object count as used now; nothing happens if there is none, or if it may not be written."""
 
     @abstractmethod
+    def sweep(self, before: float, *, dry_run: bool = False) -> int:
+        """Remove what killed writers left unfinished before a time, in seconds since 1970; say how many there were."""
+
+    @abstractmethod
     def digest(self, name: str) -> Digest | None:
         """Read a whole object, in bounded memory, or `None` if there is none."""
 

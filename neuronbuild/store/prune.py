@@ -44,17 +44,18 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went, or would go: artifacts, blobs, bytes; and what is left."""
+    """What went, or would go: artifacts, blobs, bytes, what killed writers left unfinished; and what is left."""
 
     location: str
     artifacts: tuple[ActionKey, ...]
     blobs: int
     freed: int
     left: int
+    unfinished: int = 0
 
     def as_json(self) -> dict[str, object]:
         """As `cache prune --json` prints it."""
-        counts = {"blobs": self.blobs, "freed": self.freed, "left": self.left}
+        counts = {"blobs": self.blobs, "freed": self.freed, "left": self.left, "unfinished": self.unfinished}
         return {"version": 1, "location": self.location, "artifacts": list(self.artifacts), **counts}
 
 
@@ -92,7 +93,9 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
         free = [entry for entry in free if entry.name in removed]
     freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)
     total = sum(entry.size for entry in blobs.values()) + sum(each.entry.size for each in listed)
-    return Pruned(store.location, tuple(victim.key for victim in victims), len(free), freed, total - freed)
+    unfinished = store.objects.sweep(now - rules.grace, dry_run=dry_run)
+    keys = tuple(victim.key for victim in victims)
+    return Pruned(store.location, keys, len(free), freed, total - freed, unfinished)
 
 
 def _look(store: CasStore, key: ActionKey, entry: Entry, rules: Rules) -> _Listed:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import tempfile
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import digest_stream
-from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.errors import BlobMissingError, DestinationError, StoreError
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_bucket import Bucket
-from neuronbuild.store.s3_transfer import Transfer
+from neuronbuild.store.s3_answers import ConditionRefusedError
+from neuronbuild.store.s3_bucket import OWN_TAG, Bucket
+from neuronbuild.store.s3_download import Downloads
+from neuronbuild.store.s3_upload import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +37,12 @@ logger = logging.getLogger(__name__)
 FRESH = 6 * 3600.0
 """Noting a use is a request, and S3's own rules for old objects count in days."""
 
+WORKERS = max(4, min(8, 2 * (os.cpu_count() or 1)))
+"""Two to a processor: one hashes while the other waits for its line. More of them only wait for each other's writes."""
+
 PROBE = "v1/leases/probe-"
+NO_TAG = '"0123456789abcdef0123456789abcdef"'
+"""The tag of no object."""
 
 
 @final
@@ -44,7 +53,9 @@ class S3Objects(ObjectStore):
         self.location = where.text
         self.fresh = FRESH
         self._bucket = Bucket(where, patience or Patience(unknown=min(2.0, where.timeout)))
-        self._transfer = Transfer(self._bucket)
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
+        self._uploads = Uploads(self._bucket, pool)
+        self._downloads = Downloads(self._bucket, pool)
         self._honours: bool | None = None
         self._probing = threading.Lock()
 
@@ -57,18 +68,29 @@ class S3Objects(ObjectStore):
         if expected == ANY:
             return self._bucket.put(name, data, {})
         if not self.honours_conditions():
-            found = self.look(name)
-            return self._bucket.put(name, data, {}) if (found.tag if found else None) == expected else None
+            return self._write_unconditionally(name, data, expected)
         tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
-        if tag is None:  # an answer that got lost, and a second try, look like this too
-            found = self.look(name)
-            return found.tag if found is not None and found.data == data and found.tag != expected else None
-        return tag
+        if tag is not None:
+            return tag
+        found = self.look(name)
+        if found is None and self._bucket.is_refused(name):  # archived, for one: it counts as missing, and is replaced
+            return self._bucket.put(name, data, {})
+        # an answer that got lost, and a second try, look like this too
+        return found.tag if found is not None and found.data == data and found.tag != expected else None
+
+    def _write_unconditionally(self, name: str, data: bytes, expected: str | None) -> str | None:
+        """Look before and after instead: of two who write at the same moment, the last one is told that it has."""
+        before = self.look(name)
+        if (before.tag if before else None) != expected:
+            return None
+        self._bucket.put(name, data, {})
+        after = self.look(name)
+        return after.tag if after is not None and after.data == data else None
 
     def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
         """One PUT, or a multipart upload, in parallel; each part with its SHA-256."""
         try:
-            self._transfer.upload(name, source, pieces)
+            self._uploads.upload(name, source, pieces)
         except OSError as error:
             raise StoreError(self.location, f"{source} can't be read: {error.strerror}") from None
 
@@ -88,7 +110,7 @@ class S3Objects(ObjectStore):
     ) -> str | None:
         """GET in ranges, in parallel, each written in its place and checked against its pieces."""
         try:
-            found = self._transfer.download(name, destination, pieces)
+            found = self._downloads.download(name, destination, pieces)
         except OSError as error:
             raise DestinationError(self.location, str(destination), error) from None
         return "copy" if found else None
@@ -98,7 +120,7 @@ class S3Objects(ObjectStore):
         return self._bucket.head(name)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """ListObjectsV2: a thousand a request."""
+        """ListObjectsV2, or what the server knows instead: a thousand a request."""
         return self._bucket.list(prefix)
 
     def delete(self, name: str, expected: str = ANY) -> bool:
@@ -122,26 +144,41 @@ class S3Objects(ObjectStore):
 
     def digest(self, name: str) -> Digest | None:
         """GET as a stream."""
-        stream = self._transfer.stream(name)
-        return None if stream is None else digest_stream(stream)
+        stream = self._downloads.stream(name)
+        with contextlib.suppress(BlobMissingError):  # it went meanwhile, or isn't handed out
+            return None if stream is None else digest_stream(stream)
+        return None
+
+    def sweep(self, before: float, *, dry_run: bool = False) -> int:
+        """End multipart uploads that were begun before then: of a push that was killed, nobody else does."""
+        return self._uploads.end_old(before, dry_run=dry_run)
 
     def honours_conditions(self) -> bool:
-        """Whether the server heeds conditional headers: some ignore them without a word. Found out once, by trying.
+        """Whether the server heeds conditional headers: some refuse them, some ignore them. Found out once, by trying.
 
         A server that doesn't is used all the same: blobs are named by what is in them, and a manifest that replaces another
-        of its action is as good as that.
+        of its action is as good as that. But no lease is exclusive there.
         """
         with self._probing:
             if self._honours is None:
-                name = f"{PROBE}{uuid.uuid4().hex}"
-                first = self._bucket.put(name, b"1", {"IfNoneMatch": "*"})
-                second = self._bucket.put(name, b"2", {"IfNoneMatch": "*"})
-                self._honours = first is not None and second is None
-                self._bucket.delete(name, {})
+                self._honours = self._try_conditions()
                 if not self._honours:
                     logger.warning(
-                        "store %s ignores conditional writes: two machines may now and then compile the same thing at once; "
-                        "what they store is right all the same",
+                        "store %s doesn't heed conditional writes (If-None-Match, If-Match), so no lease is exclusive there: "
+                        "two machines may now and then compile the same thing at once; what they store is right all the same",
                         self.location,
                     )
             return self._honours
+
+    def _try_conditions(self) -> bool:
+        name = f"{PROBE}{uuid.uuid4().hex}"
+        tag = self._bucket.put(name, b"1", {})
+        found = self._bucket.get(name, 2)
+        self._bucket.has_tags = found is not None and found.tag == tag and not tag.startswith(OWN_TAG)
+        try:
+            fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]
+        except ConditionRefusedError:
+            fails = [False]
+        with contextlib.suppress(StoreError):  # who may put may not always remove
+            self._bucket.delete(name, {})
+        return self._bucket.has_tags and all(fails)

@@ -5,26 +5,44 @@ from __future__ import annotations
 import base64
 import email.utils
 import hashlib
-from typing import TYPE_CHECKING, Any, final
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from neuronbuild.store.objects import Entry, Version
-from neuronbuild.store.retry import Breaker
-from neuronbuild.store.s3_faults import ABSENT, CONDITION, code_of, explainer
-from neuronbuild.store.s3_plain import PlainRequests
+from neuronbuild.store.s3_answers import (
+    ABSENT,
+    CONDITION,
+    NO_UPLOAD,
+    ConditionRefusedError,
+    OddAnswerError,
+    code_of,
+    is_unsupported,
+    message_of,
+)
+from neuronbuild.store.s3_line import Line
+from neuronbuild.store.s3_listing import list_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from neuronbuild.store.retry import Answer, Patience
+    from neuronbuild.store.s3_client import Connection
     from neuronbuild.store.s3_location import S3Location
 
-CONNECTIONS = 32
-AMAZON = "amazonaws.com"
-CHECKSUM = "x-amz-checksum-sha256"
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+RESTORED = 'ongoing-request="false"'
+OWN_TAG = '"sha256-'
+"""How tags begin that stand in for those that a server doesn't give."""
+
+
+class Begun(NamedTuple):
+    """An upload in parts that isn't over: of what object, by what word of the server's, and since when (seconds since 1970)."""
+
+    name: str
+    upload: str
+    since: float
 
 
 @final
@@ -35,128 +53,158 @@ class Bucket:
         self.location = where.text
         self._name = where.bucket
         self._prefix = where.prefix
-        explain = explainer(self.location)
-        self._breaker = Breaker(self.location, patience, explain)
-        try:
-            session = boto3.session.Session(profile_name=where.profile)
-            self._client = open_client(where, session)
-            self._plain = PlainRequests(self._client, session.get_credentials(), where.bucket)
-        except (BotoCoreError, ValueError) as error:
-            trouble = explain(error)
-            raise (trouble.error if trouble else error) from None
+        self._line = Line(where, patience)
+        self.has_tags = True
+        """Whether the server's own tags tell versions apart. Where they don't, digests do."""
 
-    def ask(self, verb: str, name: str, then: Callable[[Any], Any] = lambda answer: answer, /, **arguments: object) -> Any:  # noqa: ANN401
-        """One of the client's methods on one object; `then` takes what is wanted from the answer while it arrives."""
-        method = getattr(self._client, verb)
-        return self._breaker.call(lambda: then(method(Bucket=self._name, Key=self._prefix + name, **arguments)))
-
-    def ask_if_there(self, verb: str, name: str, then: Callable[[Any], Answer], /, **arguments: object) -> Answer | None:
-        """The same, or `None` if there is no such object."""
-        return self._breaker.call(lambda: self._try(verb, name, then, arguments))
-
-    def _try(self, verb: str, name: str, then: Callable[[Any], Answer], arguments: dict[str, Any]) -> Answer | None:
-        try:
-            return then(getattr(self._client, verb)(Bucket=self._name, Key=self._prefix + name, **arguments))
-        except ClientError as error:
-            if code_of(error) in ABSENT:
-                return None
-            raise
+    def ask(self, verb: str, name: str, /, **arguments: object) -> Any:  # noqa: ANN401
+        """What one of the client's methods gives for one object."""
+        return self._line.call(lambda connection: connection.ask(verb, self._prefix + name, **arguments))
 
     def receive(self, name: str, then: Callable[[Any, int], Answer], span: tuple[int, int] | None = None) -> Answer | None:
         """Hand the answer to a GET over while it arrives: urllib3's response, and how many bytes it brings.
 
         `span` is the first byte and the number of bytes of a range. `None` if there is no such object.
         """
+        key = self._prefix + name
         wanted = {} if span is None else {"Range": f"bytes={span[0]}-{sum(span) - 1}"}
 
-        def request() -> Answer | None:
-            plain = self._plain.send("GET", self._prefix + name, wanted)
-            if plain is not None:
+        def request(connection: Connection) -> Answer:
+            plain = connection.plain.send("GET", key, wanted)
+            if plain is not None and "content-length" in plain.headers and ("content-range" in plain.headers or not wanted):
                 return then(plain.raw, int(plain.headers["content-length"]))
-            return self._try("get_object", name, lambda answer: then(_line(answer), answer["ContentLength"]), wanted)
+            answer = connection.ask("get_object", key, **wanted)
+            if wanted and "ContentRange" not in answer:  # the whole object, which would pass for a damaged one
+                raise OddAnswerError(field="range, which was asked for")
+            size = _need(connection.ask("head_object", key), "ContentLength") if "ContentLength" not in answer else 0
+            return then(_line(answer), answer.get("ContentLength", size))
 
-        return self._breaker.call(request)
+        return self._line.read(key, request)
 
     def get(self, name: str, limit: int) -> Version | None:
         """The first bytes of an object, as many as that."""
 
-        def read(answer: dict[str, Any]) -> Version:
+        def read(connection: Connection) -> Version:
+            answer = connection.ask("get_object", self._prefix + name)
             with answer["Body"] as body:
                 data = body.read(limit)
-            return Version(data, answer["ETag"], _age(answer))
+            return Version(data, self._tag(answer.get("ETag"), data), _age(answer))
 
-        return self.ask_if_there("get_object", name, read)
+        return self._line.read(self._prefix + name, read)
 
     def head(self, name: str) -> Entry | None:
-        """An object's size, tag and date."""
+        """An object's size, tag and date; `None` also if it can't be read."""
+        key = self._prefix + name
 
-        def read(answer: dict[str, Any]) -> Entry:
-            return Entry(name, answer["ContentLength"], answer["ETag"], answer["LastModified"].timestamp())
+        def read(connection: Connection) -> Entry | None:
+            answer = connection.ask("head_object", key)
+            return None if _is_archived(answer) else _entry(name, _need(answer, "ContentLength"), answer)
 
-        return self.ask_if_there("head_object", name, read)
+        return None if self._line.is_refused(key) else self._line.read(key, read)
 
     def put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
-        """Put a small object, and give its tag; `None` if the condition doesn't hold."""
-        checksum = checksum_of(data)
+        """Put a small object, and give its tag; `None` if the condition doesn't hold.
 
-        def request() -> str | None:
-            if not condition and (plain := self._plain.send("PUT", self._prefix + name, {CHECKSUM: checksum}, data)):
+        Raises:
+            ConditionRefusedError: the server takes no conditions.
+        """
+        checksum, key = checksum_of(data), self._prefix + name
+
+        def request(connection: Connection) -> str | None:
+            if not condition and (plain := connection.plain.send("PUT", key, connection.put_headers(checksum), data)):
                 plain.content  # noqa: B018 (read, so that the connection is used again)
-                return str(plain.headers["etag"])
+                return self._tag(plain.headers.get("etag"), data)
             try:
-                answer = self._client.put_object(
-                    Bucket=self._name, Key=self._prefix + name, Body=data, ChecksumSHA256=checksum, **condition
-                )
+                answer = connection.ask("put_object", key, Body=data, ChecksumSHA256=checksum, **condition)
             except ClientError as error:
                 if condition and code_of(error) in CONDITION | ABSENT:
                     return None
+                if condition and is_unsupported(error) and "checksum" not in message_of(error).lower():
+                    raise ConditionRefusedError from None
                 raise
-            return str(answer["ETag"])
+            return self._tag(answer.get("ETag"), data)
 
-        return self._breaker.call(request)
+        tag = self._line.call(request)
+        self._line.note_put(key)
+        return tag
+
+    def _tag(self, said: str | None, data: bytes) -> str:
+        return said if said and self.has_tags else f'{OWN_TAG}{hashlib.sha256(data).hexdigest()}"'
+
+    def is_refused(self, name: str) -> bool:
+        """Whether an object is there, and was not handed out when it was asked for."""
+        return self._line.is_refused(self._prefix + name)
+
+    def note_put(self, name: str) -> None:
+        """An object was put in parts."""
+        self._line.note_put(self._prefix + name)
 
     def delete(self, name: str, condition: dict[str, str]) -> bool:
-        """Remove an object; false if the condition doesn't hold."""
+        """Remove an object; false if the condition doesn't hold. A server that takes none removes it all the same."""
 
-        def request() -> bool:
+        def request(connection: Connection) -> bool:
             try:
-                self._client.delete_object(Bucket=self._name, Key=self._prefix + name, **condition)
+                connection.ask("delete_object", self._prefix + name, **condition)
             except ClientError as error:
                 if code_of(error) in CONDITION:
                     return False
-                if code_of(error) not in ABSENT:
+                if condition and is_unsupported(error):
+                    connection.ask("delete_object", self._prefix + name)
+                elif code_of(error) not in ABSENT:
                     raise
             return True
 
-        return self._breaker.call(request)
+        return self._line.call(request)
 
     def copy(self, name: str, target: str) -> bool:
         """Copy within the bucket; false if there is no such object. Onto itself, it sets the date."""
-        source = {"Bucket": self._name, "Key": self._prefix + name}
-        extra = {"MetadataDirective": "REPLACE"} if name == target else None
+        key = self._prefix + name
+        replaced = {"MetadataDirective": "REPLACE"} if name == target else {}
 
-        def request() -> bool:
+        def request(connection: Connection) -> bool:
+            extra, source = {**replaced, **connection.encryption()}, {"Bucket": self._name, "Key": key}
             try:
-                self._client.copy(source, self._name, self._prefix + target, ExtraArgs=extra)
+                connection.client.copy(source, self._name, self._prefix + target, ExtraArgs=extra)
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return False
                 raise
             return True
 
-        return self._breaker.call(request)
+        return self._line.call(request)
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Everything below a prefix, a thousand at a time."""
-        asked: dict[str, Any] = {"Bucket": self._name, "Prefix": self._prefix + prefix}
-        while True:
-            page = self._breaker.call(lambda: self._client.list_objects_v2(**asked))
-            for found in page.get("Contents", ()):
-                name = found["Key"][len(self._prefix) :]
-                yield Entry(name, found["Size"], found["ETag"], found["LastModified"].timestamp())
-            if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+        for found in list_keys(self._line, self._prefix + prefix, self.location):
+            yield _entry(found["Key"][len(self._prefix) :], _need(found, "Size"), found)
+
+    def uploads(self, prefix: str) -> tuple[Begun, ...]:
+        """Uploads in parts that are under way below a prefix. A server that can't list them has none."""
+        start = self._prefix + prefix
+
+        def request(connection: Connection) -> tuple[Begun, ...]:
+            try:
+                found = connection.client.list_multipart_uploads(Bucket=self._name, Prefix=start).get("Uploads", ())
+            except ClientError as error:
+                if is_unsupported(error):
+                    return ()
+                raise
+            mine = (each for each in found if each["Key"].startswith(start))
+            return tuple(Begun(each["Key"][len(self._prefix) :], each["UploadId"], _time(each, "Initiated")) for each in mine)
+
+        return self._line.call(request)
+
+    def abort_upload(self, name: str, upload: str) -> None:
+        """End one upload in parts. One that is over is no error."""
+
+        def request(connection: Connection) -> None:
+            try:
+                connection.ask("abort_multipart_upload", self._prefix + name, UploadId=upload)
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD and code_of(error) not in ABSENT:
+                    raise
+
+        self._line.call(request)
 
 
 def checksum_of(data: bytes) -> str:
@@ -169,39 +217,37 @@ def _line(answer: dict[str, Any]) -> Any:  # noqa: ANN401 (urllib3's response)
     return answer["Body"]._raw_stream  # noqa: SLF001
 
 
+def _entry(name: str, size: int, answer: dict[str, Any]) -> Entry:
+    used = _time(answer, "LastModified")
+    return Entry(name, size, answer.get("ETag") or str(used), used)
+
+
+def _time(answer: dict[str, Any], field: str) -> float:
+    """A date that a server states; now, if it states none: nothing is taken to be old for want of a date."""
+    return float(answer[field].timestamp()) if answer.get(field) else time.time()
+
+
+def _need(answer: dict[str, Any], field: str) -> int:
+    value = answer.get(field)
+    if value is None:
+        raise OddAnswerError(field=field)
+    return int(value)
+
+
+def _is_archived(answer: dict[str, Any]) -> bool:
+    """Whether an object would have to be restored before it can be read."""
+    if answer.get("StorageClass") not in ARCHIVES and not answer.get("ArchiveStatus"):
+        return False
+    return RESTORED not in str(answer.get("Restore", ""))
+
+
 def _age(answer: dict[str, Any]) -> float:
-    """Seconds since an object was written, by the server's own clock."""
-    now = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    written: float = answer["LastModified"].timestamp()
-    return max(0.0, now.timestamp() - written)
-
-
-def open_client(where: S3Location, session: boto3.session.Session) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
-    """A client by boto3's own chain of credentials and configuration; our own retries, and no checksums but our own.
-
-    Raises:
-        BotoCoreError, ValueError: the configuration can't be used.
-    """
-    common: dict[str, Any] = {
-        "connect_timeout": min(5.0, where.timeout),
-        "read_timeout": where.timeout,
-        "max_pool_connections": CONNECTIONS,
-        "retries": {"total_max_attempts": 1},
-        "signature_version": "s3v4",
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-        "tcp_keepalive": True,
-    }
-    named: dict[str, Any] = {
-        "endpoint_url": where.endpoint_url,
-        "region_name": where.region or session.region_name or "us-east-1",
-    }
-    s3: dict[str, Any] = {
-        "payload_signing_enabled": False,  # the body's SHA-256 is in a signed header already
-        "addressing_style": "virtual",
-    }
-    client = session.client("s3", config=Config(s3=s3, **common), **named)
-    if AMAZON not in client.meta.endpoint_url or "." in where.bucket:
-        # Servers of one's own seldom have a host name for each bucket, and Amazon's certificates don't cover dots.
-        client = session.client("s3", config=Config(s3={**s3, "addressing_style": "path"}, **common), **named)
-    return client
+    """Seconds since an object was written, by the server's own clock; 0 if it doesn't say."""
+    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if not said or not answer.get("LastModified"):
+        return 0.0
+    try:
+        now = email.utils.parsedate_to_datetime(said)
+    except ValueError:
+        return 0.0
+    return max(0.0, now.timestamp() - _time(answer, "LastModified"))

@@ -13,7 +13,6 @@ from neuronbuild.digest import digest_json
 from neuronbuild.files import UnsafeNameError, check_names, parse_json
 from neuronbuild.memo import Memo
 from neuronbuild.store.cas import CasStore, quarantine
-from neuronbuild.store.local import TEMPORARY, LocalObjects
 from neuronbuild.store.names import action_name, list_actions, list_blobs, list_snapshots, list_strays
 from neuronbuild.store.trust import snapshot_identity
 
@@ -103,7 +102,7 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
     if repair:
         for damage in bad:
             quarantine(store.objects, damage.name)
-        _sweep(store)
+        store.objects.sweep(time.time() - ABANDONED)
     if progress is not None:
         progress.unlink(missing_ok=True)
     size = sum(entry.size for entry in blobs.values())
@@ -134,14 +133,6 @@ def _check_blobs(store: CasStore, blobs: list[tuple[str, Entry]], progress: Path
 
 def _is_stamp(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], str)
-
-
-def _sweep(store: CasStore) -> None:
-    """Remove what killed builds left half written."""
-    if isinstance(store.objects, LocalObjects):
-        for file in store.objects.path(TEMPORARY).glob("*"):
-            if time.time() - file.stat().st_mtime > ABANDONED:
-                file.unlink(missing_ok=True)
 
 
 def _check_blob(store: CasStore, sha256: str, entry: Entry) -> Damage | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.objects import ObjectStore
 from neuronbuild.store.s3 import S3Objects
 from tests.doubles import s3
+from tests.doubles.quirky import serving
 from tests.unit.store.disks import fill, make_read_only, small_disk
 
 NAME = "v1/blobs/sha256/ab/" + "ab" * 32
@@ -35,11 +36,41 @@ OPERATIONS: dict[str, Callable[[ObjectStore, object], object]] = {
 }
 
 
-@pytest.fixture(params=["memory", "local", *s3.SERVERS])
-def objects(request, tmp_path, servers) -> ObjectStore:
-    if request.param in s3.SERVERS:
-        return open_objects(s3.location(servers(request.param)))
-    return MemoryObjects() if request.param == "memory" else LocalObjects(tmp_path / "store")
+TOGETHER = {
+    "strict": (),
+    "poor": ("no-checksums", "old-listing", "no-conditions", "chunked", "foreign-keys", "no-uploads-list"),
+    "demanding": ("virtual-only", "kms-only", "other-region", "small-pages", "slow-down", "no-dates"),
+    "careless": ("ignores-conditions", "older-listing", "no-checksums-501", "no-tags"),
+}
+"""Servers with several quirks each."""
+
+ALONE = (
+    "no-checksums", "no-checksums-501", "virtual-only", "virtual-only-cos", "kms-only", "no-conditions", "no-conditions-400",
+    "ignores-conditions", "old-listing", "older-listing", "small-pages", "foreign-keys", "no-tags", "other-tags", "no-dates",
+    "other-region", "slow-down", "chunked", "no-uploads-list",
+)  # fmt: skip
+PLACES = [
+    "memory",
+    "local",
+    *s3.SERVERS,
+    "poor",
+    "demanding",
+    *(pytest.param(quirk, marks=pytest.mark.soak) for quirk in ("strict", "careless", *ALONE)),
+]
+
+
+@pytest.fixture(params=PLACES)
+def objects(request, tmp_path, servers, monkeypatch) -> Iterator[ObjectStore]:
+    kind = request.param
+    if kind in s3.SERVERS:
+        yield open_objects(s3.location(servers(kind)))
+    elif kind in {"memory", "local"}:
+        yield MemoryObjects() if kind == "memory" else LocalObjects(tmp_path / "store")
+    else:
+        with serving(*TOGETHER.get(kind, (kind,))) as server:
+            for name, value in server.environment.items():
+                monkeypatch.setenv(name, value)
+            yield open_objects(server.location())
 
 
 @pytest.fixture

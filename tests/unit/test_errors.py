@@ -132,3 +132,35 @@ def test_a_shape_error_names_what_was_given_and_what_exists():
 @pytest.mark.parametrize("kind", [ShapeError, InputError])
 def test_errors_of_a_call_are_value_errors_as_in_transformers(kind):
     assert issubclass(kind, ValueError)
+
+
+SECRET = "hun-ter2"
+WITH_PASSWORDS = [
+    f"s3://team/p?endpoint_url=http://user:{SECRET}@host:9000",
+    f"s3://team/p?endpoint_url=http%3A%2F%2Fuser%3A{SECRET}%40host%3A9000&region=eu",
+    f"s3://team/p?endpoint_url=http://user:a/b{SECRET}/c+d@host",
+    f"s3://team/p?endpoint_url=http://user:a@b{SECRET}@host",
+    f"s3://team/p?endpoint_url=http://user:a&b{SECRET}@host",
+    f"s3://team/p?endpoint_url=http://{SECRET}@host",
+    f"s3://key:{SECRET}@team/p",
+    f'Could not connect to the endpoint URL: "http://user:{SECRET}@host:9000/team/k"',
+]
+WITHOUT = [
+    "s3://team/p?endpoint_url=http://host:9000&profile=me@corp",
+    "s3://team/p@x?endpoint_url=http://host/a@b",
+    "ask me@example.com",
+    "https://host:8080/a:b@c",
+    "model me@home//x: gone",
+]
+
+
+@pytest.mark.parametrize("text", WITH_PASSWORDS)
+def test_no_error_shows_a_password_of_an_address(text):
+    for error in (NeuronBuildError(text, hint=text), StoreError(text, text, hint=text), UsageError(text, hint=text)):
+        assert SECRET not in f"{error} {error!r} {error.hint} {vars(error)}"
+        assert "***@" in str(error)
+
+
+@pytest.mark.parametrize("text", WITHOUT)
+def test_what_is_no_password_is_shown(text):
+    assert str(NeuronBuildError(text)) == text

@@ -6,6 +6,7 @@ import pytest
 
 from neuronbuild.api.settings import MOST_JOBS, Settings, workspace_settings
 from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.load import load_workspace
 from neuronbuild.store.location import Remote
 
 
@@ -81,3 +82,11 @@ def test_a_workspace_says_whom_it_trusts_and_what_it_shares(tmp_path, monkeypatc
     assert settings.lock == tmp_path / "neuronbuild.lock"
     monkeypatch.setenv("NEURONBUILD_SIGNING_KEY", "/secret/key")
     assert workspace_settings(tmp_path).signing_key == Path("/secret/key")
+
+
+def test_settings_show_no_password(tmp_path):
+    location = "s3://team?endpoint_url=http://user:hunter2@host"
+    (tmp_path / "neuronbuild.yaml").write_text(f"cache: {location}\nremote: {location}\n")
+    shown = repr(workspace_settings(tmp_path)) + repr(load_workspace(tmp_path))
+    assert "hunter2" not in shown
+    assert "Settings(cache='s3://team?endpoint_url=http://***@host', remotes=(Remote(" in shown

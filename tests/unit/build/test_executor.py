@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,24 @@ def test_a_store_that_breaks_stops_the_build_and_keeps_what_was_recorded(tmp_pat
             site.build(6, jobs=2)
         assert "what was finished is kept" in caught.value.hint
         assert assert_whole(disk, site.store) == 2
+
+
+def test_a_store_error_of_one_thread_ends_the_compiles_of_the_others(site):
+    site = site({1: "hang"})
+    record = site.store.record
+
+    def refuse(manifest):
+        wait_until(lambda: 1 in site.toolchain.compiles())
+        raise StoreError(site.store.location, "no room")
+
+    site.store.record = refuse
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="no room"):
+        site.build(2, jobs=2)
+    assert time.monotonic() - started < SOON
+    assert all(map(is_gone, site.toolchain.processes()))
+    site.store.record = record
+    assert recorded(site) == 0
 
 
 def test_a_fault_of_ours_is_raised_and_not_lost_in_a_thread(site):

@@ -66,3 +66,31 @@ def test_a_far_artifact_is_brought_near_once(far):
     put(far.store, 1)
     assert far.fill(near, key_of(1))
     assert near.lookup(key_of(1)) is not None
+
+
+def test_a_store_that_refuses_writes_is_still_read_and_not_written_again(far, caplog):
+    denied = StoreError("memory:far", "access is denied")
+    assert far.ask(fail(denied), "else", writes=True) == "else"
+    assert far.ask(lambda _: pytest.fail("it was asked again"), "else", writes=True) == "else"
+    assert far.ask(lambda _: "answer", "else") == "answer"
+    (record,) = caplog.records
+    assert "access is denied; nothing is sent there" in record.getMessage()
+
+
+def test_a_store_that_refuses_to_be_read_is_left_out_and_told_once(far, caplog):
+    for _ in range(3):
+        assert far.ask(fail(StoreError("memory:far", "there is no such bucket")), "else") == "else"
+    assert far.ask(lambda _: pytest.fail("it was asked again"), "else") == "else"
+    assert far.ask(lambda _: pytest.fail("it was asked again"), "else", writes=True) == "else"
+    (record,) = caplog.records
+    assert "no such bucket; going on without it" in record.getMessage()
+
+
+def test_a_strict_one_fails_where_it_may_not_be_read_but_not_for_an_outage_or_a_write():
+    far = Far(far_memory(), strict=True)
+    problem = StoreError("memory:far", "there is no such bucket")
+    assert far.ask(fail(StoreOutageError("memory:far", problem)), "else") == "else"
+    assert far.ask(fail(problem), "else", writes=True) == "else"
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no such bucket"):
+            far.ask(fail(problem), "else")

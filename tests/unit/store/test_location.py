@@ -7,7 +7,7 @@ import pytest
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.location import open_store
+from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.memory import MemoryObjects
 
 
@@ -58,3 +58,8 @@ def test_a_folder_that_may_not_be_entered_is_a_store_error(tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(StoreError, match="Permission denied"):
         open_store(str(tmp_path / "closed/cache"))
+
+
+def test_a_remote_doesnt_show_its_password():
+    shown = repr(Remote("s3://team?endpoint_url=http://user:hunter2@host", read_only=True))
+    assert shown == "Remote('s3://team?endpoint_url=http://***@host', read_only=True)"

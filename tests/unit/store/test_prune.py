@@ -171,3 +171,15 @@ def test_what_is_looked_up_while_a_prune_is_about_to_remove_it_stays_whole(store
     assert left(store) == [2]
     assert get(store, 2, tmp_path) == contents(2, SIZE)
     assert_whole(store.objects.root, store)
+
+
+def test_what_killed_writers_left_unfinished_goes_after_the_grace_period(tmp_path):
+    store = open_store(str(tmp_path))
+    put(store, 1)
+    for name, age in (("old", 7200), ("new", 60)):
+        (tmp_path / "tmp" / name).write_bytes(b"half")
+        os.utime(tmp_path / "tmp" / name, (time.time() - age,) * 2)
+    assert prune_store(store, Rules(), dry_run=True).unfinished == 1
+    assert prune_store(store, Rules(), dry_run=False).unfinished == 1
+    assert [file.name for file in (tmp_path / "tmp").iterdir()] == ["new"]
+    assert prune_store(store, Rules(grace=0.0), dry_run=False).unfinished == 0

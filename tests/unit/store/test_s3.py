@@ -5,11 +5,12 @@ from datetime import timedelta
 import botocore.auth
 import pytest
 
-from neuronbuild.digest import Pieces, digest_bytes
+from neuronbuild.digest import PIECE, Pieces, digest_bytes
 from neuronbuild.errors import StoreError, StoreOutageError
 from neuronbuild.store.location import open_objects
 from neuronbuild.store.objects import ANY
 from tests.doubles import s3
+from tests.doubles.quirky import serving
 
 NAME = "v1/a"
 
@@ -20,7 +21,7 @@ def test_a_server_that_ignores_conditions_is_noticed_once_and_told(servers, capl
     assert objects.write(NAME, b"second", None) is None
     assert objects.read(NAME) == b"first"
     (record,) = caplog.records
-    assert "ignores conditional writes" in record.getMessage()
+    assert "heed conditional writes" in record.getMessage()
     assert [entry.name for entry in objects.list("")] == [NAME]
 
 
@@ -92,9 +93,70 @@ def test_no_credentials_are_told(servers, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(StoreError, match="no usable credentials") as caught:
-        open_objects(s3.location(servers("moto"))).read(NAME)
-    assert "AWS_PROFILE" in caught.value.hint
+    objects = open_objects(s3.location(servers("seaweedfs")))
+    for ask in (lambda: objects.read(NAME), lambda: objects.stat(NAME), lambda: objects.write(NAME, b"bytes")):
+        with pytest.raises(StoreError, match="no usable credentials") as caught:
+            ask()
+        assert "AWS_PROFILE" in caught.value.hint
+
+
+@pytest.mark.parametrize("quirk", ["no-conditions", "no-conditions-400", "ignores-conditions", "no-tags", "other-tags"])
+def test_where_no_condition_counts_that_is_told_once_and_writers_look_before_and_after(quirk, caplog):
+    with serving(quirk) as server:
+        objects = open_objects(server.location())
+        first = objects.write(NAME, b"first", None)
+        assert first
+        assert objects.write(NAME, b"second", None) is None
+        second = objects.write(NAME, b"second", first)
+        assert second not in {None, first}
+        assert objects.write(NAME, b"third", first) is None
+        assert not objects.delete(NAME, first)
+        assert objects.delete(NAME, second)
+        (record,) = [record for record in caplog.records if "conditional" in record.getMessage()]
+        assert "no lease is exclusive there" in record.getMessage()
+        assert [entry.name for entry in objects.list("")] == []
+
+
+def test_of_two_who_write_at_once_without_conditions_the_last_one_has_it(monkeypatch):
+    with serving("no-conditions") as server:
+        location = server.location()
+        one, other = open_objects(location), open_objects(location)
+        put = one._bucket.put
+
+        def put_and_be_followed(name, data, condition):
+            tag = put(name, data, condition)
+            if data == b"one":
+                other.write(NAME, b"other")
+            return tag
+
+        monkeypatch.setattr(one._bucket, "put", put_and_be_followed)
+        assert one.write(NAME, b"one", None) is None
+        assert one.read(NAME) == b"other"
+
+
+def test_a_strict_server_is_asked_for_conditions_quietly(caplog):
+    with serving() as server:
+        assert open_objects(server.location()).honours_conditions()
+        assert server.objects == {}
+    assert caplog.records == []
+
+
+def test_a_bucket_that_demands_encryption_gets_it_with_everything_that_is_put(tmp_path):
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    (tmp_path / "large").write_bytes(bytes(PIECE + 1))
+    with serving("kms-only") as server:
+        objects = open_objects(server.location(sse_kms_key_id=key))
+        objects.write(NAME, b"bytes", None)
+        objects.add_file("v1/large", tmp_path / "large")
+        objects.touch(NAME)
+        objects.move(NAME, "v1/b")
+        assert {entry.name for entry in objects.list("v1/")} == {"v1/large", "v1/b"}
+        made = [request for request in server.seen if request.makes_object]
+        assert {request.headers["x-amz-server-side-encryption-aws-kms-key-id"] for request in made} == {key}
+        plain = open_objects(objects.location.partition("&sse")[0])
+        with pytest.raises(StoreError, match="explicit deny in a resource-based policy") as caught:
+            plain.write(NAME, b"bytes")
+        assert "sse=aws:kms" in caught.value.hint
 
 
 def test_a_profile_that_isnt_there_is_told():
@@ -112,7 +174,7 @@ def test_ten_thousand_keys_are_known_in_few_requests(servers, monkeypatch):
     for number in range(3):
         objects.write(f"v1/{number}", b"")
     pages = []
-    client = objects._bucket._client
+    client = objects._bucket._line._connection.client
     listing = client.list_objects_v2
     monkeypatch.setattr(client, "list_objects_v2", lambda **asked: pages.append(1) or listing(**asked, MaxKeys=1))
     assert [entry.name for entry in objects.list("v1/")] == ["v1/0", "v1/1", "v1/2"]

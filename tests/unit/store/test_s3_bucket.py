@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import boto3
 import pytest
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store import s3_bucket
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_bucket import Bucket, checksum_of, open_client
+from neuronbuild.store.s3_bucket import Bucket, checksum_of
 from neuronbuild.store.s3_location import parse_s3
 from tests.doubles import s3
 
@@ -40,15 +39,6 @@ def test_a_copy_of_nothing_is_nothing(bucket):
     bucket.put("a", b"bytes", {})
     assert bucket.copy("a", "b")
     assert bucket.get("b", 10).data == b"bytes"
-
-
-def test_servers_of_ones_own_are_asked_by_path_and_amazon_by_name():
-    session = boto3.session.Session()
-    own = open_client(parse_s3("s3://team?endpoint_url=http://storage.example:9000"), session)
-    amazon = open_client(parse_s3("s3://team?region=eu-west-1"), session)
-    assert own.meta.config.s3["addressing_style"] == "path"
-    assert amazon.meta.config.s3["addressing_style"] == "virtual"
-    assert "eu-west-1" in amazon.meta.endpoint_url
 
 
 @pytest.mark.parametrize("condition", [{}, {"IfNoneMatch": "*"}], ids=["plain", "conditional"])

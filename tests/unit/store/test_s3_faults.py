@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
-from neuronbuild.store.s3_faults import code_of, explainer
+from neuronbuild.store.s3_faults import Explainer, UploadGoneError
+from neuronbuild.store.s3_location import parse_s3
 
-explain = explainer("s3://team")
+explain = Explainer(parse_s3("s3://team"))
 
 
-def answer(code: str, status: int = 400, **headers: str) -> boto.ClientError:
+def answer(code: str, status: int = 400, operation: str = "PutObject", message: str = "words", **headers: str):
     response = {
-        "Error": {"Code": code, "Message": "words"},
+        "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
     }
-    return boto.ClientError(response, "PutObject")
+    return boto.ClientError(response, operation)
 
 
 @pytest.mark.parametrize(
@@ -26,13 +28,56 @@ def answer(code: str, status: int = 400, **headers: str) -> boto.ClientError:
         ("SignatureDoesNotMatch", 403, "secret key", "AWS_PROFILE"),
         ("ExpiredToken", 400, "expired", "sign in again"),
         ("RequestTimeTooSkewed", 403, "clock", "timedatectl"),
+        ("SecondLevelDomainForbidden", 403, "in the host only", "addressing_style=virtual"),
+        ("NotImplemented", 501, "can't do what is asked", "docs/recipes.md"),
+        ("AccountProblem", 403, "access is denied", "s3:GetObject"),
+        ("EntityTooLarge", 400, "refused a request", "bucket, endpoint_url and region"),
     ],
 )
-def test_a_final_answer_says_what_to_do(code, status, words, hint):
+def test_a_final_answer_says_what_to_do_and_what_the_server_said(code, status, words, hint):
     trouble = explain(answer(code, status))
     assert (trouble.outage, trouble.busy) == (False, False)
     assert words in str(trouble.error)
+    assert f"({code}: words, to PutObject)" in str(trouble.error)
     assert hint in trouble.error.hint
+
+
+def test_a_denial_says_what_is_lacking_for_what_was_asked():
+    put = explain(answer("AccessDenied", 403)).error
+    assert "sse=aws:kms" in put.hint
+    assert "read_only: true" in put.hint
+    got = explain(answer("AccessDenied", 403, "GetObject")).error
+    assert "sse=" not in got.hint
+    assert "may not be listed" in str(explain(answer("AccessDenied", 403, "ListObjectsV2")).error)
+    assert "(403, to HeadObject)" in str(explain(answer("403", 403, "HeadObject", "")).error)
+
+
+def test_a_denial_of_unsigned_requests_says_that_they_are():
+    chosen = Explainer(parse_s3("s3://team?unsigned=true"))(answer("AccessDenied", 403)).error
+    assert "without credentials" in str(chosen)
+    assert "unsigned=true" in chosen.hint
+    by_want = Explainer(parse_s3("s3://team"))
+    by_want.unsigned = True
+    error = by_want(answer("AccessDenied", 403)).error
+    assert "no usable credentials" in str(error)
+    assert "AWS_PROFILE" in error.hint
+
+
+def test_a_server_that_is_none_of_s3_is_told_to_be_one():
+    trouble = explain(ResponseParserError("Unable to parse response"))
+    assert trouble.outage
+    assert "none of S3's" in str(trouble.error)
+    assert "endpoint_url" in trouble.error.hint
+
+
+def test_an_upload_that_another_ended_is_told_apart():
+    assert isinstance(explain(answer("NoSuchUpload", 404)).error, UploadGoneError)
+
+
+def test_no_message_of_a_server_or_a_library_shows_a_password():
+    text = 'Could not connect to the endpoint URL: "http://user:hunter2@host/team"'
+    for error in (answer("AccessDenied", 403, message=text), boto.EndpointConnectionError(endpoint_url=text, error=text)):
+        assert "hunter2" not in str(explain(error).error)
 
 
 @pytest.mark.parametrize("code", ["PermanentRedirect", "301", "AuthorizationHeaderMalformed"])
@@ -89,7 +134,3 @@ def test_other_answers_are_quoted_and_bugs_are_bugs():
     assert "InvalidArgument: words" in str(explain(answer("InvalidArgument")).error)
     assert explain(boto.ProfileNotFound(profile="x")) is not None
     assert explain(KeyError("x")) is None
-
-
-def test_an_answer_without_a_body_is_known_by_its_status():
-    assert code_of(boto.ClientError({"ResponseMetadata": {"HTTPStatusCode": 412}}, "HeadObject")) == "412"

@@ -5,7 +5,9 @@ import pytest
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_bucket import Bucket, checksum_of, open_client
+from neuronbuild.store.s3_bucket import Bucket, checksum_of
+from neuronbuild.store.s3_client import first_dialect, open_client
+from neuronbuild.store.s3_dialect import Dialect
 from neuronbuild.store.s3_location import parse_s3
 from neuronbuild.store.s3_plain import PlainRequests
 from tests.doubles import s3
@@ -16,7 +18,7 @@ ODD = "a b/c+d~e=f&g'h(i)*j:k@l,m/ü"
 def calls_of(bucket) -> list[str]:
     """From now on, the methods of the client that are called."""
     seen: list[str] = []
-    bucket._client.meta.events.register("before-call.s3", lambda model, **_: seen.append(model.name))
+    bucket._line._connection.client.meta.events.register("before-call.s3", lambda model, **_: seen.append(model.name))
     return seen
 
 
@@ -52,7 +54,7 @@ def test_connections_are_used_again(strict):
     for number in range(20):
         strict.put(str(number), bytes(100), {})
         strict.receive(str(number), whole)
-    pools = strict._client._endpoint.http_session._manager.pools
+    pools = strict._line._connection.client._endpoint.http_session._manager.pools
     assert sum(pools[key].num_connections for key in pools.keys()) == 1  # noqa: SIM118 (urllib3's container)
 
 
@@ -91,7 +93,7 @@ def test_addresses_are_those_that_the_client_itself_asks(monkeypatch, location, 
     for name, value in s3.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     where, session, asked = parse_s3(location), boto3.session.Session(), []
-    client = open_client(where, session)
+    client = open_client(where, session, first_dialect(where, session))
 
     def stop(request, **_):
         asked.append(request.url)
@@ -107,10 +109,10 @@ def test_addresses_are_those_that_the_client_itself_asks(monkeypatch, location, 
 @pytest.mark.parametrize("bucket", ["team--usw2-az1--x-s3", "arn:aws:s3:us-east-1:123456789012:accesspoint/team", "Team_1"])
 def test_buckets_that_sign_in_other_ways_are_the_clients(remote, bucket):
     where, session = parse_s3(remote), boto3.session.Session()
-    plain = PlainRequests(open_client(where, session), session.get_credentials(), bucket)
+    plain = PlainRequests(open_client(where, session, Dialect(virtual=False)), session.get_credentials(), bucket)
     assert plain.send("GET", "k", {}) is None
 
 
 def test_without_credentials_nothing_is_sent(remote):
-    plain = PlainRequests(open_client(parse_s3(remote), boto3.session.Session()), None, "team")
+    plain = PlainRequests(open_client(parse_s3(remote), boto3.session.Session(), Dialect(virtual=False)), None, "team")
     assert plain.send("PUT", "k", {"x-amz-checksum-sha256": checksum_of(b"")}, b"") is None

@@ -1,4 +1,4 @@
-"""Large objects up and down: in parts, in parallel, in bounded memory, every part checked.
+"""Objects down: large ones in ranges, in parallel, in bounded memory, every range checked.
 
 A download asks for the size first, and then for all ranges at once, each of which is written in its place. Where pieces are
 known, each is checked as it arrives, and only a damaged one is fetched again.
@@ -6,25 +6,24 @@ known, each is checked as it arrives, and only a damaged one is fetched again.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import itertools
 import os
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from botocore.exceptions import ResponseStreamingError
 
 from neuronbuild.digest import PIECE
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError
+from neuronbuild.store.s3_upload import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import FileIO
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
 
     from neuronbuild.digest import Pieces
     from neuronbuild.store.s3_bucket import Bucket
@@ -37,12 +36,6 @@ BLOCK = 1 << 18
 
 SMALL_WRITE = 1 << 15
 """Bytes written at a time: the kernel takes memory for a file in pieces as large as the writes, and has small ones at hand."""
-
-WORKERS = max(4, min(8, 2 * (os.cpu_count() or 1)))
-"""Two to a processor: one hashes while the other waits for its line. More of them only wait for each other's writes."""
-
-MOST_PARTS = 10_000
-"""S3's limit."""
 
 TRIES = 4
 """How often a piece is fetched that arrives damaged, before the object itself is taken to be."""
@@ -66,69 +59,12 @@ class _ShortBodyError(ResponseStreamingError):  # type: ignore[misc]  # boto3 is
 
 
 @final
-class Transfer:
-    """Moves whole objects to and from one bucket."""
+class Downloads:
+    """Fetches whole objects from one bucket."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, pool: ThreadPoolExecutor) -> None:
         self._bucket = bucket
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
-
-    def upload(self, name: str, source: Path, pieces: Pieces | None) -> None:
-        """Put a file.
-
-        Raises:
-            StoreError: also where the file holds other bytes than its pieces say.
-            OSError: it can't be read.
-        """
-        with source.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            step = PIECE * max(1, -(-size // (PIECE * MOST_PARTS)))
-            if size <= step:
-                data = _pread(file.fileno(), 0, size)
-                self._check(source, hashlib.sha256(data).hexdigest(), (0, size), pieces)
-                self._bucket.put(name, data, {})
-                return
-            upload = self._bucket.ask("create_multipart_upload", name, ChecksumAlgorithm="SHA256")["UploadId"]
-            try:
-                starts = range(0, size, step)
-                jobs = [
-                    self._pool.submit(self._put_part, (name, upload, number), file, (start, min(step, size - start)), pieces)
-                    for number, start in enumerate(starts, 1)
-                ]
-                parts = _results(jobs)
-                self._bucket.ask("complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": parts})
-            except BaseException:
-                with contextlib.suppress(StoreError):
-                    self._bucket.ask("abort_multipart_upload", name, UploadId=upload)
-                raise
-
-    def _put_part(
-        self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None
-    ) -> dict[str, object]:
-        name, upload, number = part
-        data = _pread(file.fileno(), *span)
-        sha = hashlib.sha256(data)
-        self._check(Path(file.name), sha.hexdigest(), span, pieces)
-        checksum = base64.b64encode(sha.digest()).decode()
-        answer = self._bucket.ask(
-            "upload_part",
-            name,
-            UploadId=upload,
-            PartNumber=number,
-            Body=data,
-            ChecksumSHA256=checksum,
-            ChecksumAlgorithm="SHA256",
-        )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
-
-    def _check(self, source: Path, actual: str, span: tuple[int, int], pieces: Pieces | None) -> None:
-        """Compare what is about to be sent with the piece that it should be. Parts of several pieces are not compared."""
-        start, length = span
-        if pieces is None or not length or length > pieces.size:
-            return
-        number = start // pieces.size
-        if number >= len(pieces.sha256) or pieces.sha256[number] != actual:
-            raise StoreError(self._bucket.location, f"{source} holds other bytes than its name says: it isn't sent")
+        self._pool = pool
 
     def download(self, name: str, destination: Path, pieces: Pieces | None) -> bool:
         """Put an object at a path that isn't there yet, whole or not at all; false if there is no such object.
@@ -158,7 +94,7 @@ class Transfer:
         download = _Download(name, handle, found.size, pieces)
         self._refuse_misfit(download)
         spans = [(start, min(step, found.size - start)) for start in range(0, found.size, step)]
-        self._mend(download, _results([self._pool.submit(self._get, download, span) for span in spans]))
+        self._mend(download, results([self._pool.submit(self._get, download, span) for span in spans]))
         return True
 
     def _download_whole(self, name: str, handle: int, pieces: Pieces) -> bool:
@@ -202,8 +138,10 @@ class Transfer:
 
     def _stream(self, name: str, size: int) -> Iterator[bytes]:
         def get(start: int) -> bytes:
-            wanted = f"bytes={start}-{min(start + PIECE, size) - 1}"
-            data: bytes = self._bucket.ask("get_object", name, lambda answer: answer["Body"].read(), Range=wanted)
+            span = (start, min(PIECE, size - start))
+            data = self._bucket.receive(name, lambda line, _: _read_all(line, span[1]), span)
+            if data is None:
+                raise BlobMissingError(self._bucket.location, _blob(name))
             return data
 
         ahead = None
@@ -235,9 +173,28 @@ def _drain(line: Any, download: _Download, span: tuple[int, int]) -> list[int]: 
                     if number >= len(download.pieces.sha256) or download.pieces.sha256[number] != sha.hexdigest():
                         damaged.append(number)
                     sha = hashlib.sha256()
-        if line._fp.isclosed():  # noqa: SLF001 (all of it was read, which urllib3 hasn't seen)
-            line.release_conn()
+        _give_back(line)
     return damaged
+
+
+def _read_all(line: Any, length: int) -> bytes:  # noqa: ANN401 (urllib3's response)
+    """A range as bytes."""
+    data = bytearray(length)
+    received = 0
+    with contextlib.closing(line):
+        while received < length:
+            count = _receive(line, memoryview(data)[received:])
+            if not count:
+                raise _ShortBodyError
+            received += count
+        _give_back(line)
+    return bytes(data)
+
+
+def _give_back(line: Any) -> None:  # noqa: ANN401 (urllib3's response)
+    """Have a connection used again whose answer was read to its end, which urllib3 hasn't seen."""
+    if line._fp.isclosed():  # noqa: SLF001
+        line.release_conn()
 
 
 def _receive(line: Any, block: memoryview) -> int:  # noqa: ANN401 (urllib3's response)
@@ -248,28 +205,10 @@ def _receive(line: Any, block: memoryview) -> int:  # noqa: ANN401 (urllib3's re
         raise ResponseStreamingError(error=error) from error
 
 
-def _pread(handle: int, start: int, length: int) -> bytes:
-    data = os.pread(handle, length, start)
-    while len(data) < length and (more := os.pread(handle, length - len(data), start + len(data))):
-        data += more
-    return data
-
-
 def _pwrite(handle: int, data: memoryview, start: int) -> None:
     while data:
         written = os.pwrite(handle, data[:SMALL_WRITE], start)
         data, start = data[written:], start + written
-
-
-def _results(jobs: list[Future[Any]]) -> list[Any]:
-    """What all of them gave; the first failure ends the rest."""
-    try:
-        return [job.result() for job in jobs]
-    except BaseException:
-        for job in jobs:
-            job.cancel()
-        wait(jobs)
-        raise
 
 
 def _blob(name: str) -> str:

@@ -1,0 +1,56 @@
+"""An artifact sent to S3 servers with one quirk each, and fetched from them again."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuronbuild.digest import PIECE
+from neuronbuild.errors import StoreError
+from neuronbuild.store.location import open_store
+from neuronbuild.store.transfer import copy_artifact
+from neuronbuild.store.verify import verify_store
+from tests.doubles.quirky import QUIRKS, serving
+from tests.tools.fault_matrix import note
+from tests.unit.store.artifacts import get, key_of, put
+
+REFUSED = {
+    "public": "access key is unknown there",
+    "no-list": "may not be listed",
+    "no-read": "",
+    "no-write": "access is denied",
+    "endless-listing": "doesn't come to an end",
+    "moved": "another region",
+    "skewed": "clock",
+    "no-ranges": "no range",
+    "html": "",
+    "garbled": "the server failed",
+}
+"""Servers with which no artifact goes there and back and is verified, each with words of the message that says why."""
+
+
+@pytest.mark.parametrize("quirk", sorted(QUIRKS))
+def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_reason(quirk, tmp_path, monkeypatch):
+    with serving(quirk) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        near, back, far = (
+            open_store(str(tmp_path / "near")),
+            open_store(str(tmp_path / "back")),
+            open_store(server.location(timeout=1)),
+        )
+        put(near, 1, 4 * PIECE + 5000)
+
+        def go() -> None:
+            copy_artifact(near, far, key_of(1))
+            copy_artifact(far, back, key_of(1))
+            assert verify_store(far, repair=False).damages == ()
+
+        if quirk in REFUSED:
+            with pytest.raises(StoreError, match=REFUSED[quirk]) as caught:
+                go()
+            assert caught.value.hint
+            assert get(back, 1, tmp_path) is None
+        else:
+            go()
+            assert get(back, 1, tmp_path) == get(near, 1, tmp_path)
+        note("an S3 server", QUIRKS[quirk], quirk, 1, "told" if quirk in REFUSED else "absorbed")
