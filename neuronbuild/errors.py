@@ -1,6 +1,7 @@
 """Every error that a person can cause or meet: what happened, where, and what to do.
 
-Constructors take values and write the message. Only `cli` turns an error into text and an exit status.
+Constructors take values and write the message. Only `cli` turns an error into an exit status. Code that puts an error into
+another one's message takes its `message`: the hint is for whoever meets the error itself.
 Anything raised that isn't a `NeuronBuildError` is a bug and may crash loudly.
 """
 
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class NeuronBuildError(Exception):
-    """An expected failure, with advice apart from the message."""
+    """An expected failure: what happened as `message`, what to do as `hint`, and both as `str(error)`."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
 
 class UsageError(NeuronBuildError):

@@ -227,7 +227,7 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         except RecipeError as error:
             issues += error.issues
         except SourceError as error:
-            faults.append((located.issue(_blamed(located, error), str(error)), error.hint))
+            faults.append((located.issue(_blamed(located, error), error.message), error.hint))
     context.memory.save()
     if issues:
         raise RecipeError([*issues, *(issue for issue, _ in faults)])

@@ -126,7 +126,7 @@ def _move(
         try:
             return copy_artifact(source, target, key)
         except DamageError as error:
-            return str(error)
+            return error.message
 
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="copy") as pool:
         results = list(pool.map(move, sorted(here - there)))
@@ -161,5 +161,5 @@ def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, shar
             for name, digest in model.snapshot.files.items():
                 size += copy_file_in(model.open_file(name), digest, far)
         except (SourceError, StoreError) as error:
-            failures.append(str(error))
+            failures.append(error.message)
     return Moved(moved.source, moved.target, moved.artifacts, moved.present, size, tuple(left_out), tuple(failures))

@@ -110,7 +110,7 @@ def _look(step: Step, store: Store) -> Outcome | None:
     try:
         manifest = store.lookup(step.action.key)
     except NewerRecordError as error:
-        return Outcome(step, "failed", error=StepError("system", f"{error}; {error.hint}"))
+        return Outcome(step, "failed", error=StepError("system", f"{error.message}; {error.hint}"))
     if manifest is None or store.lack(manifest) is not None:
         return None
     return Outcome(step, "reused", manifest=manifest)

@@ -80,8 +80,6 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
-        if error.hint:
-            click.echo(f"  hint: {error.hint}", err=True)
         status = error.exit_code
     except click.ClickException as error:
         error.show()

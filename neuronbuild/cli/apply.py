@@ -73,8 +73,6 @@ def _summary(counts: dict[str, int]) -> str:
 def _status(report: ApplyReport) -> int:
     for failure in report.failures:
         click.echo(f"error: {failure.error}", err=True)
-        if failure.error.hint:
-            click.echo(f"  hint: {failure.error.hint}", err=True)
     if any(outcome.kind in {"failed", "skipped"} for outcome in report.outcomes):
         return 1
     return report.failures[0].error.exit_code if report.failures else 0

@@ -113,7 +113,7 @@ def _workspace() -> tuple[Settings, Finding]:
     try:
         settings = settings_for()
     except RecipeError as error:
-        return Settings(), Finding("workspace", ok=False, found=str(error), advice="mend it: no command reads recipes before")
+        return Settings(), Finding("workspace", ok=False, found=error.message, advice="mend it: no command reads recipes before")
     return settings, Finding("workspace", ok=True, found="no faults")
 
 
@@ -123,7 +123,7 @@ def _cpu(settings: Settings) -> Finding:
         toolchain.preflight()
         versions = toolchain.fingerprint("cpu").versions
     except NeuronBuildError as error:
-        return Finding("platform cpu", ok=False, found=str(error), advice=error.hint or "", needed=True)
+        return Finding("platform cpu", ok=False, found=error.message, advice=error.hint or "", needed=True)
     return Finding(
         "platform cpu", ok=True, found=", ".join(f"{name} {version}" for name, version in versions.items()), needed=True
     )
@@ -159,7 +159,7 @@ def _environment(settings: Settings, name: str, kind: str) -> Finding:
         if not faults:
             toolchain.preflight()
     except NeuronBuildError as error:
-        return Finding(f"toolchain {name}", ok=False, found=str(error), advice=error.hint or "")
+        return Finding(f"toolchain {name}", ok=False, found=error.message, advice=error.hint or "")
     problems = "; ".join(fault.problem for fault in faults)
     return Finding(f"toolchain {name}", ok=not faults, found=problems or found, advice=faults[0].advice if faults else "")
 
