@@ -18,10 +18,10 @@ from neuronbuild.cli.options import json_option, platform_option, settings_for
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
+from neuronbuild.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
 from neuronbuild.toolchain.sdk import SdkToolchain
-from neuronbuild.toolchain.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def _workspace() -> tuple[Settings, Finding]:
     try:
         settings = settings_for()
     except RecipeError as error:
-        return Settings(), Finding("workspace", ok=False, found=error.message, advice="mend it: no command reads recipes before")
+        return Settings(), Finding(
+            "workspace", ok=False, found=error.message, advice="mend it: no command reads recipes before"
+        )
     return settings, Finding("workspace", ok=True, found="no faults")
 
 

@@ -19,14 +19,14 @@ class OutputError(NeuronBuildError):
 
 
 def put(text: str, *, newline: bool = True) -> None:
-    """Print on stdout.
+    """Print on stdout; colours go to terminals only, and nowhere where NO_COLOR is set (https://no-color.org).
 
     Raises:
         OutputError: it can't be written.
         BrokenPipeError: whoever read it has stopped, which is no fault.
     """
     try:
-        click.echo(text, nl=newline)
+        click.echo(text, nl=newline, color=False if os.environ.get("NO_COLOR") else None)
     except BrokenPipeError:
         raise
     except OSError as error:

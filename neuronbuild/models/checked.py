@@ -14,7 +14,7 @@ import transformers
 from transformers.utils.chat_template_utils import Chat
 
 from neuronbuild.errors import ShapeError, UsageError
-from neuronbuild.recipe.schema import unknown_word
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import BEAMS, SEQUENCE

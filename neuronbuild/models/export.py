@@ -13,8 +13,8 @@ from neuronbuild.api.introspection import axes
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
 from neuronbuild.recipe.load import Located, validation_issues
-from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, unknown_word
-from neuronbuild.recipe.wording import describe
+from neuronbuild.recipe.schema import Compiler, Recipe, Workspace
+from neuronbuild.recipe.wording import describe, unknown_key
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
 from neuronbuild.tasks import AXES
@@ -142,7 +142,7 @@ def _known(arguments: Mapping[str, object]) -> dict[str, object]:
     said: dict[str, object] = {}
     for name, value in given.items():
         if name not in ARGUMENTS:
-            raise UsageError(f"from_pretrained: {unknown_word('argument', name, list(ARGUMENTS))}")
+            raise UsageError(f"from_pretrained: {unknown_key('argument', name, list(ARGUMENTS))}")
         ours = ALIASES.get(name, name)
         if ours in said:
             same = ", ".join(each for each in given if ALIASES.get(each, each) == ours)

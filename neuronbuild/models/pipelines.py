@@ -16,7 +16,7 @@ from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ARGUMENTS, export_model
 from neuronbuild.models.preprocessors import PROCESSORS
-from neuronbuild.recipe.schema import unknown_word
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import ALIASES, OWN_TASKS
 
 if TYPE_CHECKING:

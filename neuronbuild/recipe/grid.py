@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.options import cast_of, option_issues
-from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.recipe.target import DELEGATED, Options, Target
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
-from neuronbuild.files import read_plain
-from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name, unknown_word
-from neuronbuild.recipe.wording import describe
+from neuronbuild.recipe.finding import WORKSPACE_FILE, find_files, read_text, yaml_files
+from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name
+from neuronbuild.recipe.wording import describe, unknown_key
 from neuronbuild.recipe.yaml_tree import Document, Keys, read_documents
 from neuronbuild.tasks import AXES
 
@@ -23,13 +22,8 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
-SUFFIXES = (".yaml", ".yml")
-WORKSPACE_FILE = "neuronbuild.yaml"
 LISTS = ("exclude", "include")
 """Under `shapes`, beside the axes."""
-
-MOST_BYTES = 1 << 20
-"""Size of a file of recipes. One is a few hundred bytes, and a megabyte takes a second to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,14 @@ class Layer:
             value = value[key]
         return True
 
+    def text(self, keys: Keys) -> str | None:
+        """What was written at these keys, where YAML took it for something else than text."""
+        return self.document.texts.get((*self.top, *keys))
+
+    def holds(self, issue: Issue) -> bool:
+        """Whether a fault stands in this document."""
+        return issue.path == str(self.path) and issue.line in self.document.lines
+
     def issue(self, keys: Keys, message: str) -> Issue:
         """A fault at one of this document's keys."""
         return Issue(str(self.path), *self.document.place((*self.top, *keys)), message)
@@ -69,14 +71,23 @@ class Located:
         """A fault found later, at the key that caused it."""
         return _issue(keys, message, Layer(self.path, self.document), self.below)
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its own document, and those below it."""
+        return (Layer(self.path, self.document), *self.below)
+
     def depth(self, keys: Keys) -> int:
         """How many layers lie over the one that says what is at some keys: 0 if it is the recipe's own document."""
-        layers = (Layer(self.path, self.document), *self.below)
-        return next((depth for depth, layer in enumerate(layers) if layer.says(keys)), len(layers))
+        return next((depth for depth, layer in enumerate(self.layers) if layer.says(keys)), len(self.layers))
 
 
 def _issue(keys: Keys, message: str, own: Layer, below: tuple[Layer, ...]) -> Issue:
-    return next((layer for layer in (own, *below) if layer.says(keys)), own).issue(keys, message)
+    return _layer(keys, own, below).issue(keys, message)
+
+
+def _layer(keys: Keys, own: Layer, below: tuple[Layer, ...]) -> Layer:
+    """The document that says what is at some keys."""
+    return next((layer for layer in (own, *below) if layer.says(keys)), own)
 
 
 def load_recipes(
@@ -91,20 +102,30 @@ def load_recipes(
     Raises:
         RecipeError: with every issue of every file, or because there is no recipe.
     """
+    found, issues = read_recipes(paths, defaults=defaults, recursive=recursive)
+    if issues:
+        raise RecipeError(issues)
+    return found
+
+
+def read_recipes(
+    paths: Iterable[Path], *, defaults: Mapping[str, object] | None = None, recursive: bool = False
+) -> tuple[list[Located], set[Issue]]:
+    """As `load_recipes`: those recipes in whose documents nothing is wrong, and every issue of every file."""
     paths = list(paths)
     issues: list[Issue] = []
     found: list[Located] = []
     by_folder: dict[Path, list[Path]] = {}
-    for file in _files(paths, recursive=recursive, issues=issues):
+    for file in find_files(paths, recursive=recursive, issues=issues):
         by_folder.setdefault(file.parent, []).append(file)
     for files in by_folder.values():
         found += _load_folder(files, defaults or {}, issues)
     issues += _same_names(found)
     if not found and not issues:
         issues += [Issue(str(path), 1, 1, "no recipe in here") for path in paths]
-    if issues:
-        raise RecipeError(set(issues))
-    return found
+    return [located for located in found if not any(layer.holds(issue) for layer in located.layers for issue in issues)], {
+        *issues
+    }
 
 
 def load_workspace(folder: Path) -> tuple[Workspace, Path]:
@@ -122,7 +143,7 @@ def load_workspace(folder: Path) -> tuple[Workspace, Path]:
 
 def _load_workspace_file(file: Path) -> Workspace:
     issues: list[Issue] = []
-    documents, faults = read_documents(_read(file, issues), str(file))
+    documents, faults = read_documents(read_text(file, issues), str(file))
     issues += faults
     issues += [Layer(file, document).issue((), "a workspace file holds one document") for document in documents[1:]]
     workspace = _parse(Layer(file, documents[0]), {}, issues, kind=Workspace) if documents else Workspace()
@@ -131,32 +152,10 @@ def _load_workspace_file(file: Path) -> Workspace:
     return workspace
 
 
-def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            issues.append(Issue(str(path), 1, 1, "no such file or folder"))
-        except OSError as error:
-            issues.append(Issue(str(path), 1, 1, f"can't be read: {error.strerror}"))
-        else:
-            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
-            if not inside:
-                issues.append(Issue(str(path), 1, 1, "no recipe (*.yaml) in this folder"))
-            files += inside
-    return list(dict.fromkeys(files))
-
-
-def _yaml_files(folder: Path, *, recursive: bool) -> list[Path]:
-    names = sorted(folder.glob("**/*" if recursive else "*"))
-    return [file for file in names if file.suffix in SUFFIXES and file.name != WORKSPACE_FILE and not file.is_dir()]
-
-
 def _load_folder(files: list[Path], defaults: Mapping[str, object], issues: list[Issue]) -> list[Located]:
     documents: list[tuple[int, Layer]] = []
     for file in files:
-        read, faults = read_documents(_read(file, issues), str(file))
+        read, faults = read_documents(read_text(file, issues), str(file))
         issues += faults
         documents += [(index, Layer(file, document)) for index, document in enumerate(read)]
     below: list[Layer] = []
@@ -176,8 +175,8 @@ def _beside(files: list[Path], issues: list[Issue]) -> list[Layer]:
     """The `defaults:` of the folder that lie in files that weren't asked for."""
     layers: list[Layer] = []
     asked = set(files)
-    for file in _yaml_files(files[0].parent, recursive=False):
-        text = "" if file in asked else _read(file, [])
+    for file in yaml_files(files[0].parent, recursive=False):
+        text = "" if file in asked else read_text(file, [])
         if "defaults" in text:
             read, faults = read_documents(text, str(file))
             found = [Layer(file, document) for document in read if _is_defaults(document)]
@@ -209,16 +208,6 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str,
         under = result.get(key)
         result[key] = merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return result
-
-
-def _read(file: Path, issues: list[Issue]) -> str:
-    try:
-        return read_plain(file, MOST_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        issues.append(Issue(str(file), 1, 1, f"can't be read: {error.strerror}"))
-    except UnicodeDecodeError as error:
-        issues.append(Issue(str(file), 1, 1, f"not UTF-8 text: {error.reason} at byte {error.start}"))
-    return ""
 
 
 def _is_defaults(document: Document) -> bool:
@@ -253,9 +242,10 @@ def validation_issues(
     faults = error.errors(include_url=False)
     inner = {fault["loc"][:-1] for fault in faults if fault["loc"]}  # a list whose items are wrong counts as too short as well
     return [
-        _issue(_blamed(fault), describe(fault, kind), Layer(file, document), below)
+        layer.issue(_blamed(fault), describe(fault, kind, layer.text(fault["loc"])))
         for fault in faults
         if not (fault["type"] == "too_short" and fault["loc"] in inner)
+        for layer in (_layer(_blamed(fault), Layer(file, document), below),)
     ]
 
 
@@ -276,7 +266,7 @@ def _unknown_axes(own: Layer, defaults: Mapping[str, object], below: tuple[Layer
         listed = shapes.get(name)
         points += [(("shapes", name, index), point) for index, point in enumerate(listed if isinstance(listed, list) else ())]
     return [
-        _issue((*keys, name), unknown_word("axis", name, [*AXES, *LISTS]), own, below)
+        _issue((*keys, name), unknown_key("axis", name, [*AXES, *LISTS]), own, below)
         for keys, point in points
         if isinstance(point, dict)
         for name in point

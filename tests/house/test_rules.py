@@ -17,7 +17,7 @@ PACKAGE = ROOT / "neuronbuild"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAZY_IMPORTS = {
-    "recipe/schema.py": "difflib, for errors only",
+    "recipe/words.py": "difflib, for errors only",
     "runtime/inputs.py": "difflib, for errors only",
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
     "store/lease.py": "filelock, only where a lease is taken",

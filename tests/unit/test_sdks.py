@@ -5,7 +5,7 @@ import re
 import pytest
 
 from neuronbuild.host import GENERATIONS
-from neuronbuild.toolchain.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, torch_of
+from neuronbuild.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, releases_like, torch_of
 
 
 @pytest.mark.parametrize("release", SDKS)
@@ -44,3 +44,11 @@ def test_every_platform_with_a_compiler_here_has_cores():
 
 def test_what_optimum_neuron_needs_is_known_for_each_of_its_releases():
     assert set(OPTIMUM) == set(NXD) <= set(SDKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "releases"),
+    [("2.31", '"2.31.1" or "2.31.0"'), ("2.30", '"2.30.0"'), ("2.30.0", '"2.30.0"'), ("2.", None), ("3", None), ("", None)],
+)
+def test_releases_that_a_text_may_mean_begin_with_it(text, releases):
+    assert releases_like(text) == (releases or " or ".join(f'"{release}"' for release in SDKS))
