@@ -85,9 +85,22 @@ def refuse_misfit(model: str, task: str, arguments: Mapping[str, object]) -> Non
         SourceError: there is no such model.
     """
     revision = arguments.get("revision")
-    found = axes(model, str(arguments.get("task") or task), revision=None if revision is None else str(revision))
+    pinned = None if revision is None else str(revision)
+    try:
+        found = axes(model, str(arguments.get("task") or task), revision=pinned)
+    except UsageError as error:
+        raise UsageError(error.message, hint=error.hint or _fitting(model, task, pinned)) from None
     if found.task != task:
         raise UsageError(f"from_pretrained: {model} would be compiled for {found.task}; use {found.model_class} for that")
+
+
+def _fitting(model: str, task: str, revision: str | None) -> str | None:
+    """What helps where a model can't be compiled for a task: the class that its config tells."""
+    try:
+        found = axes(model, revision=revision)
+    except UsageError:
+        return None
+    return None if found.task == task else f"its config tells {found.task}: use {found.model_class}"
 
 
 def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Located:
