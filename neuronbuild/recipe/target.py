@@ -50,3 +50,10 @@ class Target:
     graph: str
     shape: Shape
     options: Options
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called where others read it: of a path, the last part alone."""
+        if self.model.startswith((".", "/", "~")):
+            return self.model.rstrip("/").rpartition("/")[2] or self.model
+        return self.model

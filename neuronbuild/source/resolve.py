@@ -96,10 +96,12 @@ def _mention_folder(error: SourceError, reference: str, base: Path) -> None:
     name = os.path.normpath(reference).lstrip("./")
     for place in (base, base.parent, Path.cwd()):
         folder = place / name
-        if name and folder != base / reference and (folder.is_dir() or is_gguf(folder)):
+        tried = is_folder_reference(reference) and folder == base / reference
+        if name and not tried and (folder.is_dir() or is_gguf(folder)):
             path = os.path.relpath(folder, base)
             written = path if path.startswith("..") else f"./{path}"
-            error.hint = f"there is a folder {folder}: write `model: {written}` ({COUNTED})"
+            more = f"; {error.hint}" if error.hint and error.hint != COUNTED else ""
+            error.hint = f"there is a folder {folder}: write `model: {written}` ({COUNTED}){more}"
             return
 
 

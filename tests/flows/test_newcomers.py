@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from neuronbuild.store.location import open_store
 from tests.conftest import TEXT, run_cli, write_recipe
-from tests.flows.stores import refused
+from tests.flows.stores import records, refused
+from tests.unit.store.artifacts import key_of, put
 
 NO_SDK = "there is no Neuron SDK here"
 
@@ -105,3 +107,86 @@ def test_a_release_of_the_sdk_without_quotes_is_told_how_to_write_it(for_neuron,
 
 def test_a_release_of_the_sdk_that_isnt_whole_is_told_those_that_begin_so(for_neuron):
     assert 'write "2.30.0"' in refused(5, "plan", "r.yaml", "--sdk", "2.30", cwd=for_neuron)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("paln",), "'plan'"),
+        (("aply", "recipes"), "'apply'"),
+        (("build",), "'apply'"),
+        (("ls",), "'cache ls'"),
+        (("prune",), "'cache prune'"),
+        (("cache", "lst"), "'cache ls'"),
+        (("cache", "remove"), "'cache rm'"),
+        (("neff", "inspct"), "'neff inspect'"),
+        (("plan", "--plattform", "cpu"), "--platform"),
+        (("apply", "--no-biuld"), "--no-build"),
+    ],
+)
+def test_a_mistyped_command_or_option_is_told_what_was_meant(tmp_path, words, meant):
+    said = refused(2, *words, cwd=tmp_path)
+    assert "Did you mean" in said
+    assert meant in said
+
+
+def test_a_command_like_no_other_gets_no_suggestion(tmp_path):
+    said = refused(2, "xyzzyq", cwd=tmp_path)
+    assert "No such command 'xyzzyq'." in said
+    assert "Did you mean" not in said
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A workspace whose store has two made artifacts."""
+    store = open_store(str(tmp_path / "cache"))
+    for number in (1, 2):
+        put(store, number)
+    return tmp_path
+
+
+def test_an_artifact_is_listed_summed_up_and_removed_by_its_short_key(filled):
+    heading, *lines = run_cli("cache", "ls", cwd=filled).stdout.splitlines()
+    assert heading.split() == ["KEY", "MODEL", "TASK", "SHAPE", "PLATFORM", "SIZE", "AGE"]
+    short = lines[0].split()[0]
+    shown = run_cli("cache", "show", short, cwd=filled)
+    assert shown.returncode == 0
+    assert f"key       {short}" in shown.stdout
+    assert "2 files, " in shown.stdout
+    assert json.loads(run_cli("cache", "show", short, "--json", cwd=filled).stdout)["key"].startswith(short)
+    removed = run_cli("cache", "rm", short, cwd=filled)
+    assert (removed.returncode, removed.stdout.partition(",")[0]) == (0, "1 artifact removed")
+    assert len(records(filled / "cache")) == 1
+    assert f"no artifact's key begins with {short}" in refused(2, "cache", "rm", short, cwd=filled)
+    assert run_cli("cache", "ls", cwd=filled).stderr == "1 artifact\n"
+
+
+def test_a_prune_says_what_it_kept_and_fails_where_it_cant_reach_a_limit(filled):
+    done = run_cli("cache", "prune", "--max-size", "100", cwd=filled)
+    assert done.returncode == 1
+    assert "0 artifacts and 0 blobs went" in done.stdout
+    assert "kept: 2 artifacts used within the grace period" in done.stdout
+    assert "more than --max-size 100" in done.stderr
+    assert "used within the grace period" in done.stderr
+    assert records(filled / "cache") == {key_of(1), key_of(2)}
+    assert run_cli("cache", "prune", "--max-size", "1GB", cwd=filled).returncode == 0
+
+
+def test_validate_sees_models_that_arent_there_and_flags_that_no_compiler_knows(tmp_path):
+    (tmp_path / "my-bert").mkdir()
+    base = {"task": "fill-mask", "shapes": TEXT}
+    write_recipe(tmp_path / "recipes/a.yaml", model="./my-bert", **base)
+    write_recipe(
+        tmp_path / "recipes/b.yaml", model="../my-bert", platforms=["inf2"], compiler={"extra_args": ["--hum"]}, **base
+    )
+    said = refused(2, "validate", cwd=tmp_path)
+    assert "recipes/a.yaml:1:1: model ./my-bert: there is no folder" in said
+    assert "write `model: ../my-bert`" in said
+    assert "neuronx-cc has no flag --hum" in said
+    assert len(json.loads(run_cli("validate", "--json", cwd=tmp_path).stdout)["issues"]) == 2
+
+
+def test_a_model_named_without_its_dots_is_told_the_folder_that_is_there(tmp_path, models):
+    (tmp_path / "my-bert").symlink_to(models["fill-mask"])
+    write_recipe(tmp_path / "recipes/a.yaml", model="my-bert", task="fill-mask", shapes=TEXT)
+    assert "write `model: ../my-bert`" in refused(3, "plan", cwd=tmp_path)

@@ -136,3 +136,27 @@ def test_a_store_on_s3_is_pruned_by_its_servers_dates(remote, tmp_path, monkeypa
     assert left(far) == [2]
     assert get(far, 2, tmp_path) == contents(2, SIZE)
     assert sum(entry.size for entry in far.objects.list("v1/")) == pruned.left
+
+
+def test_what_stays_is_told_with_the_reason(store):
+    keep = {key_of(1)}
+    age(store, action_name(key_of(4)), 0)
+    pruned = prune_store(store, Rules(max_size=0, keep=lambda manifest: manifest.key in keep), dry_run=True)
+    assert [(kept.reason, kept.number) for kept in pruned.kept] == [(prune.NAMED, 1), (prune.USED, 1)]
+    assert all(kept.bytes > SIZE for kept in pruned.kept)
+    assert pruned.as_json()["kept"][0]["reason"] == prune.NAMED
+
+
+def test_what_is_within_the_limits_is_told_as_that(store):
+    [kept] = prune_store(store, Rules(), dry_run=True).kept
+    assert (kept.reason, kept.number) == (prune.WITHIN, 4)
+
+
+def test_files_that_must_stay_count_towards_the_limit(store):
+    model = store.add_bytes(b"w" * 10 * SIZE)
+    age(store, blob_name(model.sha256), 9)
+    store.record_snapshot(Snapshot("org/name", None, {"model.safetensors": model}))
+    pruned = prune_store(store, Rules(max_size=9 * SIZE), dry_run=True)
+    assert len(pruned.artifacts) == 4
+    assert pruned.left > 9 * SIZE
+    assert [(kept.reason, kept.bytes) for kept in pruned.kept] == [(prune.FILES, 10 * SIZE)]
