@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 
 import click
 
 from neuronbuild.errors import NeuronBuildError
+
+NARROWEST = 20
+"""Columns that a text is given at least, however narrow the terminal is."""
 
 
 class OutputError(NeuronBuildError):
@@ -32,6 +37,16 @@ def put(text: str, *, newline: bool = True) -> None:
     except OSError as error:
         drop_stdout()
         raise OutputError(str(error.strerror)) from None
+
+
+def put_wrapped(head: str, text: str) -> None:
+    """Print a line that on a terminal goes on below itself, indented by the width of its head, rather than at the edge."""
+    if not sys.stdout.isatty():
+        put(head + text)
+        return
+    width = max(shutil.get_terminal_size().columns, len(head) + NARROWEST)
+    wrapper = textwrap.TextWrapper(width, head, " " * len(head), break_long_words=False, break_on_hyphens=False)
+    put(wrapper.fill(text))
 
 
 def put_json(value: object) -> None:
