@@ -101,7 +101,8 @@ def _look(recipes: tuple[Path, ...]) -> Iterator[Finding]:
     on_cpu = used is None or not used.recipes or CPU in used.recipes
     yield Finding("neuronbuild", ok=True, found=f"{__version__} on Python {platform.python_version()} ({sys.executable})")
     level = highest_level(cpu_flags())
-    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {level.march if level else 'no AVX2'}"
+    cores = counted(os.cpu_count() or 1, "core")
+    found = f"{platform.system()} {platform.machine()}, {cores}, {level.march if level else 'no AVX2'}"
     yield Finding("host", ok=level is not None, found=found, advice="the cpu platform needs AVX2", needed=on_cpu)
     compiler = shutil.which("g++")
     yield Finding(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from neuronbuild.artifact.signature import TensorSpec
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.runtime.inputs import complete_inputs
 
@@ -115,7 +116,7 @@ def test_a_tensor_on_another_device_is_refused():
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3), ()])
 def test_another_rank_is_refused(shape):
     error = refusal(input_ids=torch.zeros(shape, dtype=torch.int64))
-    assert error.message == f"input_ids has {len(shape)} dimensions; the graph takes 2: batch_size, sequence_length"
+    assert error.message == f"input_ids has {counted(len(shape), 'dimension')}; the graph takes 2: batch_size, sequence_length"
 
 
 def test_inputs_of_different_shapes_are_refused():
