@@ -1,6 +1,7 @@
 """Every error that a person can cause or meet: what happened, where, and what to do.
 
-Constructors take values and write the message. Only `cli` turns an error into text and an exit status.
+Constructors take values and write the message. Only `cli` turns an error into an exit status. Code that puts an error into
+another one's message takes its `message`: the hint is for whoever meets the error itself.
 Anything raised that isn't a `NeuronBuildError` is a bug and may crash loudly.
 """
 
@@ -29,13 +30,20 @@ def hide_passwords(text: str) -> str:
 
 
 class NeuronBuildError(Exception):
-    """An expected failure, with advice apart from the message. Neither shows a password of an address."""
+    """An expected failure: what happened as `message`, what to do as `hint`, and both as `str(error)`.
+
+    None shows a password of an address.
+    """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(hide_passwords(message))
+        self.message = hide_passwords(message)
         self.hint = None if hint is None else hide_passwords(hint)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
 
 class UsageError(NeuronBuildError):

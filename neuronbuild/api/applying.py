@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.requests import Failure
     from neuronbuild.api.settings import Settings
     from neuronbuild.build.progress import Progress
+    from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.load import Located
 
 
@@ -41,8 +42,15 @@ class ApplyReport:
         }
 
 
-def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | None = None) -> ApplyReport:
+def apply(
+    recipes: Iterable[Located],
+    settings: Settings,
+    progress: Progress | None = None,
+    failures: list[NeuronBuildError] | None = None,
+) -> ApplyReport:
     """Compile what is missing, then write the releases of all recipes whose every target is there.
+
+    `failures` gets what is wrong with recipes that can't be planned, and the others are built; without it, that is raised.
 
     Raises:
         RecipeError, SourceError, StoreError, ToolchainError: before anything is built.
@@ -51,7 +59,7 @@ def apply(recipes: Iterable[Located], settings: Settings, progress: Progress | N
     """
     context = Context.open(settings)
     observer = progress or Silent()
-    prepared = prepare(recipes, context)
+    prepared = prepare(recipes, context, failures)
     plan = make_full_plan(prepared, context.store)
     refuse_misses(plan, settings)
     observer.planned(plan)

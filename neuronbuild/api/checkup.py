@@ -80,7 +80,7 @@ def check_keys(settings: Settings) -> Checked:
         trusted = tuple(map(check_public_key, settings.trusted_keys))
         own = None if settings.signing_key is None else public_key(settings.signing_key)
     except UsageError as error:
-        return Checked("keys", ok=False, found=str(error), advice=error.hint or "")
+        return Checked("keys", ok=False, found=error.message, advice=error.hint or "")
     if own is None and not trusted:
         return Checked("keys", ok=True, found="none: artifacts of everybody are used, and nothing is signed")
     signs = "nothing built here is signed with a key that others could trust" if own is None else f"signs as {own}"

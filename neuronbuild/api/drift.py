@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.toolchain.sdks import release_of
+from neuronbuild.sdks import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from neuronbuild.api.subjects import subject_of
 from neuronbuild.errors import UsageError
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import default_sizes
-from neuronbuild.recipe.schema import unknown_word
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.source.resolve import name_model, open_memory, resolve_model
 from neuronbuild.tasks import FAMILIES, PIPELINES, TASKS, loader_of, tasks_of
 

@@ -162,7 +162,7 @@ class LockedFiles:
                 return second(name)
             except (SourceError, StoreError) as other:
                 source = problem if isinstance(problem, SourceError) else other
-                text = f"{name} is neither at its source nor in the store: {source}"
+                text = f"{name} is neither at its source nor in the store: {source.message}"
                 hint = "on a machine that has the model, run `neuronbuild cache push --weights`"
                 raise SourceError(self._locked.model, text, hint=hint) from None
 

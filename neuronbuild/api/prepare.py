@@ -9,47 +9,35 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.drift import model_drift, toolchain_drift
 from neuronbuild.api.locking import FetchedFiles, LockedFiles, locked_model, make_lock, read_lock, write_lock
-from neuronbuild.api.prepared import Prepared
-from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
+from neuronbuild.api.preparing import prepare_each
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.api.wanted import Wanted, wanted_of
 from neuronbuild.artifact.snapshot import with_parts
 from neuronbuild.errors import (
     LockError,
     NotBuiltError,
-    RecipeError,
     SourceError,
-    SourcesError,
     ToolchainError,
     UnsupportedModelError,
 )
 from neuronbuild.intact import MEMORY
-from neuronbuild.plan.action import ActionMaker, Way
-from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.planner import Plan, make_plan
-from neuronbuild.plan.subject import SubjectError
-from neuronbuild.recipe.grid import expand
-from neuronbuild.recipe.options import blamed
-from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import open_memory, resolve_model
 from neuronbuild.store.location import open_layers
 from neuronbuild.store.sharing import Sharing
-from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.lockfile import LockFile
     from neuronbuild.artifact.snapshot import Model
-    from neuronbuild.errors import Issue
-    from neuronbuild.plan.subject import Subject
+    from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.load import Located
-    from neuronbuild.recipe.target import Options, Target
-    from neuronbuild.recipe.yaml_tree import Keys
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain
@@ -185,14 +173,16 @@ class Context:
         return locked_model(locked, files, described=any(layout.document for layout in wanted.layouts))
 
 
-def plan(recipes: Iterable[Located], settings: Settings) -> Plan:
+def plan(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBuildError] | None = None) -> Plan:
     """What exists and what must be compiled, and why. Compiles nothing and imports no torch.
+
+    `failures` gets what is wrong with some recipes, and the others are planned; without it, that is raised.
 
     Raises:
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
     """
     context = Context.open(settings)
-    return make_full_plan(prepare(recipes, context), context.store)
+    return make_full_plan(prepare(recipes, context, failures), context.store)
 
 
 def lock(recipes: Iterable[Located], settings: Settings) -> bool:
@@ -223,8 +213,13 @@ def refuse_misses(plan: Plan, settings: Settings) -> None:
         raise NotBuiltError([f"{step.target}: {step.reason}" for step in plan.misses])
 
 
-def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
+def prepare(recipes: Iterable[Located], context: Context, failures: list[NeuronBuildError] | None = None) -> list[Prepared]:
     """Resolve every recipe, for every platform that is wanted.
+
+    Args:
+        recipes: what to prepare.
+        context: what is opened once for all of them.
+        failures: gets what is wrong with some recipes, and the others are prepared; without it, that is raised.
 
     Raises:
         RecipeError: with what is wrong in any of them, their models included.
@@ -232,21 +227,12 @@ def prepare(recipes: Iterable[Located], context: Context) -> list[Prepared]:
         ToolchainError: as its name says.
         LockError: something has drifted from the lock, and `locked` is set.
     """
-    prepared: list[Prepared] = []
-    issues: list[Issue] = []
-    faults: list[tuple[Issue, str | None]] = []
-    for located in recipes:
-        try:
-            prepared += _prepare(located, context)
-        except RecipeError as error:
-            issues += error.issues
-        except SourceError as error:
-            faults.append((located.issue(_blamed(located, error), str(error)), error.hint))
+    prepared, wrong = prepare_each(recipes, context)
     context.memory.save()
-    if issues:
-        raise RecipeError([*issues, *(issue for issue, _ in faults)])
-    if faults:
-        raise SourcesError(faults)
+    if wrong and (failures is None or not prepared):
+        raise wrong[0]
+    if failures is not None:
+        failures += wrong
     _tell_drift(context)
     return prepared
 
@@ -259,48 +245,3 @@ def _tell_drift(context: Context) -> None:
     if context.settings.locked:
         raise LockError(str(context.settings.lock), text, hint="go back to it, or run `neuronbuild lock` and commit the file")
     logger.warning("%s; going by what is here (`neuronbuild lock` locks it)", text)
-
-
-def _prepare(located: Located, context: Context) -> list[Prepared]:
-    model = context.model(located)
-    subject = _subject(located, model)
-    targets = expand(located, subject.task.name, subject.sizes)
-    tell_length(located, targets, subject)
-    refuse_misfits(located, targets, subject)
-    by_options: dict[Options, list[Target]] = {}
-    for target in targets:
-        by_options.setdefault(target.options, []).append(target)
-    wanted = context.settings.platforms
-    prepared = []
-    for options, group in by_options.items():
-        if wanted is None or options.platform in wanted:
-            way = _way(located, options, model, subject, context)
-            maker = ActionMaker(subject, way)
-            steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
-            prepared.append(Prepared(located, options, model, subject, way.fingerprint, steps))
-    return prepared
-
-
-def _way(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> Way:
-    toolchain, fingerprint = context.toolchain(options.toolchain, options.platform)
-    weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
-    try:
-        compiler = toolchain.options(options, subject.document)
-    except OptionError as error:
-        raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
-    commits = model.commits if options.toolchain == DELEGATED else None
-    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
-
-
-def _subject(located: Located, model: Model) -> Subject:
-    recipe = located.recipe
-    additions = Additions(tuple((lora.weights, lora.scale) for lora in recipe.lora), len(recipe.controlnet))
-    try:
-        return subject_of(model, recipe.task, additions)
-    except SubjectError as error:
-        raise RecipeError([located.issue((error.key,), str(error))]) from None
-
-
-def _blamed(located: Located, error: SourceError) -> Keys:
-    """The keys of the model that a fault is about."""
-    return next((each.keys for each in wanted_of(located).values() if error.model in {each.name, each.reference}), ("model",))

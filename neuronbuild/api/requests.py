@@ -38,7 +38,7 @@ class Failure:
     def as_json(self) -> dict[str, object]:
         """As `apply --json` prints it."""
         error = self.error
-        return {"recipe": self.recipe, "platform": self.platform, "message": str(error), "hint": error.hint}
+        return {"recipe": self.recipe, "platform": self.platform, "message": error.message, "hint": error.hint}
 
 
 def release_request(each: Prepared, settings: Settings, *, checked: bool) -> ReleaseRequest:

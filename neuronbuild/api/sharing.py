@@ -129,7 +129,7 @@ def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], shari
         try:
             return copy_artifact(source, target, key)
         except (DamageError, ForeignRecordError) as error:
-            return str(error)
+            return error.message
 
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="copy") as pool:
         results = list(pool.map(move, sorted(here - there)))
@@ -170,7 +170,7 @@ def _add_trust(source: CasStore, target: CasStore, key: ActionKey) -> bool | str
     try:
         copy_artifact(source, target, key)
     except (DamageError, ForeignRecordError) as error:
-        return str(error)
+        return error.message
     return True
 
 
@@ -206,5 +206,5 @@ def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, shar
             for name, digest in model.snapshot.files.items():
                 size += copy_file_in(model.open_file(name), digest, far)
         except (SourceError, StoreError) as error:
-            failures.append(str(error))
+            failures.append(error.message)
     return replace(moved, size=size, left_out=tuple(left_out), failures=tuple(failures))

@@ -99,7 +99,7 @@ class Work:
                 if error.sha256 in mended:
                     raise
                 mended.add(error.sha256)
-                self._observer.note(f"{error}; building it again")
+                self._observer.note(f"{error.message}; building it again")
             outcomes = self._build_again(outcomes)
 
     def release(self) -> tuple[Release, ...]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from neuronbuild.tasks import Axes, Graph, Input
     from neuronbuild.toolchain.base import Toolchain
 
+    Told = tuple[Callable[[], None], Callable[[], None]]
+
 WORK = "work"
 """A folder that a worker may have its compiler work in. It is kept when the compile fails."""
 
@@ -65,27 +67,32 @@ def build_step(
     *,
     waiting: Callable[[str], bool],
     compiling: Callable[[], None],
+    storing: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Build one miss, unless somebody else has built it meanwhile.
 
-    `waiting` is asked while another builder, whose name it gets, has the lease; `compiling` is told when the compile starts.
+    `waiting` is asked while another builder, whose name it gets, has the lease; `compiling` is told when the compile starts,
+    `storing` when its results are about to be stored.
 
     Raises:
         StoreError: the store can't be written. A failed compile is an outcome, and never recorded.
     """
     while True:
         with place.store.hold(step.action.key, waiting) as lease:
-            outcome = Outcome(step, "skipped") if lease is None else _build_held(step, toolchain, place, lease, compiling)
+            outcome = (
+                Outcome(step, "skipped") if lease is None else _build_held(step, toolchain, place, lease, (compiling, storing))
+            )
         if outcome is not None:
             return outcome
 
 
-def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, compiling: Callable[[], None]) -> Outcome | None:
+def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, told: Told) -> Outcome | None:
     """Build under a lease; `None` if it was lost meanwhile: what its new holder makes counts, and this result doesn't."""
     store = place.store
     known = _look(step, store)
     if known is not None:
         return known
+    compiling, storing = told
     compiling()
     try:
         with place.bench.folder() as folder:
@@ -100,6 +107,7 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, co
                 return Outcome(step, "failed", answer.seconds, replace(result, log=log))
             if not lease.renew():
                 return None
+            storing()
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
     except ScratchError as error:
         return Outcome(step, "failed", error=error.as_step_error)
@@ -110,7 +118,7 @@ def _look(step: Step, store: Store) -> Outcome | None:
     try:
         manifest = store.lookup(step.action.key)
     except NewerRecordError as error:
-        return Outcome(step, "failed", error=StepError("system", f"{error}; {error.hint}"))
+        return Outcome(step, "failed", error=StepError("system", f"{error.message}; {error.hint}"))
     if manifest is None or store.lack(manifest) is not None:
         return None
     return Outcome(step, "reused", manifest=manifest)
@@ -173,7 +181,7 @@ def _store(step: Step, answer: Answer, result: _Result, store: Store, folder: Pa
         files=tuple(store.add(name, folder / name) for name in result.files),
         signature=result.signature,
         checks=result.checks,
-        facts=result.facts,
+        facts={**result.facts, "model": step.target.model_name},
         provenance=provenance(answer.seconds),
         log=store.add_bytes(answer.log),
     )

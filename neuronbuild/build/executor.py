@@ -132,6 +132,7 @@ class Executor:
             if passed_over:
                 self._passed.add(step.action.key)
                 return False
+            self._tell(lambda: self._progress.phase(step, "waiting"))
             if time.monotonic() - self._told.get(step.action.key, -REMINDER) >= REMINDER:
                 self._told[step.action.key] = time.monotonic()
                 self._note(f"{step.target}: waiting for another build of it, by {holder}")
@@ -140,7 +141,11 @@ class Executor:
         def compiling() -> None:
             self._tell(lambda: self._progress.started(step))
 
-        outcome = build_step(step, self._toolchain(step), self._place, waiting=waiting, compiling=compiling)
+        def storing() -> None:
+            self._tell(lambda: self._progress.phase(step, "storing"))
+
+        toolchain = self._toolchain(step)
+        outcome = build_step(step, toolchain, self._place, waiting=waiting, compiling=compiling, storing=storing)
         return None if passed_over else outcome
 
     def _settle(self, outcome: Outcome) -> None:

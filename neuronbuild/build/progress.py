@@ -18,6 +18,9 @@ class Progress(Protocol):
     def started(self, step: Step) -> None:
         """A compile starts."""
 
+    def phase(self, step: Step, name: str) -> None:
+        """A step that has started, or waits to, does something else now: `waiting`, `compiling`, `storing`."""
+
     def finished(self, outcome: Outcome) -> None:
         """A step is done, whatever came of it."""
 
@@ -32,6 +35,9 @@ class Silent:
         """Nothing."""
 
     def started(self, step: Step) -> None:
+        """Nothing."""
+
+    def phase(self, step: Step, name: str) -> None:
         """Nothing."""
 
     def finished(self, outcome: Outcome) -> None:

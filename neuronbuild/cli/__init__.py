@@ -12,6 +12,7 @@ from typing import final
 
 import click
 
+from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.output import OutputError, current_folder, drop_stdout, guard_streams
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
@@ -38,7 +39,7 @@ second, and importing what it doesn't use would be a fifth of that."""
 
 
 @final
-class Commands(click.Group):
+class AllCommands(Commands):
     """The group of all commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click passes it)
@@ -55,7 +56,7 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=AllCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="neuronbuild")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
@@ -86,8 +87,6 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
-        if error.hint:
-            click.echo(f"  hint: {error.hint}", err=True)
         status = error.exit_code
     except click.ClickException as error:
         error.show()

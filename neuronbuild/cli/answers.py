@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers.pipelines.base import PipelineException
 
 from neuronbuild.cli.media import read_image
@@ -13,10 +14,14 @@ from neuronbuild.cli.unpiped import UNPIPED
 from neuronbuild.errors import NeuronBuildError, ShapeError, UsageError
 from neuronbuild.models import open_model
 from neuronbuild.tasks.audio import AUDIO
+from neuronbuild.tasks.images import TEXT_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+PHOTO = "This is a photo of {}."
+"""What transformers' pipeline makes of a label: CLIP learned from captions of pictures."""
 
 OPENING = 4
 """Tokens that answers of Whisper begin with: a start, a language, a task, and that there are no timestamps."""
@@ -117,8 +122,20 @@ def _which(trial: Trial, inputs: list[str]) -> Rows:
     path, labels = inputs[0], inputs[1:]
     if not labels:
         raise UsageError("zero-shot classification takes an image file, then the labels to choose from")
-    found = trial.pipe()(read_image(path), candidate_labels=labels, **trial.cut)
+    pipe, most = trial.pipe(), max(shape[TEXT_BATCH] for shape in trial.model.shapes)
+    if len(labels) <= most:
+        found = pipe(read_image(path), candidate_labels=labels, **trial.cut)
+    else:
+        found = pipe.postprocess({"candidate_labels": labels, "logits": _likenesses(trial, pipe, path, labels, most)})
     return [{"score": each["score"], "text": each["label"]} for each in found]
+
+
+def _likenesses(trial: Trial, pipe: Any, path: str, labels: list[str], most: int) -> torch.Tensor:  # noqa: ANN401 (no types)
+    """Logits (1, labels) as the pipeline has them, of more labels than go into the graph at once: some at a time."""
+    image = pipe.image_processor(images=[read_image(path)], return_tensors="pt")
+    texts = [PHOTO.format(label) for label in labels]
+    groups = [trial.encode(texts[start : start + most]) for start in range(0, len(texts), most)]
+    return torch.cat([trial.model(**group, **image).logits_per_image for group in groups], dim=-1)
 
 
 def _sound_labels(trial: Trial, paths: list[str]) -> Rows:

@@ -9,13 +9,13 @@ import click
 
 from neuronbuild import api
 from neuronbuild.build.report import InterruptedBuildError, count
+from neuronbuild.cli.failures import errors_json, read, tell
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
     lock_options,
     platform_option,
     recipe_arguments,
-    recipe_paths,
     sdk_option,
     settings_for,
 )
@@ -24,6 +24,7 @@ from neuronbuild.cli.progress import LineProgress
 
 if TYPE_CHECKING:
     from neuronbuild.api import ApplyReport
+    from neuronbuild.errors import NeuronBuildError
 
 
 @click.command("apply")
@@ -46,22 +47,24 @@ if TYPE_CHECKING:
 def apply_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool, **changes: object) -> int:
     """Compile what is not in the store, and write a release folder for each recipe and platform."""
     settings = settings_for(**changes)
-    located = api.load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    failures: list[NeuronBuildError] = []
+    located = read(recipes, settings, failures, recursive=recursive)
     progress = LineProgress()
     try:
-        report = api.apply(located, settings, progress)
+        report = api.apply(located, settings, progress, failures)
     except InterruptedBuildError as error:
         click.echo(f"interrupted: {_summary(count(error.outcomes))}", err=True)
         raise
     finally:
         progress.close()
     if as_json:
-        put_json(report.as_json())
+        put_json({**report.as_json(), **errors_json(failures)})
     else:
         put(f"Applied: {_summary(count(report.outcomes))}.")
         for release in report.releases:
             put(f"  {release.folder}")
-    return _status(report)
+    unplanned = tell(failures)
+    return _status(report) or unplanned
 
 
 def _summary(counts: dict[str, int]) -> str:
@@ -71,10 +74,7 @@ def _summary(counts: dict[str, int]) -> str:
 
 
 def _status(report: ApplyReport) -> int:
-    for failure in report.failures:
-        click.echo(f"error: {failure.error}", err=True)
-        if failure.error.hint:
-            click.echo(f"  hint: {failure.error.hint}", err=True)
+    status = tell(failure.error for failure in report.failures)
     if any(outcome.kind in {"failed", "skipped"} for outcome in report.outcomes):
         return 1
-    return report.failures[0].error.exit_code if report.failures else 0
+    return status

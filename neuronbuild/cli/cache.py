@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.removing import find_keys, remove
 from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.artifact.codec import encode
+from neuronbuild.cli.artifacts import row_of, summary, table
 from neuronbuild.cli.cache_care import prune_command, restore_command, stats_command, verify_command
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
+from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import StoreError, UsageError
-from neuronbuild.store.cas import recorded_keys
 from neuronbuild.store.location import open_store
 
 if TYPE_CHECKING:
-    from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.store.cas import CasStore
 
 
-@click.group("cache")
+@click.group("cache", cls=Commands)
 def cache_group() -> None:
     """Look after the store."""
 
@@ -44,38 +47,61 @@ for command in (
 @cache_option
 @json_option
 def list_command(*, as_json: bool, **changes: object) -> None:
-    """List the artifacts of the store."""
-    rows = [_row(manifest) for manifest in _open(changes).manifests()]
+    """List the artifacts of the store: key, model, task, shape, platform, size and age.
+
+    The model is the one that an artifact was built for first: others of the same architecture may use it too.
+    """
+    rows = [row_of(manifest) for manifest in _open(changes).manifests()]
     if as_json:
         put_json({"version": 1, "artifacts": rows})
         return
-    for row in rows:
-        put("  ".join(_cell(row[name]) for name in ("key", "kind", "task", "platform", "shape", "size", "built_at")))
-    click.echo(f"{len(rows)} artifacts", err=True)
+    if rows:
+        put("\n".join(table(rows, _now())))
+    click.echo(counted(len(rows), "artifact"), err=True)
 
 
 @cache_group.command("show")
 @click.argument("key")
 @click.option("--log", "show_log", is_flag=True, help="Print the compiler's log instead.")
 @cache_option
-def show_command(*, key: str, show_log: bool, **changes: object) -> None:
-    """Print the manifest of the artifact whose KEY begins so."""
+@json_option
+def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) -> None:
+    """Sum up the artifact whose KEY begins so; with --json, print its whole manifest."""
     store = _open(changes)
-    found = [recorded for recorded in recorded_keys(store) if recorded.startswith(key)]
-    if len(found) != 1:
-        problem = "no artifact's key begins" if not found else f"{len(found)} artifacts' keys begin"
-        raise UsageError(f"{problem} with {key}", hint="`neuronbuild cache ls` lists them")
-    manifest = store.lookup(found[0])
+    [found] = find_keys(store, [key])
+    manifest = store.lookup(found)
     if manifest is None:
-        raise StoreError(store.location, f"the manifest of {found[0]} can't be read", hint="run `neuronbuild cache verify`")
-    if not show_log:
+        raise StoreError(store.location, f"the manifest of {found} can't be read", hint="run `neuronbuild cache verify`")
+    if show_log:
+        log = store.read_blob(manifest.log) if manifest.log else None
+        if log is None:
+            raise UsageError(f"the log of {manifest.key} is not in the store")
+        put(log.decode(errors="replace"), newline=False)
+    elif as_json:
         put(encode(manifest).decode(), newline=False)
         click.echo(signed_by(manifest, open_trust(settings_for(**changes))), err=True)
-        return
-    log = store.read_blob(manifest.log) if manifest.log else None
-    if log is None:
-        raise UsageError(f"the log of {manifest.key} is not in the store")
-    put(log.decode(errors="replace"), newline=False)
+    else:
+        put("\n".join(f"{name:10}{text}" for name, text in summary(manifest, _now())))
+        put(signed_by(manifest, open_trust(settings_for(**changes))))
+
+
+@cache_group.command("rm")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@cache_option
+@json_option
+def remove_command(*, keys: tuple[str, ...], as_json: bool, **changes: object) -> None:
+    """Remove the artifacts whose KEYs begin so from the store or, with --remote, from the remote one.
+
+    Their files go as well, but for those that something else names, and those that were used within the last hour: these go
+    with a later `cache prune`.
+    """
+    store = _open(changes)
+    found = find_keys(store, keys)
+    freed = remove(store, found)
+    if as_json:
+        put_json({"version": 1, "artifacts": found, "freed": freed})
+    else:
+        put(f"{counted(len(found), 'artifact')} removed, {size_text(freed)} freed")
 
 
 def _open(changes: dict[str, object]) -> CasStore:
@@ -84,20 +110,5 @@ def _open(changes: dict[str, object]) -> CasStore:
     return open_store(settings.remotes[0].location if changes.get("remote") else settings.cache)
 
 
-def _cell(value: object) -> str:
-    return ", ".join(f"{axis}={size}" for axis, size in value.items()) if isinstance(value, dict) else str(value)
-
-
-def _row(manifest: Manifest) -> dict[str, object]:
-    action = manifest.action
-    toolchain = action.get("toolchain")
-    return {
-        "key": manifest.key,
-        "kind": action.get("kind"),
-        "task": action.get("task", "-"),
-        "platform": toolchain.get("platform") if isinstance(toolchain, dict) else "-",
-        "shape": action.get("shape", "-"),
-        "size": sum(digest.size for digest in manifest.blobs()),
-        "seconds": manifest.provenance.seconds,
-        "built_at": manifest.provenance.built_at,
-    }
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(tz=datetime.UTC)

@@ -10,10 +10,14 @@ import click
 from neuronbuild.api.caring import prune, restore, stats, verify
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
+from neuronbuild.store.prune import FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from neuronbuild.store.prune import Pruned
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -39,9 +43,8 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
                 put(f"{damage.name}: {damage.problem}")
             for stray in report.strays:
                 put(f"{stray!a:.200}: it is no object of the store, and is left alone")
-            read = (
-                f"{report.artifacts} artifacts, {report.blobs} blobs, {report.size:,} bytes read, {len(report.damages)} damaged"
-            )
+            found = f"{counted(report.artifacts, 'artifact')}, {counted(report.blobs, 'blob')}, {counted(report.size, 'byte')}"
+            read = f"{found} read, {len(report.damages)} damaged"
             if report.untrusted:
                 read += f", {report.untrusted} that no trusted builder signed"
             if report.newer:
@@ -85,22 +88,37 @@ def prune_command(
     keep: tuple[Path, ...],
     as_json: bool,
     **changes: object,
-) -> None:
+) -> int:
     """Make room in the store, or (with --remote) in a far one.
 
     What neuronbuild.lock, the releases of the workspace and --keep name stays, and so does what was just used. Blobs that no
-    artifact names go always.
+    artifact names go always. Exits with 1 if what must stay takes more than --max-size.
     """
     settings = settings_for(**changes)
     limits = (None if max_size is None else _bytes(max_size), None if max_age is None else _seconds(max_age), _seconds(grace))
     pruned = prune(settings, limits, keep=keep, dry_run=dry_run, far=bool(changes.get("remote")))
     if as_json:
         put_json(pruned.as_json())
-        return
-    verb = "would go" if dry_run else "went"
-    put(f"{len(pruned.artifacts)} artifacts and {pruned.blobs} blobs {verb}: {pruned.freed:,} bytes; {pruned.left:,} left")
-    if pruned.unfinished:
-        put(f"unfinished writes of killed commands that {verb}: {pruned.unfinished}")
+    else:
+        verb = "would go" if dry_run else "went"
+        gone = f"{counted(len(pruned.artifacts), 'artifact')} and {counted(pruned.blobs, 'blob')} {verb}"
+        put(f"{gone}: {counted(pruned.freed, 'byte')}; {pruned.left:,} left")
+        if pruned.unfinished:
+            put(f"unfinished writes of killed commands that {verb}: {pruned.unfinished}")
+        for kept in pruned.kept:
+            noun = "file" if kept.reason == FILES else "artifact"
+            put(f"  kept: {counted(kept.number, noun)} {kept.reason}: {counted(kept.bytes, 'byte')}")
+    return _reached(pruned, limits[0])
+
+
+def _reached(pruned: Pruned, most: int | None) -> int:
+    """The exit status: 1, with a message, where more is left than there should be."""
+    if most is None or pruned.left <= most:
+        return 0
+    why = "; ".join(f"{size_text(kept.bytes)} {kept.reason}" for kept in pruned.kept) or "files that were just put there"
+    click.echo(f"error: {pruned.left:,} bytes are left, more than --max-size {most:,}: {why}", err=True)
+    click.echo("  hint: use a shorter --grace, move releases away, or raise --max-size", err=True)
+    return 1
 
 
 @click.command("stats")
@@ -113,12 +131,14 @@ def stats_command(*, as_json: bool, **changes: object) -> None:
         put_json(found.as_json())
         return
     for place in found.places:
-        put(f"{place.location}: {place.sizes.artifacts} artifacts, {place.sizes.blobs} blobs, {place.sizes.size:,} bytes")
+        sizes = place.sizes
+        held = f"{counted(sizes.artifacts, 'artifact')}, {counted(sizes.blobs, 'blob')}, {counted(sizes.size, 'byte')}"
+        put(f"{place.location}: {held}")
     run = found.run
     asked = run.hits + run.misses
     rate = f" ({100 * run.hits / asked:.0f} %)" if asked else ""
-    put(f"{run.hits} hits, {run.misses} misses{rate}")
-    put(f"saved: {run.seconds_saved:,.0f} s of compiling, {run.bytes_saved:,} bytes")
+    put(f"{counted(run.hits, 'hit')}, {counted(run.misses, 'miss', 'misses')}{rate}")
+    put(f"saved: {run.seconds_saved:,.0f} s of compiling, {counted(run.bytes_saved, 'byte')}")
 
 
 def _bytes(text: str) -> int:

@@ -9,6 +9,7 @@ import click
 from neuronbuild.api.sharing import pull, push
 from neuronbuild.cli.options import cache_option, json_option, lock_options, recipe_arguments, settings_for
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.counts import counted
 from neuronbuild.recipe.load import load_recipes
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def _tell(moves: list[Moved], *, as_json: bool) -> int:
         put_json({"version": 1, "stores": [moved.as_json() for moved in moves]})
     else:
         for moved in moves:
-            went = f"{moved.artifacts} artifacts, {moved.size:,} bytes; {moved.present} were there"
+            there = f"{moved.present:,} {'was' if moved.present == 1 else 'were'} there"
+            went = f"{counted(moved.artifacts, 'artifact')}, {counted(moved.size, 'byte')}; {there}"
             put(f"{moved.source} -> {moved.target}: {went}{f', {moved.signed} of them signed now' if moved.signed else ''}")
             for line in (*moved.left_out, *moved.failures):
                 click.echo(f"  {line}", err=True)

@@ -7,7 +7,8 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,20 +17,23 @@ from neuronbuild.api.checkup import check_keys, check_stores
 from neuronbuild.api.selftest import selftest
 from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, platform_option, settings_for
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, put_wrapped
+from neuronbuild.cli.used import used_by
+from neuronbuild.counts import counted, listed
 from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
+from neuronbuild.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.store.s3_location import SCHEME
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
 from neuronbuild.toolchain.sdk import SdkToolchain
-from neuronbuild.toolchain.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from neuronbuild.api.selftest import Assumption
+    from neuronbuild.cli.used import Used
 
 EXTRAS = {
     "torch": "pip install 'neuronbuild[cpu]'",
@@ -45,6 +49,12 @@ NEURON = {"neuronx": "inf2", "neuron": "inf1", "optimum": "trn1"}
 
 IGNORED = ("NEURON_CC_FLAGS", "NEURON_LOGICAL_NC_CONFIG", "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_COMPILE_CACHE_URL")
 """Variables that people set for the SDK, and that no compile of ours sees."""
+
+CPU = "inductor"
+"""The toolchain of the cpu platform."""
+
+SHOWN = 3
+"""Recipes that are named before the rest is only counted."""
 
 SELFTEST = ("inf2", "trn1", "trn2", "trn3", "inf1")
 
@@ -66,46 +76,54 @@ class Finding:
 )
 @platform_option
 @json_option
-def doctor_command(*, as_json: bool, testing: bool, platforms: tuple[str, ...]) -> int:
+@click.argument("recipes", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[RECIPES]...")
+def doctor_command(*, recipes: tuple[Path, ...], as_json: bool, testing: bool, platforms: tuple[str, ...]) -> int:
     """Say what toolchains, compilers and versions are here, what is missing, and how to get it.
 
-    Exits with 5 if this machine can't compile for the cpu platform. With --selftest: if the Neuron SDK is not as its
-    documents say; --platform chooses what is tried.
+    Toolchains are those that RECIPES (default: those in recipes/) use, or all where there are none. Exits with 5 if this
+    machine can't compile what they ask for, or without any, for the cpu platform. With --selftest: if the Neuron SDK is not
+    as its documents say; --platform chooses what is tried.
     """
     if testing:
         return _selftest(platforms, as_json=as_json)
-    findings = list(_look())
+    findings = list(_look(recipes))
     if as_json:
         put_json({"version": 1, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             mark = "ok" if finding.ok else ("MISSING" if finding.needed else "-")
             advice = f"   -> {finding.advice}" if finding.advice and not finding.ok else ""
-            put(f"{mark:8}{finding.name:18}{finding.found}{advice}")
+            put_wrapped(f"{mark:8}{finding.name:18}", f"{finding.found}{advice}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
-def _look() -> Iterator[Finding]:
+def _look(recipes: tuple[Path, ...]) -> Iterator[Finding]:
+    settings, workspace = _workspace()
+    used = used_by(recipes, settings)
+    on_cpu = used is None or not used.recipes or CPU in used.recipes
     yield Finding("neuronbuild", ok=True, found=f"{__version__} on Python {platform.python_version()} ({sys.executable})")
     level = highest_level(cpu_flags())
-    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {level.march if level else 'no AVX2'}"
-    yield Finding("host", ok=level is not None, found=found, advice="the cpu platform needs AVX2", needed=True)
+    cores = counted(os.cpu_count() or 1, "core")
+    found = f"{platform.system()} {platform.machine()}, {cores}, {level.march if level else 'no AVX2'}"
+    yield Finding("host", ok=level is not None, found=found, advice="the cpu platform needs AVX2", needed=on_cpu)
     compiler = shutil.which("g++")
     yield Finding(
         "g++",
         ok=compiler is not None,
         found=compiler or "not on PATH",
         advice="apt install g++, or dnf install gcc-c++",
-        needed=True,
+        needed=on_cpu,
     )
     for package, advice in EXTRAS.items():
         version = _version(package)
-        needed = "[cpu]" in advice
+        needed = on_cpu and "[cpu]" in advice
         yield Finding(package, ok=version is not None, found=version or "not installed", advice=advice, needed=needed)
-    settings, finding = _workspace()
-    yield finding
-    yield _cpu(settings)
-    yield from _neuron(settings)
+    yield workspace
+    if used is not None:
+        yield _recipes(used)
+    if on_cpu:
+        yield _cpu(settings)
+    yield from _neuron(settings, used)
     if not settings.cache.startswith(SCHEME):
         free = shutil.disk_usage(_existing(settings.cache)).free
         yield Finding(
@@ -120,8 +138,23 @@ def _workspace() -> tuple[Settings, Finding]:
     try:
         settings = settings_for()
     except RecipeError as error:
-        return Settings(), Finding("workspace", ok=False, found=str(error), advice="mend it: no command reads recipes before")
+        return Settings(), Finding(
+            "workspace", ok=False, found=error.message, advice="mend it: no command reads recipes before"
+        )
     return settings, Finding("workspace", ok=True, found="no faults")
+
+
+def _recipes(used: Used) -> Finding:
+    """What recipes use; several may be named in one line."""
+    told = "; ".join(f"{name} for {_some(recipes)}" for name, recipes in used.recipes.items())
+    faults = f"{counted(used.faults, 'fault')} in recipes" if used.faults else ""
+    found = "; ".join(filter(None, (told, faults)))
+    return Finding("recipes", ok=not used.faults, found=found, advice="`neuronbuild validate` tells each fault")
+
+
+def _some(names: list[str]) -> str:
+    more = [f"{len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
+    return listed([*names[:SHOWN], *more], "and")
 
 
 def _cpu(settings: Settings) -> Finding:
@@ -130,13 +163,13 @@ def _cpu(settings: Settings) -> Finding:
         toolchain.preflight()
         versions = toolchain.fingerprint("cpu").versions
     except NeuronBuildError as error:
-        return Finding("platform cpu", ok=False, found=str(error), advice=error.hint or "", needed=True)
+        return Finding("platform cpu", ok=False, found=error.message, advice=error.hint or "", needed=True)
     return Finding(
         "platform cpu", ok=True, found=", ".join(f"{name} {version}" for name, version in versions.items()), needed=True
     )
 
 
-def _neuron(settings: Settings) -> Iterator[Finding]:
+def _neuron(settings: Settings, used: Used | None) -> Iterator[Finding]:
     """Devices of this host, the SDK's environments, and what would mislead either."""
     here = neuron_platform()
     yield Finding("Neuron device", ok=here is not None, found=here or "none", advice="needed to run, not to compile")
@@ -146,11 +179,19 @@ def _neuron(settings: Settings) -> Iterator[Finding]:
         if _version(package) == version:
             found = f"{version}, the empty package from PyPI"
             yield Finding(package, ok=False, found=found, advice=f"pip install --extra-index-url {INDEX} --upgrade {package}")
-    for name, kind in NEURON.items():
-        yield _environment(settings, name, kind)
+    yield from _environments(settings, used)
     for name in IGNORED:
         if name in os.environ:
             yield Finding(name, ok=False, found="is set", advice="it has no effect here: flags are the recipe's")
+
+
+def _environments(settings: Settings, used: Used | None) -> Iterator[Finding]:
+    """Those that recipes use, each for a platform of theirs; all where there are no recipes."""
+    for name, kind in NEURON.items():
+        if used is None or not used.recipes:
+            yield _environment(settings, name, kind)
+        elif name in used.recipes:
+            yield replace(_environment(settings, name, used.platforms[name]), needed=True)
 
 
 def _environment(settings: Settings, name: str, kind: str) -> Finding:
@@ -166,7 +207,7 @@ def _environment(settings: Settings, name: str, kind: str) -> Finding:
         if not faults:
             toolchain.preflight()
     except NeuronBuildError as error:
-        return Finding(f"toolchain {name}", ok=False, found=str(error), advice=error.hint or "")
+        return Finding(f"toolchain {name}", ok=False, found=error.message, advice=error.hint or "")
     problems = "; ".join(fault.problem for fault in faults)
     return Finding(f"toolchain {name}", ok=not faults, found=problems or found, advice=faults[0].advice if faults else "")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.options import json_option
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import ReleaseError
@@ -27,7 +28,7 @@ WORDS = {
 }
 
 
-@click.group("neff")
+@click.group("neff", cls=Commands)
 def neff_group() -> None:
     """Look into the Neuron compiler's files. Needs no SDK."""
 

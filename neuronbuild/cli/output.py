@@ -6,7 +6,9 @@ import errno
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+
+NARROWEST = 20
+"""Columns that a text is given at least, however narrow the terminal is."""
 
 
 class OutputError(NeuronBuildError):
@@ -31,13 +36,23 @@ class OutputError(NeuronBuildError):
 
 
 def put(text: str, *, newline: bool = True) -> None:
-    """Print on stdout.
+    """Print on stdout; colours go to terminals only, and nowhere where NO_COLOR is set (https://no-color.org).
 
     Raises:
         OutputError: it can't be written, once `guard_streams` was called.
         BrokenPipeError: whoever read it has stopped, which is no fault.
     """
-    click.echo(text, nl=newline)
+    click.echo(text, nl=newline, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def put_wrapped(head: str, text: str) -> None:
+    """Print a line that on a terminal goes on below itself, indented by the width of its head, rather than at the edge."""
+    if not sys.stdout.isatty():
+        put(head + text)
+        return
+    width = max(shutil.get_terminal_size().columns, len(head) + NARROWEST)
+    wrapper = textwrap.TextWrapper(width, head, " " * len(head), break_long_words=False, break_on_hyphens=False)
+    put(wrapper.fill(text))
 
 
 def put_json(value: object) -> None:

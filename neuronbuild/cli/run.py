@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,9 @@ from neuronbuild.cli.options import json_option
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.errors import ToolchainError, UsageError
 from neuronbuild.runtime.reader import read_release
+
+STDIN = "-"
+"""The input that stands for the lines of the standard input."""
 
 
 @click.command("run")
@@ -22,6 +26,8 @@ from neuronbuild.runtime.reader import read_release
 def run_command(*, release: Path, inputs: tuple[str, ...], fit: bool, as_json: bool) -> None:
     """Run a release on INPUTS: texts, image files or WAV files, as its task wants them.
 
+    `-` stands for the lines of the standard input, each of which is one input.
+
     The answers are those of transformers' pipeline for the task, where there is one.
 
     Embeddings: the similarity of each pair. Classification: the likeliest label. Fill-mask: the likeliest words. Question
@@ -30,17 +36,34 @@ def run_command(*, release: Path, inputs: tuple[str, ...], fit: bool, as_json: b
     Sound: labels, words, who speaks when, or how alike the voices of each pair are.
     """
     _refuse_bytes(inputs)
-    read_release(release)  # what is wrong with it is told at once, before the seconds that the next line takes
+    read_release(release)  # what is wrong with it is told at once, before the seconds that the next lines take
+    given = _with_lines(inputs)
     try:
         from neuronbuild.cli.answers import answer  # torch and transformers: only this command needs them
     except ImportError as error:
         problem = f"running a release needs torch and transformers: {error}"
         raise ToolchainError("cpu", problem, hint="pip install 'neuronbuild[cpu]'") from None
-    rows = answer(release, list(inputs), fit=fit)
+    rows = answer(release, given, fit=fit)
     if as_json:
         put_json(rows)
     else:
         put("\n".join("  ".join(map(_cell, row.values())) for row in rows))
+
+
+def _with_lines(inputs: tuple[str, ...]) -> list[str]:
+    """Inputs with the lines of the standard input in the place of `-`; an empty line is an empty text."""
+    if STDIN not in inputs:
+        return list(inputs)
+    if inputs.count(STDIN) > 1:
+        raise UsageError("`-` stands for all lines of the standard input: give it once")
+    try:
+        lines = sys.stdin.buffer.read().decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the standard input isn't UTF-8 text: {error.reason} at byte {error.start}") from None
+    if not lines:
+        raise UsageError("the standard input has no line", hint="give one input a line, or as an argument")
+    place = inputs.index(STDIN)
+    return [*inputs[:place], *lines, *inputs[place + 1 :]]
 
 
 def _refuse_bytes(texts: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers.pipelines.document_question_answering import select_starts_ends
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import ShapeError, UsageError
 from neuronbuild.models.checked import listed
 
@@ -52,7 +53,7 @@ def _windows(model: ForwardModel, question: str, context: str) -> BatchEncoding:
     asked = tokenizer(question, add_special_tokens=False)["input_ids"]
     room = longest - len(asked) - tokenizer.num_special_tokens_to_add(pair=True)
     if room < 1:
-        raise ShapeError(f"a question of {len(asked)} tokens", listed(model), hint="shorten it")
+        raise ShapeError(f"a question of {counted(len(asked), 'token')}", listed(model), hint="shorten it")
     stride = min(OVERLAP, longest // 2, room // 2)
     options = {"truncation": "only_second", "max_length": longest, "stride": stride, "return_overflowing_tokens": True}
     encoded: BatchEncoding = tokenizer(question, context, **options)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuronbuild.api.validating import validate
 from neuronbuild.cli.options import json_option, recipe_arguments, recipe_paths, settings_for
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.counts import counted
 from neuronbuild.errors import RecipeError
-from neuronbuild.recipe.grid import grid_issues
-from neuronbuild.recipe.load import load_recipes
+from neuronbuild.recipe.load import read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 @recipe_arguments
 @json_option
 def validate_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool) -> int:
-    """Check recipes and their grids, with all that is wrong in all of them. Looks at no model.
+    """Check recipes, with all that is wrong in all of them: keys, grids, model folders that aren't there, compiler flags.
 
-    The grid of a recipe without a `task` is checked by `plan`: only its model tells which axes it needs.
+    Looks into no model: the grid of a recipe without a `task` is checked by `plan`, since only its model tells which axes it
+    needs.
     """
     try:
         count = _validate(recipes, recursive=recursive)
@@ -35,15 +37,15 @@ def validate_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: boo
     if as_json:
         put_json({"version": 1, "recipes": count, "issues": []})
     else:
-        put(f"{count} recipe{'s' if count != 1 else ''}, no faults")
+        put(f"{counted(count, 'recipe')}, no faults")
     return 0
 
 
 def _validate(recipes: tuple[Path, ...], *, recursive: bool) -> int:
     """How many recipes there are, once nothing is wrong with them."""
     settings = settings_for()
-    located = load_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
-    issues = grid_issues(located)
+    located, faults = read_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    issues = [*faults, *validate(located, settings)]
     if issues:
         raise RecipeError(issues)
     return len(located)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,9 +10,10 @@ from transformers import modeling_outputs
 from transformers.utils import ModelOutput
 
 from neuronbuild.artifact.snapshot import VOCABULARIES
-from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
+from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.likeness import Likeness
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer, read_processor
+from neuronbuild.models.releases import copy_release, find_release, push_release
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import OWN_TASKS
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from neuronbuild.runtime.reader import ReleaseFolder
 
 Self = TypeVar("Self", bound="NeuronModel")
+
+SHOWN = 4
+"""Shapes that a model is shown with before the rest is only counted."""
 
 
 class NeuronModel(Likeness, ABC):
@@ -84,6 +87,14 @@ class NeuronModel(Likeness, ABC):
         if warm:
             loaded.warm()
         return loaded
+
+    def __repr__(self) -> str:
+        """The class, the release, what it was compiled for, and its shapes, of many only the first."""
+        told = [", ".join(f"{axis}={size}" for axis, size in shape.items()) for shape in self.shapes]
+        more = [f"and {len(told) - SHOWN:,} more"] if len(told) > SHOWN else []
+        index = self._release.index
+        what = f"{index.task} on {index.platform}"
+        return f"{type(self).__name__}({str(self._release.folder)!r}: {what}; {'; '.join([*told[:SHOWN], *more])})"
 
     @abstractmethod
     def warm(self) -> None:
@@ -165,18 +176,12 @@ class NeuronModel(Likeness, ABC):
         return self._release.index.padding_matters
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Copy the release to a folder that isn't there yet, or is empty.
+        """Copy the release to a folder that isn't there yet, is empty, or holds a release, which is replaced then.
 
         Raises:
-            ReleaseError: the folder holds something, or can't be written.
+            ReleaseError: the folder holds something else, or can't be written.
         """
-        target = Path(folder)
-        try:
-            if target.exists() and any(target.iterdir()):
-                raise ReleaseError(str(target), "the folder isn't empty", hint="name another folder")
-            shutil.copytree(self._release.folder, target, dirs_exist_ok=True)
-        except OSError as error:
-            raise ReleaseError(str(target), f"can't be written: {error}") from None
+        copy_release(self._release.folder, Path(folder))
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
         """Upload the release to the Hub in one commit, and give the commit's address.
@@ -224,52 +229,3 @@ class ForwardModel(NeuronModel):
         name = OWN_TASKS[self.task].output_class
         output: ModelOutput = getattr(modeling_outputs, name, ModelOutput)(**tensors)
         return output
-
-
-def push_release(folder: Path, repo: str, *, private: bool, revision: str | None, token: str | None) -> str:
-    """Upload a release folder in one commit, making the repository where there is none, and give the commit's address.
-
-    Raises:
-        SourceError: the Hub can't be reached, or refuses it.
-    """
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
-
-    api = huggingface_hub.HfApi(token=token)
-    try:
-        api.create_repo(repo, private=private, exist_ok=True)
-        done = api.upload_folder(
-            repo_id=repo, folder_path=folder, revision=revision, commit_message=f"Upload {folder.name} by neuronbuild"
-        )
-    except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
-        problem = f"the release can't be pushed: {str(error).splitlines()[0]}"
-        raise SourceError(repo, problem, hint="set HF_TOKEN to a token that may write there") from None
-    return str(done.commit_url)
-
-
-def find_release(model: str, revision: str | None) -> Path:
-    """A local folder, or the local copy of a release on the Hub."""
-    try:
-        folder = Path(model).expanduser()
-        if folder.is_dir():
-            if revision is not None:
-                raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
-            return folder
-    except PermissionError as error:
-        hint = "ask its owner for the right to read it"
-        raise ReleaseError(model, f"it can't be read: {error.strerror}", hint=hint) from None
-    except (OSError, RuntimeError, ValueError):  # no name that a folder could have
-        pass
-    if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise ReleaseError(model, "there is no such folder", hint="name a folder that `neuronbuild apply` wrote")
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(huggingface_hub.snapshot_download(model, revision=revision))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError):
-        raise SourceError(
-            model,
-            "there is no such folder, and no such release on the Hub that can be reached",
-            hint="to compile a model, pass export=True",
-        ) from None

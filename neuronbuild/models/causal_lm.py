@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.models.cache import DecoderCache
 from neuronbuild.models.generation import GenerativeModel, refuse_no_tensor
@@ -99,7 +100,7 @@ def _whole_mask(mask: torch.Tensor | None, ids: torch.Tensor, read: int) -> torc
         return torch.ones(shape, dtype=torch.int64)
     refuse_no_tensor("attention_mask", mask)
     if tuple(mask.shape) != shape:
-        told = f", for {read} tokens read before and {ids.shape[1]} new ones" if read else ""
+        told = f", for {counted(read, 'token')} read before and {counted(ids.shape[1], 'new one')}" if read else ""
         raise InputError(f"attention_mask has shape {list(mask.shape)}; it must have {list(shape)}{told}")
     return (mask != 0).to(torch.int64)
 

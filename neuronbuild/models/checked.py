@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import transformers
 from transformers.utils.chat_template_utils import Chat
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import ShapeError, UsageError
-from neuronbuild.recipe.schema import unknown_word
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.table import BEAMS, SEQUENCE
@@ -128,7 +129,9 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
         stride = (parameters.get("tokenizer_params") or {}).get("stride", 0)
         most = worker.tokenizer.model_max_length - self.tokenizer.num_special_tokens_to_add()
         if stride >= most:
-            raise UsageError(f"stride={stride} leaves nothing of windows of {most} tokens", hint="give a smaller stride")
+            raise UsageError(
+                f"stride={stride} leaves nothing of windows of {counted(most, 'token')}", hint="give a smaller stride"
+            )
         return worker
 
     def _room(self, parameters: Mapping[str, Any]) -> int:

@@ -13,8 +13,8 @@ from neuronbuild.api.introspection import axes
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
 from neuronbuild.recipe.load import Located, validation_issues
-from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, unknown_word
-from neuronbuild.recipe.wording import describe
+from neuronbuild.recipe.schema import Compiler, Recipe, Workspace
+from neuronbuild.recipe.wording import describe, unknown_key
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
 from neuronbuild.tasks import AXES
@@ -85,9 +85,22 @@ def refuse_misfit(model: str, task: str, arguments: Mapping[str, object]) -> Non
         SourceError: there is no such model.
     """
     revision = arguments.get("revision")
-    found = axes(model, str(arguments.get("task") or task), revision=None if revision is None else str(revision))
+    pinned = None if revision is None else str(revision)
+    try:
+        found = axes(model, str(arguments.get("task") or task), revision=pinned)
+    except UsageError as error:
+        raise UsageError(error.message, hint=error.hint or _fitting(model, task, pinned)) from None
     if found.task != task:
         raise UsageError(f"from_pretrained: {model} would be compiled for {found.task}; use {found.model_class} for that")
+
+
+def _fitting(model: str, task: str, revision: str | None) -> str | None:
+    """What helps where a model can't be compiled for a task: the class that its config tells."""
+    try:
+        found = axes(model, revision=revision)
+    except UsageError:
+        return None
+    return None if found.task == task else f"its config tells {found.task}: use {found.model_class}"
 
 
 def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Located:
@@ -143,7 +156,7 @@ def _known(arguments: Mapping[str, object]) -> dict[str, object]:
     said: dict[str, object] = {}
     for name, value in given.items():
         if name not in ARGUMENTS:
-            raise UsageError(f"from_pretrained: {unknown_word('argument', name, list(ARGUMENTS))}")
+            raise UsageError(f"from_pretrained: {unknown_key('argument', name, list(ARGUMENTS))}")
         ours = ALIASES.get(name, name)
         if ours in said:
             same = ", ".join(each for each in given if ALIASES.get(each, each) == ours)

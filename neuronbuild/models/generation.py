@@ -13,7 +13,7 @@ from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.base import NeuronModel
 from neuronbuild.models.hooks import CacheHooks
 from neuronbuild.models.requests import ARGUMENTS, refuse_arguments, refuse_settings
-from neuronbuild.recipe.schema import unknown_word
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.runtime.sessions import Sessions
 
 if TYPE_CHECKING:

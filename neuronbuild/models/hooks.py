@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from transformers import GenerationMixin
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.models.cache import DecoderCache
 
@@ -72,7 +73,9 @@ class CacheHooks(GenerationMixin, ABC):  # type: ignore[misc]  # lint knows no t
         whole = length == input_ids.shape[1]  # as transformers tells whole sequences from their new tokens
         if read and whole and input_ids.shape[1] <= read:
             hint = "give whole sequences, or new tokens with an attention_mask over all"
-            raise InputError(f"past_key_values hold {read} tokens a sequence, as many as were given or more", hint=hint)
+            raise InputError(
+                f"past_key_values hold {counted(read, 'token')} a sequence, as many as were given or more", hint=hint
+            )
         cache.reserve(generation_config.max_length - 1 + (0 if whole else read))
         return super()._prefill(input_ids, generation_config, model_kwargs, **named)
 

@@ -29,6 +29,11 @@ class Likeness:
         return tuple(sorted(set(found)))
 
     @property
+    def output_modalities(self) -> tuple[str, ...]:
+        """What is generated: text."""
+        return ("text",)
+
+    @property
     def device(self) -> torch.device:
         """Where tensors must be: the CPU."""
         return torch.device("cpu")

@@ -11,13 +11,15 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import UsageError
-from neuronbuild.models.base import NeuronModel, find_release
+from neuronbuild.models.base import NeuronModel
 from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
-from neuronbuild.models.export import ARGUMENTS, export_model
+from neuronbuild.models.export import ALIASES as OPTIMUMS
+from neuronbuild.models.export import ARGUMENTS, COMPILER_KEYS, export_model
 from neuronbuild.models.preprocessors import PROCESSORS
-from neuronbuild.recipe.schema import unknown_word
-from neuronbuild.tasks import ALIASES, OWN_TASKS
+from neuronbuild.models.releases import find_release
+from neuronbuild.recipe.words import unknown_word
+from neuronbuild.tasks import ALIASES, AXES, OWN_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +76,12 @@ FIXED: dict[str, tuple[str, tuple[object, ...]]] = {
 REMOVED = frozenset(getattr(transformers.pipelines, "REMOVED_TASKS", ()))
 """Pipelines that transformers had in earlier versions, by their names before any `_en_to_fr`."""
 
+TAKEN = {"batch_size", "num_beams", "torch_dtype"}
+"""Words about compiling that mean something else to a pipeline, or are refused with a reason of their own."""
+
+EXPORTS = {*AXES, *COMPILER_KEYS, *OPTIMUMS, "dynamic_batch_size", "num_cores", "platform", "weights"} - TAKEN
+"""Words that say how to compile a model, and nothing to a pipeline."""
+
 PARTS = ("tokenizer", "image_processor", "feature_extractor")
 
 
@@ -103,6 +111,8 @@ def pipeline(
     name = find_pipeline(task)
     own = {key: arguments.pop(key) for key in ARGUMENTS if export and key in arguments}
     pipeline_class = arguments.pop("pipeline_class", None) or _class_of(name)
+    if not export:
+        _refuse_exports(name, arguments)
     _refuse_fixed(name, pipeline_class, arguments)
     if isinstance(model, NeuronModel):
         if export or revision is not None:
@@ -114,7 +124,9 @@ def pipeline(
     else:
         loaded = open_model(find_release(str(model), revision))
     if loaded.task not in RUNS[name]:
-        raise UsageError(f"this model was compiled for {loaded.task}, no pipeline for {task} can run it")
+        fitting = " or ".join(map(repr, OWN_TASKS[loaded.task].runs_in)) if loaded.task in OWN_TASKS else "none of these"
+        hint = f"choose the pipeline {fitting}, or call the model: it is a {type(loaded).__name__}"
+        raise UsageError(f"this model was compiled for {loaded.task}, no pipeline for {task} can run it", hint=hint)
     if name in (getattr(loaded.config, "custom_pipelines", None) or {}):
         raise UsageError(f"the model's config names Python code of its own for {name}, and a release holds none")
     kept = {key: value for key, value in arguments.items() if key not in FIXED}
@@ -141,6 +153,14 @@ def find_pipeline(task: str) -> str:
     if name in REFUSED:
         raise UsageError(f"the pipeline {task} can't run compiled models: {REFUSED[name]}")
     raise UsageError(unknown_word("pipeline", task, [*RUNS, *PIPELINE_REGISTRY.task_aliases]))
+
+
+def _refuse_exports(name: str, arguments: Mapping[str, object]) -> None:
+    """Stop at what says how to compile, where nothing is compiled."""
+    given = [key for key in arguments if key in EXPORTS]
+    if given:
+        problem = f"{name}: {', '.join(given)} can't be given without export=True"
+        raise UsageError(problem, hint="pass export=True to compile a model; a release is compiled already: leave this out")
 
 
 def _class_of(name: str) -> Any:  # noqa: ANN401 (as above)

@@ -40,11 +40,39 @@ class Step:
         }
 
 
+Changes = dict[str, tuple[str | None, str | None]]
+"""Packages by name, with the version before and after; `None` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What planning for another release of the SDK changes: packages by toolchain and platform, and how many steps.
+
+    `before` is `None` where it isn't known what there was; so are the `changes` of a toolchain that isn't here. `versions` are
+    those of the release that is moved to.
+    """
+
+    before: str | None
+    after: str
+    changes: dict[str, Changes | None]
+    versions: dict[str, dict[str, str]]
+    steps: int
+
+    def as_json(self) -> dict[str, object]:
+        """As `plan --sdk RELEASE --json` prints it."""
+        changes = {
+            name: None if each is None else {package: list(pair) for package, pair in each.items()}
+            for name, each in self.changes.items()
+        }
+        return {"from": self.before, "to": self.after, "changes": changes, "versions": self.versions, "steps": self.steps}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order of recipes, platforms and shapes."""
+    """Steps in the order of recipes, platforms and shapes; and what is moved, in a plan for another release of the SDK."""
 
     steps: tuple[Step, ...]
+    move: Move | None = None
 
     @property
     def misses(self) -> list[Step]:
@@ -55,7 +83,8 @@ class Plan:
         """As `plan --json` prints it; `version` rises when the form changes."""
         missing = len(self.misses)
         summary = {"steps": len(self.steps), "hit": len(self.steps) - missing, "miss": missing}
-        return {"version": 1, "steps": [step.as_json() for step in self.steps], "summary": summary}
+        move = {} if self.move is None else {"move": self.move.as_json()}
+        return {"version": 1, "steps": [step.as_json() for step in self.steps], "summary": summary, **move}
 
 
 def make_plan(actions: Iterable[tuple[Target, Action]], known: Mapping[ActionKey, str | None]) -> Plan:
@@ -75,25 +104,46 @@ def _step(target: Target, action: Action, known: Mapping[ActionKey, str | None])
     return Step(target, action, "miss", lack)
 
 
-def explain_move(before: Plan, after: Plan) -> Plan:
-    """The second plan, which says of what the store has by the first one's keys why that won't do any more."""
-    had = {_place(step): step for step in before.steps if step.state == "hit"}
-    return Plan(tuple(_moved(step, had.get(_place(step))) for step in after.steps))
+def explain_move(before: Plan, after: Plan, names: tuple[str | None, str]) -> Plan:
+    """The second plan with what moving there from the first one changes: in all, and for each step that changes.
+
+    `names` are what is moved from, `None` where that isn't known, and to. What isn't in the first plan isn't known.
+    """
+    had = {_place(step): step for step in before.steps}
+    packages: dict[str, Changes | None] = {}
+    for step in after.steps:
+        if step.target.options.platform != "cpu":
+            old = had.get(_place(step))
+            packages.setdefault(_toolchain(step), None if old is None else _changes(old, step))
+    versions = {_toolchain(step): _versions(step) for step in after.steps if _toolchain(step) in packages}
+    changed = sum(had[_place(step)].action.key != step.action.key for step in after.steps if _place(step) in had)
+    steps = tuple(_moved(step, had.get(_place(step))) for step in after.steps)
+    return replace(after, steps=steps, move=Move(*names, packages, versions, changed))
 
 
 def _moved(step: Step, old: Step | None) -> Step:
-    if step.state == "hit" or old is None:
+    if step.state == "hit" or old is None or old.action.key == step.action.key:
         return step
+    changes = ", ".join(f"{name} {was or 'none'} -> {now or 'none'}" for name, (was, now) in _changes(old, step).items())
+    begin = "must be compiled again" if old.state == "hit" else f"{step.reason}, and to be compiled anew"
+    return replace(step, reason=f"{begin}: {changes or 'other compiler options'}")
+
+
+def _changes(old: Step, step: Step) -> Changes:
     was, now = _versions(old), _versions(step)
-    names = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
-    changes = [f"{name} {was.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
-    return replace(step, reason=f"must be compiled again: {', '.join(changes) or 'other compiler options'}")
+    return {name: (was.get(name), now.get(name)) for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
 
 
-def _versions(step: Step) -> dict[str, object]:
+def _versions(step: Step) -> dict[str, str]:
     toolchain = step.action.document.get("toolchain")
     versions = toolchain.get("versions") if isinstance(toolchain, dict) else None
-    return dict(versions) if isinstance(versions, dict) else {}
+    return {str(name): str(version) for name, version in versions.items()} if isinstance(versions, dict) else {}
+
+
+def _toolchain(step: Step) -> str:
+    """What a toolchain and its platform are called."""
+    options = step.target.options
+    return f"{options.toolchain} for {options.platform}"
 
 
 def _place(step: Step) -> tuple[object, ...]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.options import cast_of, option_issues
-from neuronbuild.recipe.schema import unknown_word
 from neuronbuild.recipe.target import DELEGATED, Options, Target
+from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
 
@@ -47,7 +47,7 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> l
     points = grid(located, task, known)
     return [
         Target(recipe.name, recipe.model, task, graph.name, shape, options)
-        for options in (_options(recipe, platform, task) for platform in recipe.platforms)
+        for options in (options_for(recipe, platform, task) for platform in recipe.platforms)
         for graph in _graphs(located, task, options, points)
         for shape in dict.fromkeys(Shape.of(point.as_dict(), graph.axes) for point in points)
     ]
@@ -202,7 +202,8 @@ def _axis_issues(located: Located, task: str) -> list[Issue]:
     return issues
 
 
-def _options(recipe: Recipe, platform: str, task: str) -> Options:
+def options_for(recipe: Recipe, platform: str, task: str) -> Options:
+    """What a recipe says to the compiler of a platform, for a task."""
     compiler = recipe.compiler
     return Options(
         platform=platform,

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
 from neuronbuild.recipe.paths import WORKSPACE_FILE, find_files, read_text, yaml_files
-from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name, unknown_word
-from neuronbuild.recipe.wording import describe
+from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name
+from neuronbuild.recipe.wording import describe, unknown_key
 from neuronbuild.recipe.yaml_tree import Budget, Document, Keys, read_documents
 from neuronbuild.tasks import AXES
 
@@ -46,6 +46,14 @@ class Layer:
             value = value[key]
         return True
 
+    def text(self, keys: Keys) -> str | None:
+        """What was written at these keys, where YAML took it for something else than text."""
+        return self.document.texts.get((*self.top, *keys))
+
+    def holds(self, issue: Issue) -> bool:
+        """Whether a fault stands in this document."""
+        return issue.path == str(self.path) and issue.line in self.document.lines
+
     def issue(self, keys: Keys, message: str) -> Issue:
         """A fault at one of this document's keys."""
         return Issue(str(self.path), *self.document.place((*self.top, *keys)), message)
@@ -64,14 +72,23 @@ class Located:
         """A fault found later, at the key that caused it."""
         return _issue(keys, message, Layer(self.path, self.document), self.below)
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its own document, and those below it."""
+        return (Layer(self.path, self.document), *self.below)
+
     def depth(self, keys: Keys) -> int:
         """How many layers lie over the one that says what is at some keys: 0 if it is the recipe's own document."""
-        layers = (Layer(self.path, self.document), *self.below)
-        return next((depth for depth, layer in enumerate(layers) if layer.says(keys)), len(layers))
+        return next((depth for depth, layer in enumerate(self.layers) if layer.says(keys)), len(self.layers))
 
 
 def _issue(keys: Keys, message: str, own: Layer, below: tuple[Layer, ...]) -> Issue:
-    return next((layer for layer in (own, *below) if layer.says(keys)), own).issue(keys, message)
+    return _layer(keys, own, below).issue(keys, message)
+
+
+def _layer(keys: Keys, own: Layer, below: tuple[Layer, ...]) -> Layer:
+    """The document that says what is at some keys."""
+    return next((layer for layer in (own, *below) if layer.says(keys)), own)
 
 
 def load_recipes(
@@ -86,6 +103,16 @@ def load_recipes(
     Raises:
         RecipeError: with every issue of every file, or because there is no recipe.
     """
+    found, issues = read_recipes(paths, defaults=defaults, recursive=recursive)
+    if issues:
+        raise RecipeError(issues)
+    return found
+
+
+def read_recipes(
+    paths: Iterable[Path], *, defaults: Mapping[str, object] | None = None, recursive: bool = False
+) -> tuple[list[Located], set[Issue]]:
+    """As `load_recipes`: those recipes in whose documents nothing is wrong, and every issue of every file."""
     paths = list(paths)
     issues: list[Issue] = []
     found: list[Located] = []
@@ -98,9 +125,9 @@ def load_recipes(
     issues += _same_names(found)
     if not found and not issues:
         issues += [Issue(str(path), 1, 1, "no recipe in here") for path in paths]
-    if issues:
-        raise RecipeError(set(issues))
-    return found
+    return [located for located in found if not any(layer.holds(issue) for layer in located.layers for issue in issues)], {
+        *issues
+    }
 
 
 def load_workspace(folder: Path) -> tuple[Workspace, Path]:
@@ -234,9 +261,10 @@ def validation_issues(
     faults = error.errors(include_url=False)
     inner = {fault["loc"][:-1] for fault in faults if fault["loc"]}  # a list whose items are wrong counts as too short as well
     return [
-        _issue(_blamed(fault), describe(fault, kind), Layer(file, document), below)
+        layer.issue(_blamed(fault), describe(fault, kind, layer.text(fault["loc"])))
         for fault in faults
         if not (fault["type"] == "too_short" and fault["loc"] in inner)
+        for layer in (_layer(_blamed(fault), Layer(file, document), below),)
     ]
 
 
@@ -257,7 +285,7 @@ def _unknown_axes(own: Layer, defaults: Mapping[str, object], below: tuple[Layer
         listed = shapes.get(name)
         points += [(("shapes", name, index), point) for index, point in enumerate(listed if isinstance(listed, list) else ())]
     return [
-        _issue((*keys, name), unknown_word("axis", name, [*AXES, *LISTS]), own, below)
+        _issue((*keys, name), unknown_key("axis", name, [*AXES, *LISTS]), own, below)
         for keys, point in points
         if isinstance(point, dict)
         for name in point

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from neuronbuild.recipe.words import TASK_WORDS, unknown_word
 from neuronbuild.tasks import ALIASES, TASKS
 
 Platform = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "trn3", "cpu"]
@@ -160,7 +161,7 @@ class Recipe(Strict):
     def _task_is_known(cls, value: str | None) -> str | None:
         name = value if value is None else ALIASES.get(value, value)
         if name is not None and name not in TASKS:
-            raise ValueError(unknown_word("task", name, [*TASKS, *ALIASES]))
+            raise ValueError(unknown_word("task", name, [*TASKS, *ALIASES], TASK_WORDS))
         return name
 
     @field_validator("platforms")
@@ -289,13 +290,3 @@ def plain_name(value: str) -> str:
     if value and not _PLAIN.fullmatch(value):
         raise ValueError(f"{value[:80]!r} can't be a folder's name: use letters, digits, '.', '-' and '_', at most 200")
     return value
-
-
-def unknown_word(kind: str, word: str, known: list[str]) -> str:
-    """`unknown task 'fil-mask'; did you mean 'fill-mask'?`, or the list of what there is."""
-    import difflib  # 6 ms to import, for errors only
-
-    word = word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…"
-    near = difflib.get_close_matches(word, known, n=1)
-    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"unknown {kind} {word!r}; {advice}"

@@ -54,3 +54,10 @@ class Target:
     def __str__(self) -> str:
         """What tells it from the others of a plan: recipe, graph, platform and shape."""
         return f"{self.recipe} {self.graph} on {self.options.platform} ({self.shape})"
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called where others read it: of a path, the last part alone."""
+        if self.model.startswith((".", "/", "~")):
+            return self.model.rstrip("/").rpartition("/")[2] or self.model
+        return self.model

@@ -46,10 +46,15 @@ Keys = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Document:
-    """One YAML document: plain values, and the line and column (from 1) of each key and item."""
+    """One YAML document: plain values, and the line and column (from 1) of each key and item.
+
+    `lines` are those that it takes in its file, and `texts` what stands where a value isn't text.
+    """
 
     value: object
     places: dict[Keys, tuple[int, int]] = field(default_factory=dict)
+    lines: range = range(1, 1)
+    texts: dict[Keys, str] = field(default_factory=dict)
 
     def place(self, path: Keys) -> tuple[int, int]:
         """Where a path stands, or the nearest part of it that stands anywhere."""
@@ -89,7 +94,7 @@ def read_documents(text: str, path: str, budget: Budget | None = None) -> tuple[
     try:
         for node in _nodes(text):
             reader = _Reader(path, issues, budget)
-            document = Document(reader.value(node, ()), reader.places)
+            document = Document(reader.value(node, ()), reader.places, _lines(node), reader.texts)
             if document.value is not None:
                 documents.append(document)
     except yaml.MarkedYAMLError as error:
@@ -149,6 +154,7 @@ class _Reader:
 
     def __init__(self, path: str, issues: list[Issue], budget: Budget) -> None:
         self.places: dict[Keys, tuple[int, int]] = {}
+        self.texts: dict[Keys, str] = {}
         self._path = path
         self._issues = issues
         self._budget = budget
@@ -166,7 +172,10 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node)
+        value = self._scalar(node)
+        if not isinstance(value, str):
+            self.texts[path] = str(node.value)
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Keys) -> dict[str, object]:
         result: dict[str, object] = {}
@@ -211,6 +220,11 @@ class _Reader:
 
     def _issue(self, node: yaml.Node, message: str) -> None:
         self._issues.append(Issue(self._path, *_place(node.start_mark), message))
+
+
+def _lines(node: yaml.Node) -> range:
+    """A document's lines, from that of its first value to that of its end."""
+    return range(node.start_mark.line + 1, node.end_mark.line + 2)
 
 
 def _place(mark: _Mark | None) -> tuple[int, int]:

@@ -209,13 +209,13 @@ def _refuse_foreign(folder: Path) -> None:
     """Never replace what no release put there: it could be anybody's work."""
     if not folder.exists():
         return
-    foreign = folder.name if folder.is_file() else first_foreign(folder)
+    foreign = folder.name if folder.is_file() else foreign_file(folder)
     if foreign is not None:
         problem = f"something else is in its place: {foreign}"
         raise ReleaseError(str(folder), problem, hint="move it away, or choose another --output")
 
 
-def first_foreign(folder: Path) -> str | None:
+def foreign_file(folder: Path) -> str | None:
     """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
     listed = {FILENAME}
     try:

@@ -59,9 +59,9 @@ class VerifiedReleases:
     @staticmethod
     def _is_expected(request: ReleaseRequest, data: bytes, store: Store) -> bool:
         from neuronbuild.release.expected import expected_index  # what writes releases: a quarter of a plan's time
-        from neuronbuild.release.folder import first_foreign
+        from neuronbuild.release.folder import foreign_file
 
-        if first_foreign(request.folder) is not None:
+        if foreign_file(request.folder) is not None:
             return False
         present = {file["path"]: file["sha256"] for file in json.loads(data)["files"]}
         return seal_of(data) == seal_of(encode(expected_index(request, store, present)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError, ShapeError
 from neuronbuild.runtime.states import States
 from neuronbuild.tasks import all_sizes
@@ -58,7 +59,7 @@ class Conversation(ABC):
             InputError: fewer were read.
         """
         if not 0 <= tokens <= self.length:
-            raise InputError(f"{tokens} tokens can't be taken back from a cache that holds {self.length}")
+            raise InputError(f"{counted(tokens, 'token')} can't be taken back from a cache that holds {self.length}")
         self.length -= tokens
 
     def _refuse_overflow(self, ids: torch.Tensor) -> None:
@@ -69,10 +70,10 @@ class Conversation(ABC):
             ShapeError: they don't fit.
         """
         if len(ids) != self.count:
-            raise InputError(f"{len(ids)} sequences were given to a cache of {self.count}")
+            raise InputError(f"{counted(len(ids), 'sequence was', 'sequences were')} given to a cache of {self.count}")
         if self.length + ids.shape[1] > self.slots:
             hint = "begin again without past_key_values, ask for fewer new tokens, or compile a larger shape"
-            given = f"{self.length + ids.shape[1]} tokens, {self.length} of them read before"
+            given = f"{counted(self.length + ids.shape[1], 'token')}, {self.length} of them read before"
             raise ShapeError(given, [f"sequence_length={self.slots}"], hint=hint)
 
     def _checked_order(self, order: torch.Tensor, count: int | None = None) -> torch.Tensor:
@@ -81,7 +82,7 @@ class Conversation(ABC):
             raise InputError("the order of a cache's sequences must be a tensor of integers, one a sequence")
         lowest, highest = (int(value) for value in order.aminmax())
         if lowest < 0 or highest >= self.count or len(order) != (count or len(order)):
-            raise InputError(f"a cache of {self.count} sequences can't be put in the order {order.tolist()}")
+            raise InputError(f"a cache of {counted(self.count, 'sequence')} can't be put in the order {order.tolist()}")
         return order.to(torch.int64)
 
     def _move(self, order: torch.Tensor, which: Sequence[int] | None = None) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import ShapeError
 from neuronbuild.runtime.bucket import CALL, cover
 from neuronbuild.runtime.conversation import Conversation, cheapest, first_of_equals, own_or_last
@@ -151,7 +152,7 @@ def open_decoder(sessions: Sessions, buckets: Sequence[CompiledShape], rows: int
     if index is None:
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODE_GRAPH]
         hint = "shorten the prompt, ask for fewer new tokens or sequences (beams count), or compile a larger shape"
-        raise ShapeError(f"{rows} sequences of {slots} tokens, prompt and new ones", compiled, hint=hint)
+        raise ShapeError(f"{counted(rows, 'sequence')} of {counted(slots, 'token')}, prompt and new ones", compiled, hint=hint)
     return Decoder(sessions, buckets, index, rows)
 
 

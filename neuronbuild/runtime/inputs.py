@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
@@ -69,7 +70,9 @@ def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
         raise InputError(f"{name} is on the device {value.device}", hint="call .cpu() on it")
     if value.dim() != len(spec.shape):
         axes = ", ".join(str(axis or size) for axis, size in zip(spec.axes, spec.shape, strict=True))
-        raise InputError(f"{name} has {value.dim()} dimensions; the graph takes {len(spec.shape)}: {axes}", hint=SOURCE)
+        raise InputError(
+            f"{name} has {counted(value.dim(), 'dimension')}; the graph takes {len(spec.shape)}: {axes}", hint=SOURCE
+        )
     if 0 in value.shape:
         raise InputError(f"{name} is empty: its shape is {list(value.shape)}")
     return value.to(wanted).contiguous()

@@ -37,6 +37,8 @@ TYPE_SIZE = "type_vocab_size"
 PACKAGE = "model.pt2"
 """The compiled file where an index doesn't name it."""
 
+LOST = "name a folder that `neuronbuild apply` wrote; a model is compiled first, by a recipe or with export=True in Python"
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledShape:
@@ -210,7 +212,7 @@ def read_index(folder: Path) -> ReleaseIndex:
         raise _unreadable(folder, FILENAME, error) from None
     except OSError:
         problem = f"it is no release: it has no {FILENAME}" if folder.is_dir() else "there is no such folder"
-        raise ReleaseError(str(folder), problem, hint="name a folder that `neuronbuild apply` wrote") from None
+        raise ReleaseError(str(folder), problem, hint=LOST) from None
     except DecodeError as error:
         hint = "install a newer neuronbuild" if error.future else AGAIN
         raise ReleaseError(str(folder), f"its {FILENAME} can't be read: {error}", hint=hint) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError, ShapeError
 from neuronbuild.runtime.conversation import Conversation, cheapest, first_of_equals, own_or_last
 from neuronbuild.runtime.inputs import complete_inputs
@@ -166,7 +167,7 @@ def find_room(buckets: Sequence[CompiledShape], rows: int, slots: int, length: i
     if index is None:
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == DECODER_GRAPH]
         hint = "ask for fewer new tokens or sequences (beams count), or compile a larger shape"
-        raise ShapeError(f"{rows} sequences of {slots} new tokens", compiled, hint=hint)
+        raise ShapeError(f"{counted(rows, 'sequence')} of {counted(slots, 'new token')}", compiled, hint=hint)
     return index
 
 

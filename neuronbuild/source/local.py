@@ -44,6 +44,17 @@ class FolderSource(Source):
     ) -> Model:
         """Digest the folder's files that matter."""
         _refuse_revision(reference, revision)
+        folder = self.locate(reference)
+        if is_gguf(folder):
+            return open_gguf(reference, folder, self._memory)
+        return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
+
+    def locate(self, reference: str) -> Path:
+        """The folder or file, which is there.
+
+        Raises:
+            SourceError: it isn't.
+        """
         try:
             folder = self._base / Path(reference).expanduser()
             folder.is_dir()
@@ -54,11 +65,9 @@ class FolderSource(Source):
         except (OSError, ValueError) as error:
             problem = f"that can't be a folder: {getattr(error, 'strerror', None) or error}"
             raise SourceError(textwrap.shorten(reference, 80), problem, hint=COUNTED) from None
-        if is_gguf(folder):
-            return open_gguf(reference, folder, self._memory)
-        if not folder.is_dir():
+        if not is_gguf(folder) and not folder.is_dir():
             raise SourceError(reference, f"there is no folder {folder}", hint=COUNTED)
-        return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
+        return folder
 
 
 @final
@@ -81,13 +90,22 @@ class PackageSource(Source):
     ) -> Model:
         """Digest the files that the package ships in that subfolder."""
         _refuse_revision(reference, revision)
-        module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
-        folder = _module_folder(reference, module) / rest
+        folder = self.locate(reference)
         if is_gguf(folder):
             return open_gguf(reference, folder, self._memory)
-        if not folder.is_dir():
-            raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
         return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
+
+    def locate(self, reference: str) -> Path:
+        """The folder or file of the package, which is there.
+
+        Raises:
+            SourceError: it isn't.
+        """
+        module, _, rest = reference.removeprefix(PACKAGE_PREFIX).partition("/")
+        folder = _module_folder(reference, module) / rest
+        if not is_gguf(folder) and not folder.is_dir():
+            raise SourceError(reference, f"the package {module} ships no folder {rest}", hint="list the files of the package")
+        return folder
 
 
 def is_gguf(path: Path) -> bool:

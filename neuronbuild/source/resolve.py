@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.errors import SourceError, UnsupportedModelError
 from neuronbuild.memo import user_cache
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.source.files import MODELS
-from neuronbuild.source.local import PACKAGE_PREFIX, FolderSource, PackageSource
+from neuronbuild.source.local import COUNTED, PACKAGE_PREFIX, FolderSource, PackageSource, is_gguf
 
 if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
@@ -56,7 +58,46 @@ def resolve_model(
         SourceError: it isn't there, can't be reached or can't be used.
     """
     source = _source_for(reference, base, memory)
-    return source.resolve(reference, revision, trust_remote_code=trust_remote_code, layouts=layouts)
+    try:
+        return source.resolve(reference, revision, trust_remote_code=trust_remote_code, layouts=layouts)
+    except UnsupportedModelError:
+        raise
+    except SourceError as error:
+        _mention_folder(error, reference, base)
+        raise
+
+
+def refuse_missing(reference: str, base: Path) -> None:
+    """Stop at a folder or package that isn't there. Models on the Hub aren't looked for.
+
+    Raises:
+        SourceError: it isn't there.
+    """
+    memory = DigestMemory(None)
+    try:
+        if reference.startswith(PACKAGE_PREFIX):
+            PackageSource(memory).locate(reference)
+        elif is_folder_reference(reference):
+            FolderSource(base, memory).locate(reference)
+    except SourceError as error:
+        _mention_folder(error, reference, base)
+        raise
+
+
+def _mention_folder(error: SourceError, reference: str, base: Path) -> None:
+    """Add to an error that there is a folder of such a name nearby."""
+    if reference.startswith((PACKAGE_PREFIX, "/", "~")):
+        return
+    name = os.path.normpath(reference).lstrip("./")
+    for place in (base, base.parent, Path.cwd()):
+        folder = place / name
+        tried = is_folder_reference(reference) and folder == base / reference
+        if name and not tried and (folder.is_dir() or is_gguf(folder)):
+            path = os.path.relpath(folder, base)
+            written = path if path.startswith("..") else f"./{path}"
+            more = f"; {error.hint}" if error.hint and error.hint != COUNTED else ""
+            error.hint = f"there is a folder {folder}: write `model: {written}` ({COUNTED}){more}"
+            return
 
 
 def _source_for(reference: str, base: Path, memory: DigestMemory) -> Source:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from neuronbuild.artifact.manifest import Manifest
@@ -42,6 +42,21 @@ class Rules:
     keep_blobs: frozenset[str] = frozenset()
 
 
+NAMED = "named by the lock, a release or --keep"
+USED = "used within the grace period"
+WITHIN = "within the limits"
+FILES = "files of models that the store holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays for one reason: how many artifacts or files, and the bytes that they take; shared files count once in each."""
+
+    reason: str
+    number: int
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What went, or would go: artifacts, blobs, bytes, what killed writers left unfinished; and what is left."""
@@ -52,11 +67,13 @@ class Pruned:
     freed: int
     left: int
     unfinished: int = 0
+    kept: tuple[Kept, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `cache prune --json` prints it."""
         counts = {"blobs": self.blobs, "freed": self.freed, "left": self.left, "unfinished": self.unfinished}
-        return {"version": 1, "location": self.location, "artifacts": list(self.artifacts), **counts}
+        kept = [asdict(each) for each in self.kept]
+        return {"version": 1, "location": self.location, "artifacts": list(self.artifacts), **counts, "kept": kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +97,14 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
     blobs = dict(list_blobs(store.objects))
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         listed = list(pool.map(lambda found: _look(store, found[0], found[1], rules), list_actions(store.objects)))
-    victims = _choose(listed, blobs, rules, now, old)
+    stay = rules.keep_blobs | _of_snapshots(store)
+    victims = _choose(listed, blobs, rules, stay, (now, old))
     if not dry_run:
         removed = _remove(store, [victim.entry for victim in victims], old)
         victims = [victim for victim in victims if victim.entry.name in removed]
     gone = {victim.entry.name for victim in victims}
     named = {sha256 for each in listed if each.entry.name not in gone for sha256 in each.blobs}
-    named |= rules.keep_blobs | _of_snapshots(store)
+    named |= stay
     free = [entry for sha256, entry in blobs.items() if sha256 not in named and entry.used < old]
     if not dry_run:
         removed = _remove(store, free, old)
@@ -94,8 +112,24 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
     freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)
     total = sum(entry.size for entry in blobs.values()) + sum(each.entry.size for each in listed)
     unfinished = store.objects.sweep(now - rules.grace, dry_run=dry_run)
+    kept = _kept([each for each in listed if each.entry.name not in gone], blobs, stay, old)
     keys = tuple(victim.key for victim in victims)
-    return Pruned(store.location, keys, len(free), freed, total - freed, unfinished)
+    return Pruned(store.location, keys, len(free), freed, total - freed, unfinished, kept)
+
+
+def _kept(listed: list[_Listed], blobs: dict[str, Entry], stay: frozenset[str], old: float) -> tuple[Kept, ...]:
+    """What stays, by the first reason that it has."""
+    by_reason: dict[str, list[_Listed]] = {NAMED: [], USED: [], WITHIN: []}
+    for each in listed:
+        by_reason[NAMED if each.kept else USED if each.entry.used >= old else WITHIN].append(each)
+    found = []
+    for reason, some in by_reason.items():
+        shas = {sha256 for each in some for sha256 in each.blobs if sha256 in blobs}
+        size = sum(each.entry.size for each in some) + sum(blobs[sha256].size for sha256 in shas)
+        found.append(Kept(reason, len(some), size))
+    files = stay & blobs.keys()
+    found.append(Kept(FILES, len(files), sum(blobs[sha256].size for sha256 in files)))
+    return tuple(each for each in found if each.number)
 
 
 def _look(store: CasStore, key: ActionKey, entry: Entry, rules: Rules) -> _Listed:
@@ -107,8 +141,11 @@ def _look(store: CasStore, key: ActionKey, entry: Entry, rules: Rules) -> _Liste
     return _Listed(key, entry, frozenset(blobs | ({manifest.log.sha256} if manifest.log else set())), rules.keep(manifest))
 
 
-def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: float, old: float) -> list[_Listed]:
+def _choose(
+    listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, stay: frozenset[str], times: tuple[float, float]
+) -> list[_Listed]:
     """Artifacts that are to go, the least recently used first."""
+    now, old = times
     candidates = sorted(
         (each for each in listed if not each.kept and each.entry.used < old),
         key=lambda each: (each.entry.used, each.entry.name),
@@ -118,7 +155,7 @@ def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: f
         for sha256 in each.blobs:
             users[sha256] = users.get(sha256, 0) + 1
     size = sum(each.entry.size for each in listed)
-    size += sum(entry.size for sha256, entry in blobs.items() if sha256 in users or entry.used >= old)
+    size += sum(entry.size for sha256, entry in blobs.items() if sha256 in users or sha256 in stay or entry.used >= old)
     victims = []
     for each in candidates:
         too_old = rules.max_age is not None and each.entry.used < now - rules.max_age
@@ -128,7 +165,7 @@ def _choose(listed: list[_Listed], blobs: dict[str, Entry], rules: Rules, now: f
             size -= each.entry.size
             for sha256 in each.blobs:
                 users[sha256] -= 1
-                if not users[sha256] and sha256 in blobs:
+                if not users[sha256] and sha256 in blobs and sha256 not in stay:
                     size -= blobs[sha256].size
     return victims
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from neuronbuild.sdks import FIRST_COMPILER, SDKS, minor_of
 from neuronbuild.toolchain.base import OptionError
-from neuronbuild.toolchain.sdks import FIRST_COMPILER, SDKS, minor_of
 
 if TYPE_CHECKING:
     from neuronbuild.recipe.target import Options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import ToolchainError
 from neuronbuild.memo import Memo
-from neuronbuild.toolchain.sdks import INDEX, LAST_WITH_TRACE, PLACEHOLDERS
+from neuronbuild.sdks import INDEX, LAST_WITH_TRACE, PLACEHOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

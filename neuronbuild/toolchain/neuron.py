@@ -6,19 +6,19 @@ import os
 import zipfile
 from typing import TYPE_CHECKING, ClassVar, final
 
+from neuronbuild.sdks import INDEX, INF1, TRANSFORMERS
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.interpreter import Fault
 from neuronbuild.toolchain.neuronx import has_cache
 from neuronbuild.toolchain.sdk import SdkToolchain, pick
-from neuronbuild.toolchain.sdks import INDEX, INF1, TRANSFORMERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from neuronbuild.recipe.target import Options
+    from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Installed
-    from neuronbuild.toolchain.sdks import Sdk
 
 FILE = "model.neuron"
 PYTHONS = ("3.8", "3.9", "3.10")

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, ClassVar, final
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
 from neuronbuild.neff import NeffError, find_neff
+from neuronbuild.sdks import LAST_WITH_TRACE, TRANSFORMERS, torch_of
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
 from neuronbuild.toolchain.flags import arguments
 from neuronbuild.toolchain.interpreter import neuronx_faults
 from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
-from neuronbuild.toolchain.sdks import LAST_WITH_TRACE, TRANSFORMERS, torch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from neuronbuild.recipe.target import Options
+    from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Fault, Installed
-    from neuronbuild.toolchain.sdks import Sdk
     from neuronbuild.toolchain.setup import Setup
 
 FILE = "model.neuron"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
+from neuronbuild.sdks import LIBRARIES, NXD, OPTIMUM, TRANSFORMERS, minor_of, torch_of
 from neuronbuild.tasks import PIPELINES, Pipeline
 from neuronbuild.tasks.pipelines import adapter_folder, controlnet_folder
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
@@ -17,15 +18,14 @@ from neuronbuild.toolchain.exported import exporter_fault
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.interpreter import Fault, neuronx_faults
 from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
-from neuronbuild.toolchain.sdks import LIBRARIES, NXD, OPTIMUM, TRANSFORMERS, minor_of, torch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from neuronbuild.recipe.target import Options
+    from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Installed
-    from neuronbuild.toolchain.sdks import Sdk
     from neuronbuild.toolchain.setup import Setup
 
 EXPORTED = "exported/"

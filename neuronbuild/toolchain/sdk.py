@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS, neuron_platform
+from neuronbuild.sdks import SDKS, Sdk, releases_like
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 from neuronbuild.toolchain.inductor import CLEARED as OF_TORCH
 from neuronbuild.toolchain.interpreter import ask, locate, search_path
-from neuronbuild.toolchain.sdks import SDKS, Sdk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,9 @@ def known_sdk(release: str) -> Sdk:
         ToolchainError: the table has none.
     """
     if release not in SDKS:
-        raise ToolchainError("neuron", f"no release {release!r} of the Neuron SDK is known", hint=f"known: {', '.join(SDKS)}")
+        raise ToolchainError(
+            "neuron", f"no release {release!r} of the Neuron SDK is known", hint=f"write {releases_like(release)}"
+        )
     return SDKS[release]
 
 

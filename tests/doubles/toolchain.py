@@ -247,7 +247,7 @@ def main(folder: str, steps: str, jobs: str, acts: str, *stores: str) -> None:
     except InterruptedBuildError as error:
         said |= {"status": error.exit_code, "outcomes": kinds(error.outcomes), "hint": error.hint}
     except NeuronBuildError as error:
-        said |= {"status": error.exit_code, "error": type(error).__name__, "message": str(error), "hint": error.hint}
+        said |= {"status": error.exit_code, "error": type(error).__name__, "message": error.message, "hint": error.hint}
     print(json.dumps(said | {"notes": site.progress.notes}))
 
 

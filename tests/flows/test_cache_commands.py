@@ -32,9 +32,10 @@ def a_compile(built) -> str:
 
 def test_every_artifact_is_listed(built, whole, tmp_path):
     lines = run_cli("cache", "ls", "--cache", whole, cwd=tmp_path).stdout.splitlines()
-    assert sorted(line.split()[0] for line in lines) == sorted(records(whole))
-    [line] = [line for line in lines if line.startswith(a_compile(built))]
-    assert "compile  fill-mask  cpu  batch_size=2, sequence_length=16" in line
+    assert lines[0].split() == ["KEY", "MODEL", "TASK", "SHAPE", "PLATFORM", "SIZE", "AGE"]
+    assert sorted(line.split()[0] for line in lines[1:]) == sorted(key[:12] for key in records(whole))
+    [line] = [line for line in lines if line.startswith(a_compile(built)[:12])]
+    assert line.split()[1:5] == ["fill-mask", "fill-mask", "batch_size=2,", "sequence_length=16"]
 
 
 def test_the_list_for_programs_has_the_same(whole, tmp_path):
@@ -73,7 +74,7 @@ def test_what_a_newer_version_recorded_is_told_as_that(built, whole, tmp_path):
 
 def test_an_artifact_is_shown_by_the_beginning_of_its_key(built, whole, tmp_path):
     key = a_compile(built)
-    shown = json.loads(run_cli("cache", "show", key[:12], "--cache", whole, cwd=tmp_path).stdout)
+    shown = json.loads(run_cli("cache", "show", key[:12], "--json", "--cache", whole, cwd=tmp_path).stdout)
     assert shown["key"] == key
     assert shown["action"]["task"] == "fill-mask"
     assert {file["path"] for file in shown["files"]} == {"model.pt2", "constants.safetensors"}

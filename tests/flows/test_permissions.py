@@ -10,7 +10,7 @@ import pytest
 
 from neuronbuild.api.locking import read_lock
 from neuronbuild.errors import LockError, RecipeError, ReleaseError, SourceError, StoreError
-from neuronbuild.models.base import find_release
+from neuronbuild.models.releases import find_release
 from neuronbuild.recipe.load import load_recipes, load_workspace
 from neuronbuild.release.folder import write_release
 from neuronbuild.runtime.reader import read_release

@@ -45,7 +45,7 @@ def test_push_pull_verify_and_stats(workspace, remote):
     assert (report["artifacts"], report["far"][0]["artifacts"], report["damages"]) == (2, 2, [])
     stats = said("stats", cwd=workspace)
     assert [store["artifacts"] for store in stats["stores"]] == [2, 2]
-    assert run_cli("cache", "ls", "--remote", remote, cwd=workspace).stdout.count("\n") == 2
+    assert run_cli("cache", "ls", "--remote", remote, cwd=workspace).stdout.count("\n") == 3
 
 
 def test_damage_far_is_found_and_repaired(workspace, remote):

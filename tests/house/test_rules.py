@@ -17,13 +17,14 @@ PACKAGE = ROOT / "neuronbuild"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAZY_IMPORTS = {
-    "recipe/schema.py": "difflib, for errors only",
+    "recipe/words.py": "difflib, for errors only",
     "runtime/inputs.py": "difflib, for errors only",
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
     "store/lease.py": "filelock, only where a lease is taken",
     "api/applying.py": "what builds and writes, only where there is something to do",
     "release/verified.py": "what writes releases, only where keys are trusted",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
+    "models/releases.py": "the Hub's client and the writing rooms, only where a Hub id is used or a release is saved",
     "cli/run.py": "torch and transformers, only this command needs them",
     "cli/progress.py": "rich, only on a terminal",
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",

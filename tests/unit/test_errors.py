@@ -68,20 +68,39 @@ def test_every_error_says_what_it_is(kind):
 def test_the_faults_of_several_models_are_told_together_each_with_its_hint():
     first, second = (Issue(f"{name}.yaml", 1, 1, f"model {name}: gone") for name in "ab")
     alone = SourcesError([(first, "look")])
-    assert (str(alone), alone.hint, alone.exit_code) == (str(first), "look", 3)
+    assert (alone.message, alone.hint, alone.exit_code) == (str(first), "look", 3)
     same = SourcesError([(first, "look"), (second, "look")])
-    assert (str(same), same.hint) == (f"{first}\n{second}", "look")
+    assert (same.message, same.hint) == (f"{first}\n{second}", "look")
     both = SourcesError([(first, "look"), (second, "ask")])
     assert (str(both), both.hint) == (f"{first}\n  hint: look\n{second}\n  hint: ask", None)
 
 
-def test_the_hint_is_apart_from_the_message():
+def test_the_hint_is_apart_from_the_message_and_python_shows_both():
     error = UsageError("no such command", hint="try `neuronbuild --help`")
-    assert (str(error), error.hint) == ("no such command", "try `neuronbuild --help`")
+    assert (error.message, error.hint) == ("no such command", "try `neuronbuild --help`")
+    assert str(error) == "no such command\n  hint: try `neuronbuild --help`"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LockError("here", "none", hint="do this"),
+        NotBuiltError(["a"]),
+        RecipeError([Issue("a", 1, 1, "x")], hint="do this"),
+        BlobMissingError("cache", "ab" * 32),
+        ManifestRefusedError("cache", "ab" * 32, "unsigned"),
+        ShapeError("batch_size=9", ["batch_size=1"], hint="do this"),
+        InputError("none", hint="do this"),
+    ],
+)
+def test_every_error_with_a_hint_shows_it(error):
+    assert error.hint
+    assert str(error).endswith(f"\n  hint: {error.hint}")
 
 
 def test_without_a_hint_there_is_none():
     assert UsageError("no").hint is None
+    assert str(UsageError("no")) == "no"
 
 
 def test_an_issue_reads_as_editors_and_compilers_write_it():

@@ -82,7 +82,10 @@ def test_all_models_that_cant_be_found_are_told_at_once_each_at_its_place(settin
     with pytest.raises(SourcesError) as caught:
         plan(lost, settings)
     places = [f"{located.path}:{located.document.place(('model',))[0]}:1: model ./nowhere: " for located in (lost[0], lost[2])]
-    assert [line.startswith(place) for line, place in zip(str(caught.value).splitlines(), places, strict=True)] == [True, True]
+    assert [line.startswith(place) for line, place in zip(caught.value.message.splitlines(), places, strict=True)] == [
+        True,
+        True,
+    ]
     assert caught.value.hint == "paths count from the recipe's own folder"
 
 

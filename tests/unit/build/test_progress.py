@@ -34,3 +34,20 @@ def test_it_is_told_one_thing_at_a_time(tmp_path):
     site = Site(tmp_path)
     site.progress = Slow()
     assert kinds(site.build(6, jobs=3)) == ["built"] * 6
+
+
+def test_a_step_that_is_compiled_is_stored_next(tmp_path):
+    class Phases(Recorder):
+        def started(self, step) -> None:
+            self.notes.append("started")
+
+        def phase(self, step, name) -> None:
+            self.notes.append(name)
+
+        def finished(self, outcome) -> None:
+            self.notes.append(outcome.kind)
+
+    site = Site(tmp_path)
+    site.progress = Phases()
+    site.build(1)
+    assert site.progress.notes == ["started", "storing", "built"]

@@ -28,7 +28,7 @@ def test_what_isnt_a_compile_is_listed_as_what_it_is(conversion):
 
 
 def test_a_conversion_is_shown_with_its_source(built, conversion):
-    shown = json.loads(run("show", conversion["key"], "--cache", built.cache).stdout)
+    shown = json.loads(run("show", conversion["key"], "--json", "--cache", built.cache).stdout)
     assert set(shown["action"]["weights"]) == {"model.safetensors"}
     assert [file["path"] for file in shown["files"]] == ["weights.safetensors"]
 

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import json
+
+from click.testing import CliRunner
+
 from neuronbuild.api.settings import Settings
-from neuronbuild.cli.doctor import EXTRAS, _cpu, _existing, _version
+from neuronbuild.cli.doctor import EXTRAS, _cpu, _existing, _version, doctor_command
+from tests.conftest import TEXT, write_recipe
 
 
 def test_the_disk_of_a_store_that_isnt_there_yet_is_that_of_its_nearest_folder(tmp_path):
@@ -25,3 +30,32 @@ def test_a_package_that_isnt_installed_has_no_version():
 
 def test_every_extra_says_how_to_install_it():
     assert all("pip install 'neuronbuild[" in advice for advice in EXTRAS.values())
+
+
+def toolchains(folder, *arguments) -> dict[str, dict]:
+    """Findings of a doctor that was asked about a folder, by name."""
+    done = CliRunner().invoke(doctor_command, [*arguments, "--json"], standalone_mode=False)
+    return {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+def test_only_the_toolchains_that_recipes_use_are_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = {"model": "org/name", "task": "fill-mask", "shapes": TEXT}
+    write_recipe(tmp_path / "recipes/a.yaml", **base)
+    found = toolchains(tmp_path)
+    assert "platform cpu" in found
+    assert not [name for name in found if name.startswith("toolchain ")]
+    write_recipe(tmp_path / "neuron/b.yaml", platforms=["inf1"], **base)
+    found = toolchains(tmp_path, "neuron")
+    assert [name for name in found if name.startswith("toolchain ")] == ["toolchain neuron"]
+    assert found["toolchain neuron"]["needed"]
+    assert "platform cpu" not in found
+    assert found["recipes"]["found"] == "neuron for b"
+
+
+def test_faults_of_recipes_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recipe(tmp_path / "recipes/a.yaml", modle="x")
+    found = toolchains(tmp_path)
+    assert (found["recipes"]["ok"], found["recipes"]["found"]) == (False, "2 faults in recipes")
+    assert "toolchain neuronx" in found

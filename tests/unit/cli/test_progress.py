@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import struct
+import subprocess
 import sys
+import termios
 from dataclasses import replace
 
 import pytest
@@ -9,7 +16,9 @@ import pytest
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.cli.progress import LineProgress
 from neuronbuild.store.location import open_store
+from tests.conftest import ROOT
 from tests.doubles.toolchain import fake_plan
+from tests.limits import LONG
 
 
 @pytest.fixture
@@ -99,3 +108,50 @@ def test_steps_that_differ_in_platform_or_graph_alone_bear_names_of_their_own(pl
 def test_one_action_of_two_recipes_counts_once(capsys):
     LineProgress().planned(fake_plan([1, 1, 2], open_store("memory:")))
     assert capsys.readouterr().err.startswith("2 to compile")
+
+
+LIVE = """
+import sys, time
+from neuronbuild.build.report import Outcome
+from neuronbuild.cli.progress import LineProgress
+from neuronbuild.store.location import open_store
+from tests.doubles.toolchain import fake_plan
+
+plan = fake_plan(3, open_store("memory:"))
+progress = LineProgress()
+progress.planned(plan)
+for step in plan.steps[:2]:
+    progress.started(step)
+progress.phase(plan.steps[1], "storing")
+time.sleep(1.5)
+progress.finished(Outcome(plan.steps[0], "built", 1.5))
+time.sleep(0.6)
+progress.close()
+print("over", file=sys.stderr)
+"""
+
+
+def shown_on_terminal(environment: dict[str, str]) -> str:
+    """What a process writes that has a terminal for its stderr."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment}
+    child = subprocess.Popen([sys.executable, "-c", LIVE], stderr=theirs, env=env)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while chunk := os.read(ours, 1 << 16):
+            said += chunk
+    os.close(ours)
+    assert child.wait(LONG) == 0
+    return said.decode()
+
+
+def test_on_a_real_terminal_each_worker_has_a_line_with_phase_and_time():
+    said = shown_on_terminal({})
+    assert "  compiling  fake (batch_size=1, sequence_length=16)  0:01" in said
+    assert "  storing    fake (batch_size=2, sequence_length=16)  0:01" in said
+    assert "  0 of 3 done, 2 running, 0:01" in said
+    assert "  1 of 3 done, 1 running, 0:0" in said
+    assert "[1/3] built fake (batch_size=1, sequence_length=16) in 1.5 s" in said
+    assert said.rstrip().endswith("over")

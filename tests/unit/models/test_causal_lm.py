@@ -115,7 +115,7 @@ def test_the_whole_cache_can_be_filled(model, eager):
 
 def test_more_tokens_than_the_cache_has_room_for_are_refused_before_anything_is_computed(model, monkeypatch):
     monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
-    with pytest.raises(ShapeError, match=f"1 sequences of {SLOTS + 1} tokens"):
+    with pytest.raises(ShapeError, match=f"1 sequence of {SLOTS + 1} tokens"):
         model.generate(**prompts(1, 20), max_new_tokens=SLOTS - 19)
     with pytest.raises(ShapeError, match="6 sequences"):
         model.generate(**prompts(2, 4), max_new_tokens=4, num_beams=3)

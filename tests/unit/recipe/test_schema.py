@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, plain_name, unknown_word
+from neuronbuild.recipe.schema import Compiler, Recipe, Workspace, plain_name
 from neuronbuild.tasks import TASKS
 
 
@@ -144,14 +144,6 @@ def test_an_empty_workspace_has_defaults():
 
 def test_the_json_schema_has_every_key():
     assert set(Recipe.model_json_schema()["properties"]) == set(Recipe.model_fields)
-
-
-def test_an_unknown_word_is_told_the_nearest():
-    assert unknown_word("key", "modle", ["model", "task"]) == "unknown key 'modle'; did you mean 'model'?"
-
-
-def test_an_unknown_word_with_no_neighbour_is_told_all():
-    assert unknown_word("key", "zzz", ["model", "task"]) == "unknown key 'zzz'; known: model, task"
 
 
 @pytest.mark.parametrize("level", [True, 2.0, 1.0, False])

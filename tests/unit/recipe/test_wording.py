@@ -6,6 +6,21 @@ from pydantic import ValidationError
 from neuronbuild.recipe.schema import Recipe, Workspace
 from neuronbuild.recipe.wording import describe
 
+OF_OPTIMUM = """
+auto_cast auto_cast_type optlevel instance_type inline_weights_to_neff dynamic_batch_size tensor_parallel_size
+torch_dtype compiler_workdir disable_neuron_cache output_attentions output_hidden_states task subfolder
+revision disable_fast_relayout disable_fallback atol cache_dir trust_remote_code inline_weights_neff
+disable_validation num_cores unet lora_model_ids lora_weight_names lora_adapter_names lora_scales
+controlnet_ids ip_adapter_id ip_adapter_subfolder ip_adapter_weight_name ip_adapter_scale batch_size
+text_batch_size image_batch_size sequence_length num_beams num_choices num_channels width height image_size
+patch_size num_images_per_prompt audio_sequence_length vae_scale_factor encoder_hidden_size rotary_axes_dim
+checkpoint_id checkpoint_revision max_batch_size continuous_batching speculation_length tp_degree ep_degree
+pp_degree max_context_length on_device_sampling max_topk fused_qkv target prefill_chunk_size library_name
+token export local_files_only force_download compiler_type compiler_version float_dtype int_dtype
+static_batch_size static_sequence_length dynamic-batch-size trust-remote-code do_validation
+"""
+"""What optimum-neuron 0.4.5 takes: its exporter, `from_pretrained`, the block in `config.json`, and `neuron_config.json`."""
+
 
 def wording(kind, document):
     with pytest.raises(ValidationError) as caught:
@@ -39,6 +54,52 @@ def wording(kind, document):
 )
 def test_a_finding_is_told_in_a_recipe_authors_words(keys, text):
     assert text in wording(Recipe, {"model": "x", **keys})
+
+
+@pytest.mark.parametrize("word", OF_OPTIMUM.split())
+def test_every_word_of_optimum_neuron_is_ours_or_told_with_what_to_do(word):
+    texts = [] if word in Recipe.model_fields else wording(Recipe, {"model": "x", word: 1})
+    for text in texts:
+        assert text.startswith(f"unknown key {word!r}; ")
+        assert "known: " not in text
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"tensor_parallel_size": 2}, "unknown key 'tensor_parallel_size'; here it is `num_cores`"),
+        ({"instance_type": "trn1"}, "unknown key 'instance_type'; here it is `platforms`"),
+        ({"torch_dtype": "bf16"}, "unknown key 'torch_dtype'; here it is `dtype`"),
+        ({"torch_dtyp": "bf16"}, "unknown key 'torch_dtyp'; did you mean 'torch_dtype'? here it is `dtype`"),
+        ({"sequence_length": 8}, "unknown key 'sequence_length'; it stands under `shapes`"),
+        ({"static_batch_size": 8}, "unknown key 'static_batch_size'; it stands under `shapes`"),
+        ({"optlevel": 1}, "unknown key 'optlevel'; it stands under `compiler`"),
+        ({"dynamic-batch-size": True}, "unknown key 'dynamic-batch-size'; did you mean 'dynamic_batch_size'?"),
+        ({"compiler": {"tensor_parallel_size": 2}}, "here it is `num_cores` (at the top of a recipe)"),
+        ({"cache": "x"}, "it is a setting of the workspace: in neuronbuild.yaml"),
+        ({"jobs": 2}, "in neuronbuild.yaml, under `limits`"),
+        ({"lora": [{"model": "x", "weight_name": "y"}]}, "unknown key 'weight_name'; did you mean 'weights'?"),
+        ({"task": "stable-diffusion"}, "here it is text-to-image, image-to-image or inpainting"),
+    ],
+)
+def test_a_word_of_another_place_or_tool_is_told_with_ours(document, text):
+    [told] = wording(Recipe, {"model": "x", **document})
+    assert text in told
+
+
+@pytest.mark.parametrize(("value", "text"), [(2.31, None), (2.3, "2.30")])
+def test_a_release_of_the_sdk_that_isnt_text_is_told_with_those_there_are(value, text):
+    with pytest.raises(ValidationError) as caught:
+        Workspace.model_validate({"sdk": value})
+    [fault] = caught.value.errors()
+    told = describe(fault, Workspace, text)
+    assert "in quotes" in told
+    assert ('"2.31.1" or "2.31.0"' if text is None else '"2.30.0"') in told
+
+
+def test_text_that_yaml_reads_as_a_number_is_to_be_quoted():
+    [told] = wording(Recipe, {"model": "x", "revision": 1.5})
+    assert told.startswith('revision: write "1.5", in quotes')
 
 
 def test_a_missing_key_is_named():

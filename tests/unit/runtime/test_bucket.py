@@ -100,7 +100,7 @@ def test_other_axes_count_too():
 def test_the_error_names_what_was_given_and_what_is_compiled():
     with pytest.raises(ShapeError) as caught:
         choose([shape(1, 8), shape(4, 16)], needs(2, 32), split=False)
-    assert str(caught.value) == (
+    assert caught.value.message == (
         "inputs of batch_size=2, sequence_length=32 fit no compiled shape "
         "(compiled: batch_size=1, sequence_length=8; batch_size=4, sequence_length=16)"
     )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from neuronbuild.artifact.signature import TensorSpec
+from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.runtime.inputs import complete_inputs
 
@@ -81,13 +82,13 @@ def test_nothing_is_copied_without_need():
 
 def test_the_main_input_must_be_there():
     error = refusal(attention_mask=ids(1, 2))
-    assert str(error) == "the input input_ids is missing"
+    assert error.message == "the input input_ids is missing"
     assert error.hint.startswith("this model takes input_ids, attention_mask, token_type_ids; the tokenizer or processor")
 
 
 def test_an_unknown_input_is_told_with_the_nearest_name():
     error = refusal(input_ids=ids(1, 2), atention_mask=ids(1, 2))
-    assert (str(error), error.hint) == ("unknown input atention_mask", "did you mean attention_mask?")
+    assert (error.message, error.hint) == ("unknown input atention_mask", "did you mean attention_mask?")
     assert refusal(input_ids=ids(1, 2), labels=ids(1, 2)).hint == "this model takes input_ids, attention_mask, token_type_ids"
 
 
@@ -99,7 +100,7 @@ def test_token_types_of_zeros_are_dropped_where_a_model_has_none():
 @pytest.mark.parametrize("value", [[[1, 2]], numpy.array([[1, 2]]), 3, "text"])
 def test_what_is_no_tensor_is_refused_with_what_to_do(value):
     error = refusal(input_ids=value)
-    assert str(error) == f"input_ids is a {type(value).__name__}, not a tensor"
+    assert error.message == f"input_ids is a {type(value).__name__}, not a tensor"
     assert 'return_tensors="pt"' in error.hint
 
 
@@ -115,12 +116,12 @@ def test_a_tensor_on_another_device_is_refused():
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3), ()])
 def test_another_rank_is_refused(shape):
     error = refusal(input_ids=torch.zeros(shape, dtype=torch.int64))
-    assert str(error) == f"input_ids has {len(shape)} dimensions; the graph takes 2: batch_size, sequence_length"
+    assert error.message == f"input_ids has {counted(len(shape), 'dimension')}; the graph takes 2: batch_size, sequence_length"
 
 
 def test_inputs_of_different_shapes_are_refused():
     error = refusal(input_ids=ids(1, 3), attention_mask=ids(1, 2))
-    assert str(error) == "attention_mask has shape [1, 2], but input_ids has [1, 3]"
+    assert error.message == "attention_mask has shape [1, 2], but input_ids has [1, 3]"
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])

@@ -123,7 +123,7 @@ def test_files_that_describe_quantization_are_refused(name):
 )
 def test_weights_that_transformers_doesnt_load_are_named(name, hint):
     error = files_refused("config.json", "training_args.bin", name)
-    assert str(error) == f"model m: it has neither model.safetensors nor pytorch_model.bin; what it has is {name}"
+    assert error.message == f"model m: it has neither model.safetensors nor pytorch_model.bin; what it has is {name}"
     assert hint in error.hint
 
 

@@ -85,3 +85,20 @@ def test_opening_the_memory_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     open_memory().save()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "written"), [("my-bert", "../my-bert"), ("./my-bert", "../my-bert"), ("beside", "./beside")]
+)
+def test_a_folder_of_that_name_nearby_is_mentioned(tmp_path, reference, written):
+    for folder in ("my-bert", "recipes/beside"):
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(SourceError) as caught:
+        resolve_model(reference, None, base=tmp_path / "recipes", memory=DigestMemory(None))
+    assert f"write `model: {written}`" in str(caught.value)
+
+
+def test_where_no_folder_is_nearby_none_is_mentioned(tmp_path):
+    with pytest.raises(SourceError) as caught:
+        resolve_model("./my-bert", None, base=tmp_path, memory=DigestMemory(None))
+    assert "write" not in str(caught.value)

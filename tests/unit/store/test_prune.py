@@ -183,3 +183,27 @@ def test_what_killed_writers_left_unfinished_goes_after_the_grace_period(tmp_pat
     assert prune_store(store, Rules(), dry_run=False).unfinished == 1
     assert [file.name for file in (tmp_path / "tmp").iterdir()] == ["new"]
     assert prune_store(store, Rules(grace=0.0), dry_run=False).unfinished == 0
+
+
+def test_what_stays_is_told_with_the_reason(store):
+    keep = {key_of(1)}
+    age(store, action_name(key_of(4)), 0)
+    pruned = prune_store(store, Rules(max_size=0, keep=lambda manifest: manifest.key in keep), dry_run=True)
+    assert [(kept.reason, kept.number) for kept in pruned.kept] == [(prune.NAMED, 1), (prune.USED, 1)]
+    assert all(kept.bytes > SIZE for kept in pruned.kept)
+    assert pruned.as_json()["kept"][0]["reason"] == prune.NAMED
+
+
+def test_what_is_within_the_limits_is_told_as_that(store):
+    [kept] = prune_store(store, Rules(), dry_run=True).kept
+    assert (kept.reason, kept.number) == (prune.WITHIN, 4)
+
+
+def test_files_that_must_stay_count_towards_the_limit(store):
+    model = store.add_bytes(b"w" * 10 * SIZE)
+    age(store, blob_name(model.sha256), 9)
+    store.record_snapshot(Snapshot("org/name", None, {"model.safetensors": model}))
+    pruned = prune_store(store, Rules(max_size=9 * SIZE), dry_run=True)
+    assert len(pruned.artifacts) == 4
+    assert pruned.left > 9 * SIZE
+    assert [(kept.reason, kept.bytes) for kept in pruned.kept] == [(prune.FILES, 10 * SIZE)]

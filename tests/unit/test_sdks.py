@@ -5,7 +5,7 @@ import re
 import pytest
 
 from neuronbuild.host import GENERATIONS
-from neuronbuild.toolchain.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, release_of, torch_of
+from neuronbuild.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, release_of, releases_like, torch_of
 
 
 @pytest.mark.parametrize("release", SDKS)
@@ -58,3 +58,11 @@ def test_a_release_is_known_by_its_versions():
 def test_versions_of_no_release_have_no_name():
     assert release_of({"torch": "2.13.0"}) is None
     assert release_of({"neuronx-cc": "9.9", "torch-neuronx": "2.9.0.2.15.32035"}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "releases"),
+    [("2.31", '"2.31.1" or "2.31.0"'), ("2.30", '"2.30.0"'), ("2.30.0", '"2.30.0"'), ("2.", None), ("3", None), ("", None)],
+)
+def test_releases_that_a_text_may_mean_begin_with_it(text, releases):
+    assert releases_like(text) == (releases or " or ".join(f'"{release}"' for release in SDKS))

@@ -110,3 +110,13 @@ def torch_of(framework: str) -> str:
 def minor_of(compiler: str) -> int:
     """The second part of a compiler's version, by which its defaults go: 26 of `2.26.6360.0+ab`."""
     return int(compiler.split(".")[1])
+
+
+def releases_like(text: str) -> str:
+    """The releases that a text may mean, each in quotes: those that begin so, or else all.
+
+    >>> releases_like("2.31")
+    '"2.31.1" or "2.31.0"'
+    """
+    begun = [release for release in SDKS if text and f"{release}.".startswith(f"{text.rstrip('.')}.")]
+    return " or ".join(f'"{release}"' for release in begun or SDKS)

@@ -1,0 +1,48 @@
+"""Recipes that can't be used: told beside what came of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from neuronbuild.cli.options import recipe_paths
+from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.load import read_recipes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from neuronbuild.api.settings import Settings
+    from neuronbuild.errors import NeuronBuildError
+    from neuronbuild.recipe.load import Located
+
+
+def read(recipes: tuple[Path, ...], settings: Settings, failures: list[NeuronBuildError], *, recursive: bool) -> list[Located]:
+    """The recipes that were named, or the usual folder's; `failures` gets what is wrong with others of them.
+
+    Raises:
+        RecipeError: none can be used.
+    """
+    found, issues = read_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
+    if issues and not found:
+        raise RecipeError(issues)
+    if issues:
+        failures.append(RecipeError(issues))
+    return found
+
+
+def tell(failures: Iterable[NeuronBuildError]) -> int:
+    """Print errors on stderr; gives the exit status of the first, or 0."""
+    statuses = []
+    for error in failures:
+        click.echo(f"error: {error}", err=True)
+        statuses.append(error.exit_code)
+    return statuses[0] if statuses else 0
+
+
+def errors_json(failures: Iterable[NeuronBuildError]) -> dict[str, object]:
+    """What `plan --json` and `apply --json` say of recipes that can't be used, where there are any."""
+    told = [{"message": error.message, "hint": error.hint} for error in failures]
+    return {"errors": told} if told else {}

@@ -1,0 +1,46 @@
+"""Which toolchains recipes use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuronbuild.cli.options import RECIPES
+from neuronbuild.recipe.grid import options_for
+from neuronbuild.recipe.load import read_recipes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuronbuild.api.settings import Settings
+
+ANY_TASK = "feature-extraction"
+"""Stands for the task of a recipe that names none: only its model tells that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What recipes use: by toolchain, the recipes and a platform; and how much is wrong with recipes."""
+
+    recipes: dict[str, list[str]]
+    platforms: dict[str, str]
+    faults: int = 0
+
+
+def used_by(paths: tuple[Path, ...], settings: Settings) -> Used | None:
+    """What the recipes use that are named, or those of the usual folder; `None` where there are none."""
+    if not paths and not RECIPES.is_dir():
+        return None
+    found, issues = read_recipes(paths or (RECIPES,), defaults=settings.defaults)
+    if not found:
+        return None if not issues else Used({}, {}, len(issues))
+    recipes: dict[str, list[str]] = {}
+    platforms: dict[str, str] = {}
+    for recipe in (located.recipe for located in found):
+        for platform in recipe.platforms:
+            name = options_for(recipe, platform, recipe.task or ANY_TASK).toolchain
+            recipes.setdefault(name, [])
+            if recipe.name not in recipes[name]:
+                recipes[name].append(recipe.name)
+            platforms.setdefault(name, platform)
+    return Used(recipes, platforms, len(issues))
