@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
     from neuronbuild.build.progress import Progress
     from neuronbuild.errors import NeuronBuildError
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.lockfile import LockFile
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.errors import NeuronBuildError
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.source.digests import DigestMemory
     from neuronbuild.store.base import Store
     from neuronbuild.toolchain.base import Toolchain

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.plan.action import Action
     from neuronbuild.plan.subject import Subject
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.target import Options, Target
 
 

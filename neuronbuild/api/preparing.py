@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.errors import Issue
     from neuronbuild.plan.subject import Subject
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.target import Options, Target
     from neuronbuild.recipe.yaml_tree import Keys
     from neuronbuild.toolchain.base import Toolchain

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.digest import ActionKey
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.store.cas import CasStore
     from neuronbuild.store.sharing import Sharing
 

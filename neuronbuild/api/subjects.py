@@ -15,7 +15,7 @@ from neuronbuild.tasks.table import SEQUENCE
 if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.plan.subject import Subject
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.target import Target
 
 logger = logging.getLogger(__name__)

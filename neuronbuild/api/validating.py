@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.errors import Issue
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
 
 EXTRA = ("compiler", "extra_args")
 

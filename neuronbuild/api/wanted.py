@@ -13,7 +13,7 @@ from neuronbuild.tasks.pipelines import adapter_folder, controlnet_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.yaml_tree import Keys
 
 

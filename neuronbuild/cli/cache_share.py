@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.api.sharing import Moved
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
 
 
 @click.command("push")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.errors import NeuronBuildError
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
 
 
 def read(recipes: tuple[Path, ...], settings: Settings, failures: list[NeuronBuildError], *, recursive: bool) -> list[Located]:

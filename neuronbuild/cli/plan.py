@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.plan.planner import Move, Step
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
 
 PENDING = 10
 """Exit status of `plan --detailed-exitcode` when something must be compiled."""

@@ -12,7 +12,8 @@ from neuronbuild.api import Settings, apply
 from neuronbuild.api.introspection import axes
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
-from neuronbuild.recipe.load import Located, validation_issues
+from neuronbuild.recipe.load import validation_issues
+from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Compiler, Recipe, Workspace
 from neuronbuild.recipe.wording import describe, unknown_key
 from neuronbuild.recipe.yaml_tree import Document

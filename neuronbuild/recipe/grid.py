@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from neuronbuild.errors import Issue
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.schema import Recipe
     from neuronbuild.recipe.yaml_tree import Keys
     from neuronbuild.tasks import Graph, Task

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
+from neuronbuild.recipe.located import Layer, Located, issue_at, layer_of
 from neuronbuild.recipe.paths import WORKSPACE_FILE, find_files, read_text, yaml_files
 from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name
 from neuronbuild.recipe.wording import describe, unknown_key
@@ -25,70 +26,6 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 LISTS = ("exclude", "include")
 """Under `shapes`, beside the axes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A document that says part of a recipe: the recipe's own, or a `defaults:` whose keys stand under `top`."""
-
-    path: Path
-    document: Document
-    top: Keys = ()
-
-    def says(self, keys: Keys) -> bool:
-        """Whether the value at these keys was written here, rather than taken from a layer below."""
-        value = self.document.value
-        for key in (*self.top, *keys):
-            if not isinstance(value, dict):
-                return True
-            if key not in value:
-                return False
-            value = value[key]
-        return True
-
-    def text(self, keys: Keys) -> str | None:
-        """What was written at these keys, where YAML took it for something else than text."""
-        return self.document.texts.get((*self.top, *keys))
-
-    def holds(self, issue: Issue) -> bool:
-        """Whether a fault stands in this document."""
-        return issue.path == str(self.path) and issue.line in self.document.lines
-
-    def issue(self, keys: Keys, message: str) -> Issue:
-        """A fault at one of this document's keys."""
-        return Issue(str(self.path), *self.document.place((*self.top, *keys)), message)
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A recipe and the documents that it came from: its own, and `defaults:` below it, the nearest first."""
-
-    recipe: Recipe
-    path: Path
-    document: Document
-    below: tuple[Layer, ...] = ()
-
-    def issue(self, keys: Keys, message: str) -> Issue:
-        """A fault found later, at the key that caused it."""
-        return _issue(keys, message, Layer(self.path, self.document), self.below)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Its own document, and those below it."""
-        return (Layer(self.path, self.document), *self.below)
-
-    def depth(self, keys: Keys) -> int:
-        """How many layers lie over the one that says what is at some keys: 0 if it is the recipe's own document."""
-        return next((depth for depth, layer in enumerate(self.layers) if layer.says(keys)), len(self.layers))
-
-
-def _issue(keys: Keys, message: str, own: Layer, below: tuple[Layer, ...]) -> Issue:
-    return _layer(keys, own, below).issue(keys, message)
-
-
-def _layer(keys: Keys, own: Layer, below: tuple[Layer, ...]) -> Layer:
-    """The document that says what is at some keys."""
-    return next((layer for layer in (own, *below) if layer.says(keys)), own)
 
 
 def load_recipes(
@@ -264,7 +201,7 @@ def validation_issues(
         layer.issue(_blamed(fault), describe(fault, kind, layer.text(fault["loc"])))
         for fault in faults
         if not (fault["type"] == "too_short" and fault["loc"] in inner)
-        for layer in (_layer(_blamed(fault), Layer(file, document), below),)
+        for layer in (layer_of(_blamed(fault), Layer(file, document), below),)
     ]
 
 
@@ -285,7 +222,7 @@ def _unknown_axes(own: Layer, defaults: Mapping[str, object], below: tuple[Layer
         listed = shapes.get(name)
         points += [(("shapes", name, index), point) for index, point in enumerate(listed if isinstance(listed, list) else ())]
     return [
-        _issue((*keys, name), unknown_key("axis", name, [*AXES, *LISTS]), own, below)
+        issue_at((*keys, name), unknown_key("axis", name, [*AXES, *LISTS]), own, below)
         for keys, point in points
         if isinstance(point, dict)
         for name in point

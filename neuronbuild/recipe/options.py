@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from neuronbuild.errors import Issue
-    from neuronbuild.recipe.load import Located
+    from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.schema import Compiler, Recipe
 
 CAST, TYPE = ("compiler", "auto_cast"), ("compiler", "auto_cast_type")

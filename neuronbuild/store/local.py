@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.digest import CHUNK, digest_pieces, digest_stream
 from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
 from neuronbuild.files import UnsafeNameError, check_name
+from neuronbuild.store.guard import READING, WRITING, explained, guarded
 from neuronbuild.store.link import LinkMode, copy_file, link_file
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from neuronbuild.digest import Digest, Pieces
 
@@ -34,20 +35,6 @@ READ_ONLY = 0o444
 TEMPORARY = "tmp"
 """Where files are being written, on the same file system as the objects."""
 
-MAY_READ = "ask its owner for the right to read it, or name a folder that you may read with --cache or NEURONBUILD_CACHE"
-SPACE = "free some space and run the same command again; what was finished is kept"
-READING = {
-    errno.EACCES: MAY_READ,
-    errno.ENOTDIR: "--cache must name a folder",
-}
-WRITING = {
-    errno.ENOSPC: SPACE,
-    errno.EDQUOT: SPACE,
-    errno.EROFS: "name a folder that can be written with --cache or NEURONBUILD_CACHE",
-    errno.EACCES: "name a folder that you may write with --cache or NEURONBUILD_CACHE",
-    errno.ENOTDIR: "--cache must name a folder",
-}
-"""Advice by what the system says, for what was tried."""
 NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -134,7 +121,7 @@ class LocalObjects(ObjectStore):
         except NO_OBJECT:
             return None
         except OSError as error:
-            raise _explained(self.location, error, READING) from None
+            raise explained(self.location, error, READING) from None
         return _entry(name, found) if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Entry]:
@@ -222,20 +209,6 @@ def place(root: Path, target: Path, fill: Callable[[Path], object], *, lasting: 
         raise
     if lasting:
         sync(target.parent)
-
-
-@contextlib.contextmanager
-def guarded(location: str, hints: Mapping[int, str] = READING) -> Iterator[None]:
-    """Turn what an operating system says into the error of a store."""
-    try:
-        yield
-    except OSError as error:
-        raise _explained(location, error, hints) from None
-
-
-def _explained(location: str, error: OSError, hints: Mapping[int, str]) -> StoreError:
-    name = error.filename2 or error.filename  # of a rename, where to
-    return StoreError(location, f"{name}: {error.strerror}" if name else str(error), hint=hints.get(error.errno or 0))
 
 
 def open_quietly(path: Path) -> FileIO | None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from neuronbuild.errors import StoreError, hide_passwords
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
+from neuronbuild.store.guard import MAY_READ
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
-from neuronbuild.store.local import MAY_READ, LocalObjects
+from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.s3_location import SCHEME, parse_s3
 from neuronbuild.store.sharing import Sharing

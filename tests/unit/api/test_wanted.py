@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from neuronbuild.api.wanted import Wanted, wanted_of
-from neuronbuild.recipe.load import Located
+from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.recipe.yaml_tree import Document
 

@@ -15,7 +15,7 @@ from neuronbuild.digest import digest_json
 from neuronbuild.plan.action import FORMAT, ActionMaker
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.grid import expand
-from neuronbuild.recipe.load import Located
+from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.tasks import TASKS

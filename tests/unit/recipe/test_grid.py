@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.grid import LIMIT, expand, grid
-from neuronbuild.recipe.load import Located
+from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.recipe.yaml_tree import Document
 from tests.tools.fuzz import few, many

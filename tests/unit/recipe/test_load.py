@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.grid import expand
-from neuronbuild.recipe.load import Layer, load_recipes, load_workspace, merge
+from neuronbuild.recipe.load import load_recipes, load_workspace, merge
+from neuronbuild.recipe.located import Layer
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.tasks import TASKS
 from tests.tools.fuzz import few, json_values, many
