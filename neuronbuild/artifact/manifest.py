@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from neuronbuild.artifact.codec import Signed
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
 from neuronbuild.files import check_name, check_names, fold_name
@@ -18,6 +17,14 @@ FILENAME = "manifest.json"
 
 FORMAT = 2
 """The manifest format that this version writes, and the highest that it reads. 2 added pieces and signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
+
+    key: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)

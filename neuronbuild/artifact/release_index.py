@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from neuronbuild.artifact.codec import Signed
-from neuronbuild.artifact.manifest import Check
+from neuronbuild.artifact.manifest import Check, Signed
 from neuronbuild.files import check_name, check_names
 
 FILENAME = "neuronbuild.json"
