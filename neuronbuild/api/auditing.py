@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from neuronbuild.artifact.codec import Signed
+    from neuronbuild.artifact.manifest import Signed
     from neuronbuild.artifact.release_index import Bucket
 
 OTHERS = (".git", ".cache", ".gitattributes", ".gitignore")

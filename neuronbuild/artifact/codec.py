@@ -26,15 +26,6 @@ SEAL = "seal"
 SIGNATURES = "signatures"
 """The key of what builders say of a record: for each, the name of its key and the signature."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Signed:
-    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
-
-    key: str
-    signature: str
-
-
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 

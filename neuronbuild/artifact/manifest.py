@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from neuronbuild.artifact.codec import Signed
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
 
@@ -62,6 +61,14 @@ class Provenance:
     tool: str
     built_at: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
+
+    key: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)

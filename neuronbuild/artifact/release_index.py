@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from neuronbuild.artifact.codec import Signed
-from neuronbuild.artifact.manifest import Check, is_safe_path
+from neuronbuild.artifact.manifest import Check, Signed, is_safe_path
 
 FILENAME = "neuronbuild.json"
 FORMAT = 1

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from neuronbuild.artifact.codec import SEAL, SIGNATURES, Signed, encode, signatures_in, unseal, write_plain
+from neuronbuild.artifact.codec import SEAL, SIGNATURES, encode, signatures_in, unseal, write_plain
+from neuronbuild.artifact.manifest import Signed
 from neuronbuild.digest import canonical_json, digest_json
 from neuronbuild.errors import UsageError
 

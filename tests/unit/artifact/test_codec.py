@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.artifact.codec import SEAL, SIGNATURES, DecodeError, Signed, decode, decode_part, encode
-from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, is_safe_path
+from neuronbuild.artifact.codec import SEAL, SIGNATURES, DecodeError, decode, decode_part, encode
+from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, Signed, is_safe_path
 from neuronbuild.artifact.release_index import ReleaseIndex
 from neuronbuild.digest import digest_json
 from tests.tools.fuzz import few, json_values, many
