@@ -14,6 +14,7 @@ from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import Digest, digest_file
 from neuronbuild.files import read_plain
+from neuronbuild.intact import NOT_READ
 from neuronbuild.runtime.reader import MANIFEST, PACKAGE, read_index
 from neuronbuild.store.trust import RELEASE, check_public_key, signers_of
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.manifest import Signed
     from neuronbuild.artifact.release_index import Bucket
-
-OTHERS = (".git", ".cache", ".gitattributes", ".gitignore")
-"""What git and the Hub's client leave at the top of a folder, which nothing loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def _unlisted(folder: Path, listed: Mapping[str, Digest]) -> Iterator[str]:
     """Files that somebody put beside the release's own: transformers would read some of them."""
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder).as_posix()
-        if not file.is_dir() and path != FILENAME and path not in listed and path.partition("/")[0] not in OTHERS:
+        if not file.is_dir() and path != FILENAME and path not in listed and path.partition("/")[0] not in NOT_READ:
             yield path
 
 

@@ -29,7 +29,7 @@ from neuronbuild.store.trust import sign_index
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from neuronbuild.artifact.manifest import Manifest
@@ -185,8 +185,11 @@ def _refuse_foreign(folder: Path) -> None:
         raise ReleaseError(str(folder), problem, hint="move it away, or choose another --output")
 
 
-def first_foreign(folder: Path) -> str | None:
-    """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
+def first_foreign(folder: Path, passed_over: Container[str] = ()) -> str | None:
+    """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours.
+
+    `passed_over` are names at the top that don't count.
+    """
     listed = {FILENAME}
     try:
         listed |= {file["path"] for file in json.loads(read_plain(folder / FILENAME))["files"]}
@@ -197,7 +200,8 @@ def first_foreign(folder: Path) -> str | None:
     except (ValueError, KeyError, TypeError):
         return None
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return min((name for name in names if name not in listed), default=None)
+    foreign = (name for name in names if name not in listed and name.partition("/")[0] not in passed_over)
+    return min(foreign, default=None)
 
 
 @contextlib.contextmanager

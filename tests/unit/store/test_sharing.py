@@ -140,6 +140,13 @@ def test_what_this_machine_saw_is_remembered_and_taken_back_by_what_it_sees_late
     assert "is gated" in Sharing(memory=memory).objection(INLINE)
 
 
+def test_a_model_that_turns_out_gated_is_bound_at_once(tmp_path):
+    sharing = Sharing(memory=tmp_path / "licences.json")
+    sharing.learn(Snapshot("org/model", "c1", FILES, "mit"))
+    sharing.learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
+    assert "is gated" in sharing.objection(INLINE)
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"a": 1}', '{"a": []}', '{"a": ["m", 1, false, "d"]}', '{"a": ["m", "mit", 0, 7]}']
 )
