@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,7 @@ def test_a_snapshot_that_a_trusted_builder_signed_counts(builder, tmp_path):
     store = CasStore(MemoryObjects(), trust=builder)
     store.record_snapshot(Snapshot("org/model", "c1", FILES, "mit"))
     assert heard(store) is None
+    assert heard(CasStore(store.objects, trust=replace(builder, keys=()))) is None  # one's own word
     assert "no trusted builder signed" in heard(CasStore(store.objects))
     assert "no trusted builder signed" in heard(CasStore(store.objects, trust=Trust((make_key(tmp_path / "another"),))))
 
