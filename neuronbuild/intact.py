@@ -27,6 +27,9 @@ PACKED = struct.Struct("3qQ").pack
 MEMORY = "releases.json"
 """Name of the file, in the user's cache folder, that remembers which releases were found whole."""
 
+NOT_READ = frozenset({".git", ".cache", ".gitattributes", ".gitignore"})
+"""What git and the Hub's client leave at the top of a release, which nothing loads."""
+
 Listed = tuple[str, str, int]
 """A file as an index lists it: path, SHA-256, size in bytes."""
 

@@ -15,6 +15,7 @@ from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import Digest, digest_file
 from neuronbuild.files import read_plain
+from neuronbuild.intact import NOT_READ
 from neuronbuild.runtime.reader import PACKAGE, read_index
 from neuronbuild.store.trust import RELEASE, check_public_key, signers_of
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.manifest import Signed
     from neuronbuild.artifact.release_index import Bucket
-
-OTHERS = (".git", ".cache", ".gitattributes", ".gitignore")
-"""What git and the Hub's client leave at the top of a folder, which nothing loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def _unlisted(folder: Path, listed: Mapping[str, Digest]) -> Iterator[str]:
     """Files that somebody put beside the release's own: transformers would read some of them."""
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder).as_posix()
-        if not file.is_dir() and path != FILENAME and path not in listed and path.partition("/")[0] not in OTHERS:
+        if not file.is_dir() and path != FILENAME and path not in listed and path.partition("/")[0] not in NOT_READ:
             yield path
 
 

@@ -27,7 +27,6 @@ SEAL = "seal"
 SIGNATURES = "signatures"
 """The key of what builders say of a record: for each, the name of its key and the signature."""
 
-
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 

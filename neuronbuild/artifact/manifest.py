@@ -75,6 +75,14 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
+
+    key: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """An action, whole, and what came of it. The key must be the digest of the action: a moved manifest doesn't load.
 

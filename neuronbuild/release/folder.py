@@ -31,7 +31,7 @@ from neuronbuild.store.trust import sign_index
 from neuronbuild.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.artifact.snapshot import Model
@@ -215,8 +215,11 @@ def _refuse_foreign(folder: Path) -> None:
         raise ReleaseError(str(folder), problem, hint="move it away, or choose another --output")
 
 
-def foreign_file(folder: Path) -> str | None:
-    """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours."""
+def foreign_file(folder: Path, passed_over: Container[str] = ()) -> str | None:
+    """A file of a folder that its index doesn't list. An index that can't be read is a damaged release's: all is ours.
+
+    `passed_over` are names at the top that don't count.
+    """
     listed = {FILENAME}
     try:
         loaded: Any = parse_json(read_plain(folder / FILENAME))
@@ -230,7 +233,8 @@ def foreign_file(folder: Path) -> str | None:
     except (ValueError, KeyError, TypeError):
         return None
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return min((name for name in names if name not in listed), default=None)
+    foreign = (name for name in names if name not in listed and name.partition("/")[0] not in passed_over)
+    return min(foreign, default=None)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 from neuronbuild.artifact.codec import encode, unseal
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.files import check_names
-from neuronbuild.intact import IntactReleases
+from neuronbuild.intact import NOT_READ, IntactReleases
 from neuronbuild.store.trust import RELEASE, seal_of, signers_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class VerifiedReleases:
         from neuronbuild.release.expected import expected_index  # what writes releases: a quarter of a plan's time
         from neuronbuild.release.folder import foreign_file
 
-        if foreign_file(request.folder) is not None:
+        if foreign_file(request.folder, NOT_READ) is not None:
             return False
         present = {file["path"]: file["sha256"] for file in json.loads(data)["files"]}
         return seal_of(data) == seal_of(encode(expected_index(request, store, present)))

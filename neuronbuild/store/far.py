@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
-from neuronbuild.store.cas import recorded, understand
+from neuronbuild.store.cas import FEW, recorded, understand
 from neuronbuild.store.names import action_name
 from neuronbuild.store.transfer import copy_artifact, copy_blob
 
@@ -159,13 +159,14 @@ class Far:
 
 def _standing(store: CasStore, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
     """Which keys have a record, and why one can't be used: by their names, but where keys are trusted, each record is read."""
-    found = recorded(store, keys)
     if not store.trust.keys:
-        return dict.fromkeys(found)
+        return dict.fromkeys(recorded(store, keys))
 
-    def look(key: ActionKey) -> tuple[ActionKey, str | None]:
-        manifest = understand(store, key, store.objects.read(action_name(key)) or b"")
-        return key, None if isinstance(manifest, Manifest) else manifest
+    def look(key: ActionKey) -> tuple[ActionKey, str | None] | None:
+        data = store.objects.read(action_name(key))
+        manifest = None if data is None else understand(store, key, data)
+        return None if manifest is None else (key, None if isinstance(manifest, Manifest) else manifest)
 
+    listed = keys if len(keys) <= FEW else recorded(store, keys)
     with ThreadPoolExecutor(READS_AT_A_TIME, thread_name_prefix="records") as pool:
-        return dict(pool.map(look, sorted(found)))
+        return dict(filter(None, pool.map(look, listed)))

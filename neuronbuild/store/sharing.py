@@ -60,48 +60,52 @@ class Sharing:
     def __init__(self, allowed: Iterable[str] = (), memory: Path | None = None) -> None:
         self._allowed = frozenset(allowed)
         self._memo = Memo(memory, _is_entry)
+        self._vouched: list[list[object]] = []
+        self._heard: dict[str, str] = {}
         self._free: set[str] = set()
         self._bound: dict[str, str] = {}
-        for model, licence, gated, *digests in self._memo.values():
-            self._learn(str(model), licence, gated=bool(gated), digests=map(str, digests))
+        self._recount()
 
     def learn(self, snapshot: Snapshot) -> None:
         """Take a snapshot into account that was made here, from the model itself, and remember it.
 
         One that says nothing (the Hub wasn't asked) takes back nothing that is remembered.
         """
-        digests = [digest.sha256 for digest in snapshot.files.values()]
-        self._learn(snapshot.model, snapshot.license, gated=snapshot.gated, digests=digests)
-        name = snapshot.digest.sha256
+        name, digests = snapshot.digest.sha256, [digest.sha256 for digest in snapshot.files.values()]
         entry: list[object] = [snapshot.model, snapshot.license, snapshot.gated, *digests]
         says_nothing = snapshot.license is None and not snapshot.gated
         if self._memo.get(name) != entry and not (says_nothing and self._memo.get(name)):
             self._memo.put(name, entry)
             self._memo.save()
+            self._recount()
 
     def hear(self, store: CasStore) -> None:
         """Take the snapshots of a store into account: those of trusted builders as one's own, others for what they forbid."""
         for data in _snapshots(store):
             try:
                 loaded = json.loads(data)
-                model, licence, gated = str(loaded["model"]), loaded.get("license"), bool(loaded.get("gated"))
+                entry = [str(loaded["model"]), loaded.get("license"), bool(loaded.get("gated"))]
                 digests = [str(file["sha256"]) for file in loaded["files"].values()]
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # damage is for `cache verify` to tell
             if store.trust.has_signed(data, SNAPSHOT):
-                self._learn(model, licence, gated=gated, digests=digests)
+                self._vouched.append([*entry, *digests])
             else:
-                objection = self._objection(model, licence, gated=gated) or HEARSAY.format(model=model)
-                self._bound = {**dict.fromkeys(digests, objection), **self._bound}
+                why = self._objection(*entry) or HEARSAY.format(model=entry[0])
+                self._heard.update(dict.fromkeys(digests, why))
+        self._recount()
 
-    def _learn(self, model: str, licence: object, *, gated: bool, digests: Iterable[str]) -> None:
-        objection = self._objection(model, licence, gated=gated)
-        if objection is None:
-            self._free.update(digests)
-        else:
-            self._bound.update(dict.fromkeys(digests, objection))
+    def _recount(self) -> None:
+        """What is free, and why the rest isn't. What this machine knows says more than what it has only heard."""
+        self._free, self._bound = set(), dict(self._heard)
+        for model, licence, gated, *digests in (*self._vouched, *self._memo.values()):
+            objection = self._objection(model, licence, gated)
+            if objection is None:
+                self._free.update(map(str, digests))
+            else:
+                self._bound.update(dict.fromkeys(map(str, digests), objection))
 
-    def _objection(self, model: str, licence: object, *, gated: bool) -> str | None:
+    def _objection(self, model: object, licence: object, gated: object) -> str | None:
         if model in self._allowed or (licence and not gated):
             return None
         why = "it is gated" if gated else "it states no licence"

@@ -76,8 +76,8 @@ class Trust:
         return None if not self.keys or signers_of(data, among=self.keys) else UNTRUSTED
 
     def has_signed(self, data: bytes, kind: str = MANIFEST) -> bool:
-        """Whether a trusted key signed a record. Where no key is trusted, none did."""
-        return bool(self.keys) and bool(signers_of(data, among=self.keys, kind=kind))
+        """Whether a trusted key signed a record, or one's own."""
+        return bool(signers_of(data, among=(*self.keys, self.own), kind=kind))
 
     def serves_others(self, data: bytes) -> bool:
         """Whether others could use a manifest: not if all that signed it here is a key that nobody else trusts."""

@@ -82,6 +82,11 @@ def read_blob(root: Path, file: dict) -> str:
 def test_a_snapshot_too(root):
     (path,) = (root / "v1/snapshots").glob("*/*.json")
     snapshot = json.loads(path.read_bytes())
+    seal, signatures = snapshot.pop("seal", None), snapshot.pop("signatures", [])
+    for signature in signatures:
+        assert seal == sha256(canonical(snapshot))
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(signature["key"].removeprefix("ed25519:")))
+        public.verify(base64.b64decode(signature["signature"]), b"neuronbuild snapshot\n" + seal.encode())
     assert (snapshot.pop("license"), snapshot.pop("gated")) == ("mit", False)
     assert path.stem == sha256(canonical(snapshot))
     assert snapshot["files"] == {"config.json": {"sha256": sha256(b"{}"), "size": 2}}

@@ -63,6 +63,8 @@ def test_an_altered_index_isnt_for_anybody(written):
 
 def test_a_file_that_isnt_listed_counts_where_keys_are_trusted(written):
     request, store = written
+    (request.folder / ".gitattributes").write_text("what git leaves is read by nothing")
+    assert is_current(request, store)
     (request.folder / "chat_template.jinja").write_text("{{ other }}")
     assert not is_current(request, store)
 

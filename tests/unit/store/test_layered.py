@@ -260,6 +260,12 @@ def builder(tmp_path):
     return Trust((public,), open_signer(tmp_path / "builder"), public)
 
 
+def test_without_trusted_keys_no_far_record_is_read_to_know_it(near, far, monkeypatch):
+    put(far, 1)
+    monkeypatch.setattr(far.objects, "look", None)
+    assert layered(near, far).known([key_of(1), key_of(2)]) == {key_of(1): None}
+
+
 @pytest.mark.parametrize("count", [1, FEW + 5])
 def test_a_plan_and_a_build_say_the_same_of_what_nobody_trusted_signed(far, builder, count):
     keys = [key_of(number) for number in range(1, count + 1)]

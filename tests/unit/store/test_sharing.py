@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,7 @@ def test_a_snapshot_that_a_trusted_builder_signed_counts(builder, tmp_path):
     store = CasStore(MemoryObjects(), trust=builder)
     store.record_snapshot(Snapshot("org/model", "c1", FILES, "mit"))
     assert heard(store) is None
+    assert heard(CasStore(store.objects, trust=replace(builder, keys=()))) is None  # one's own word
     assert "no trusted builder signed" in heard(CasStore(store.objects))
     assert "no trusted builder signed" in heard(CasStore(store.objects, trust=Trust((make_key(tmp_path / "another"),))))
 
@@ -138,6 +140,13 @@ def test_what_this_machine_saw_is_remembered_and_taken_back_by_what_it_sees_late
     assert Sharing(memory=memory).objection(INLINE) is None
     Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
     assert "is gated" in Sharing(memory=memory).objection(INLINE)
+
+
+def test_a_model_that_turns_out_gated_is_bound_at_once(tmp_path):
+    sharing = Sharing(memory=tmp_path / "licences.json")
+    sharing.learn(Snapshot("org/model", "c1", FILES, "mit"))
+    sharing.learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
+    assert "is gated" in sharing.objection(INLINE)
 
 
 @pytest.mark.parametrize(
