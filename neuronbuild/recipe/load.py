@@ -136,8 +136,7 @@ def _files(paths: Iterable[Path], *, recursive: bool, issues: list[Issue]) -> li
     files: list[Path] = []
     for path in paths:
         try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
-            inside = _yaml_files(path, recursive=recursive) if is_folder else [path]
+            inside = _yaml_files(path, recursive=recursive) if stat.S_ISDIR(path.stat().st_mode) else [path]
         except (FileNotFoundError, NotADirectoryError, ValueError):
             issues.append(Issue(str(path), 1, 1, "no such file or folder"))
         except OSError as error:
