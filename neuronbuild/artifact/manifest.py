@@ -20,14 +20,6 @@ FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """One signature of a record: the public key as text, and Ed25519 over the record's seal, in base64."""
-
-    key: str
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileEntry:
     """One file of an artifact: a relative path, and the blob that holds its bytes, with pieces if it is large."""
 
