@@ -23,7 +23,7 @@ def read(**changes):
 @pytest.mark.parametrize("path", UNSAFE_PATHS)
 @pytest.mark.parametrize("make", UNSAFE, ids=["file", "binding", "bucket"])
 def test_a_path_that_could_leave_the_release_is_refused(make, path):
-    with pytest.raises(ValueError, match="unsafe path in a release"):
+    with pytest.raises(ValueError, match="unsafe path"):
         make(path)
 
 
