@@ -67,7 +67,7 @@ def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool
     done = []
     for far in fars:
         moved = _move(store.near, far, _wanted(store.near, prepared), sharing.objection)
-        _copy_snapshots(store.near, far)
+        copy_snapshots(store.near, far)
         if weights:
             moved = _send_models(moved, prepared or (), far, sharing)
         done.append(moved)
@@ -86,7 +86,7 @@ def pull(recipes: Iterable[Located] | None, settings: Settings) -> list[Moved]:
     done = []
     for far in (far.store for far in store.fars):
         done.append(_move(far, store.near, _wanted(far, prepared), lambda _: None))
-        _copy_snapshots(far, store.near)
+        copy_snapshots(far, store.near)
     return done
 
 
@@ -139,7 +139,7 @@ def _move(
     )
 
 
-def _copy_snapshots(source: CasStore, target: CasStore) -> None:
+def copy_snapshots(source: CasStore, target: CasStore) -> None:
     """The lists of models' files: small, and named by what is in them. What isn't what its name says stays where it is."""
     there = {sha256 for sha256, _ in list_snapshots(target.objects)}
     for sha256, entry in list(list_snapshots(source.objects)):

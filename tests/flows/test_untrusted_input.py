@@ -18,23 +18,28 @@ import yaml
 
 from neuronbuild.api import Settings, load_recipes
 from neuronbuild.api.caring import prune, verify
+from neuronbuild.api.locking import FetchedFiles
 from neuronbuild.api.prepare import Context, lock, make_full_plan, prepare, refuse_misses
 from neuronbuild.api.requests import release_request
-from neuronbuild.api.sharing import pull, push
+from neuronbuild.api.sharing import copy_snapshots, pull, push
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes, digest_json
-from neuronbuild.errors import NeuronBuildError
+from neuronbuild.errors import LockError, NeuronBuildError, ReleaseError, SourceError
 from neuronbuild.recipe.grid import expand
-from neuronbuild.release.folder import write_release
+from neuronbuild.release.folder import _Files, write_release
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.runtime.reader import read_release
+from neuronbuild.source.digests import DigestMemory
+from neuronbuild.store.cas import CasStore, recorded_keys
 from neuronbuild.store.location import Remote, open_store
+from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, snapshot_name
 from neuronbuild.store.provenance import provenance
+from neuronbuild.store.transfer import copy_artifact
 from tests.conftest import TEXT, write_recipe, write_tokenizer
 from tests.tools.hostile import NAMES, mutated, mutated_text, peak, reset_peak, writes_stay_in
 from tests.unit.artifact.records import plain, sealed
@@ -221,6 +226,111 @@ def releases(world: World, chance: random.Random) -> None:
         for bucket in read_release(folder).buckets:
             assert bucket.limits is not None
     write_release(request, world.near, no_job)
+
+
+def test_a_key_that_leads_upwards_writes_nothing_and_stops_nothing(world, tmp_path):
+    """A bucket may hold any key: this store's listing gives names as they are."""
+    objects = MemoryObjects()
+    for entry in world.far.objects.list("v1/"):
+        objects.write(entry.name, (world.root / "far" / entry.name).read_bytes())
+    for name in ("v1/snapshots/../../../home/.bashrc", "v1/actions/../../x", "v1/blobs/sha256/../../../x", "v1/actions/stray"):
+        objects.write(name, b"{}")
+    (tmp_path / "a/b/near").mkdir(parents=True)
+    near = open_store(str(tmp_path / "a/b/near"))
+    source = CasStore(objects)
+    with writes_stay_in(tmp_path / "a/b/near"):
+        for key in recorded_keys(source):
+            copy_artifact(source, near, key)
+        copy_snapshots(source, near)
+    assert recorded_keys(near) == recorded_keys(world.near)
+    assert [path.name for path in (tmp_path / "a").rglob("*") if path.is_file() and path.read_bytes() == b"{}"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["v1/actions/.DS_Store", "v1/actions/ab/notes.txt", "v1/blobs/sha256/x", "v1/snapshots/a.json"]
+)
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_a_stray_file_stops_neither_push_nor_pull_and_is_told(world, side, name, tmp_path):
+    stray = world.root / side / name
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_text("stray")
+    try:
+        other = replace(world.settings, cache=str(tmp_path / "other"))
+        for moved in (push(None, world.settings), pull(None, other)):
+            assert moved[0].failures == ()
+        assert recorded_keys(open_store(other.cache)) == recorded_keys(world.near)
+        reports = verify(world.settings, repair=True)
+        assert [report.strays for report in reports] == [(name,) if side == place else () for place in ("near", "far")]
+        assert [report.damages for report in reports] == [(), ()]
+        assert prune(world.settings, (None, 0.0, 0.0), keep=[world.settings.lock], dry_run=True, far=False).artifacts == ()
+        assert stray.read_text() == "stray"
+    finally:
+        stray.unlink()
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/tmp/outside.txt", "a/../../outside.txt", "..\\outside.txt", "TOKENIZER_CONFIG.JSON"]
+)
+def test_a_lock_whose_files_lead_elsewhere_is_refused(world, name):
+    tree = json.loads(json.dumps(world.locked))
+    files = tree["models"][0]["files"]
+    files[name] = files["config.json"]
+    path = world.root / "hostile.lock"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(LockError, match="unsafe path"):
+        prepare(world.recipes(), Context.open(replace(world.settings, lock=path)))
+
+
+@pytest.mark.parametrize("config", [True, {}, {"hidden_size": 3}, {"model_type": 3}, [], "bert", None])
+def test_a_lock_that_names_no_type_of_model_is_refused(world, config):
+    tree = json.loads(json.dumps(world.locked))
+    tree["models"][0]["documents"]["config.json"] = config
+    path = world.root / "hostile.lock"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(SourceError, match=r"no usable config\.json"):
+        prepare(world.recipes(), Context.open(replace(world.settings, lock=path)))
+
+
+def test_a_file_that_rotted_in_the_users_cache_is_fetched_again(world, tmp_path):
+    data = b"weights" * 100
+    digest = world.near.add_bytes(data)
+    kept = FetchedFiles(tmp_path / "models", DigestMemory(tmp_path / "digests.json"))
+    path = kept.get(digest, world.near)
+    assert path.read_bytes() == data
+    for harm in (b"x" * len(data), b"short", None):
+        path.unlink()
+        if harm is not None:
+            path.write_bytes(harm)
+        assert kept.get(digest, world.near).read_bytes() == data
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    assert kept.get(digest, world.near).read_bytes() == data
+
+
+def test_a_release_never_writes_through_a_link_into_the_store(world, tmp_path):
+    """A manifest that names a file as we do: it would be hard-linked first, and written over then."""
+    before = {path: path.read_bytes() for path in (world.root / "near").rglob("*") if path.is_file()}
+    tree = plain(world.manifests[0])
+    for name in ("manifest.json", "MANIFEST.json"):
+        tree["files"][1]["path"] = name
+        world.near.objects.write(action_name(world.manifests[0].key), sealed(tree))
+        try:
+            with pytest.raises(NeuronBuildError):
+                write_release(replace(world.request(), folder=tmp_path / "out", link_mode="hardlink"), world.near, no_job)
+        finally:
+            world.near.objects.write(action_name(world.manifests[0].key), encode(world.manifests[0]))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("taken", ["README.md", "neuronbuild.json", "config.json", "Config.JSON", "../x", "vocab.txt"])
+def test_a_converted_file_takes_no_name_that_the_release_has(world, tmp_path, taken):
+    files = _Files(tmp_path)
+    for name in ("config.json", "vocab.txt", "README.md"):
+        files.put(name, b"ours")
+    with pytest.raises(ReleaseError):
+        files.put(taken, b"theirs")
+    assert (tmp_path / "config.json").read_bytes() == b"ours"
+    assert not (tmp_path.parent / "x").exists()
 
 
 KINDS = {each.__name__: each for each in (recipes, locks, manifests, listings, snapshots, releases)}

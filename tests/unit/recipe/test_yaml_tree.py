@@ -267,10 +267,11 @@ def test_a_text_of_too_many_nodes_is_refused_before_they_are_made():
     assert str(issue).endswith(f"more than {MAX_NODES:,} nodes")
 
 
-@pytest.mark.parametrize(
-    "number", ["9" * (MOST_DIGITS + 1), "0x" + "e" * 5000, "0b" + "1" * 20_000, "1_" * 20 + "1", "-" + "9" * 5000]
-)
+ENDLESS = ["9" * (MOST_DIGITS + 1), "0x" + "e" * 5000, "0b" + "1" * 20_000, "1_" * 60 + "1", "-" + "9" * 5000]
+
+
+@pytest.mark.parametrize("number", ENDLESS, ids=range(len(ENDLESS)))
 def test_a_number_of_more_digits_than_anybody_needs_is_refused(number):
     [fault] = faults(f"a: {number}")
-    assert f"a number of more than {MOST_DIGITS} digits" in fault
+    assert f"if it has more than {MOST_DIGITS} digits" in fault
     assert values(f"a: '{number}'") == [{"a": number}]
