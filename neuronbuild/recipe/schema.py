@@ -274,9 +274,6 @@ def refuse_cast(kind: str) -> str:
     return f"auto_cast_type {kind} isn't supported on cpu; use {' or '.join(CASTS_ON_CPU)}"
 
 
-LONGEST_WORD = 80
-"""Characters of a wrong word that a message repeats."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -295,7 +292,7 @@ def unknown_word(kind: str, word: str, known: list[str]) -> str:
     """`unknown task 'fil-mask'; did you mean 'fill-mask'?`, or the list of what there is."""
     import difflib  # 6 ms to import, for errors only
 
-    word = word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…"
+    word = word if len(word) <= 80 else f"{word[:80]}…"  # noqa: PLR2004 (as much as a message repeats of anything)
     near = difflib.get_close_matches(word, known, n=1)
     advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     return f"unknown {kind} {word!r}; {advice}"
