@@ -33,6 +33,7 @@ from neuronbuild.recipe.grid import expand
 from neuronbuild.release.folder import _Files, write_release
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.runtime.reader import read_release
+from neuronbuild.runtime.runner import Runner
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.store.cas import CasStore, recorded_keys
 from neuronbuild.store.location import Remote, open_store
@@ -223,8 +224,7 @@ def releases(world: World, chance: random.Random) -> None:
     request = replace(world.request(), folder=folder)
     request.is_up_to_date(VerifiedReleases(None))
     with contextlib.suppress(NeuronBuildError):
-        for bucket in read_release(folder).buckets:
-            assert bucket.limits is not None
+        Runner(read_release(folder)).warm()
     write_release(request, world.near, no_job)
 
 
