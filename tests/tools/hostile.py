@@ -86,16 +86,16 @@ def _note(event: str, arguments: tuple) -> None:
         return
     if event == "open":
         path, _, flags = arguments
-        changed = path if isinstance(path, str | Path) and _changes(flags) else None
+        changed = path if isinstance(path, str | Path) and _changes(path, flags) else None
     else:
         changed = _in_folder(arguments[CHANGES[event]], arguments[-1]) if event in CHANGES else None
     if changed is not None:
         _WRITTEN.append(str(changed))
 
 
-def _changes(flags: object) -> bool:
-    """Whether a file is opened to be changed. One without a name is nobody's."""
-    return isinstance(flags, int) and flags & WRITES != 0 and flags & os.O_TMPFILE != os.O_TMPFILE
+def _changes(path: str | Path, flags: object) -> bool:
+    """Whether a file is opened to be changed. In a folder that is opened so, a file without a name is made: it is nobody's."""
+    return isinstance(flags, int) and flags & WRITES != 0 and not Path(path).is_dir()
 
 
 def _in_folder(path: object, handle: object) -> object:
