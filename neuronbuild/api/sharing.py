@@ -71,7 +71,7 @@ def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool
     done = []
     for far in fars:
         moved = _move(store.near, far, _wanted(store.near, prepared), context.sharing)
-        _copy_snapshots(store.near, far)
+        copy_snapshots(store.near, far)
         if weights:
             moved = _send_models(moved, prepared or (), far, context.sharing)
         done.append(moved)
@@ -90,7 +90,7 @@ def pull(recipes: Iterable[Located] | None, settings: Settings) -> list[Moved]:
     done = []
     for far in (far.store for far in store.fars):
         done.append(_move(far, store.near, _wanted(far, prepared)))
-        _copy_snapshots(far, store.near)
+        copy_snapshots(far, store.near)
     return done
 
 
@@ -174,7 +174,7 @@ def _add_trust(source: CasStore, target: CasStore, key: ActionKey) -> bool | str
     return True
 
 
-def _copy_snapshots(source: CasStore, target: CasStore) -> None:
+def copy_snapshots(source: CasStore, target: CasStore) -> None:
     """The lists of models' files: small, and named by what is in them. What isn't what its name says stays where it is.
 
     One that a trusted builder signed goes over others.

@@ -275,9 +275,6 @@ def refuse_cast(kind: str) -> str:
     return f"auto_cast_type {kind} isn't supported on cpu; use {' or '.join(CASTS_ON_CPU)}"
 
 
-LONGEST_WORD = 80
-"""Characters of a wrong word that a message repeats."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 

@@ -25,8 +25,8 @@ MAX_NODES = 100_000
 MOST_NODES = 200_000
 """Nodes in all documents of one run together: each takes up to a kilobyte of memory."""
 
-MOST_DIGITS = 18
-"""Digits of a number. Sizes have eight, and a number of thousands can't even be written into a message."""
+MOST_DIGITS = 100
+"""Characters of a whole number. Sizes have eight, and a number of thousands can't even be written into a message."""
 
 MAX_DEPTH = 100
 """Levels of nesting. A recipe has four, and libyaml's composer recurses in C: some ten thousand would end the process."""
@@ -202,7 +202,7 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:timestamp" or (node.tag in NUMBERS and ":" in node.value):
             return node.value  # YAML 1.1 takes 1:30 for ninety, which nobody means
         if node.tag == NUMBERS[0] and len(node.value) > MOST_DIGITS:
-            self._issue(node, f"a number of more than {MOST_DIGITS} digits; quote it where it is text")
+            self._issue(node, f"a value of kind {node.tag} is not supported here if it has more than {MOST_DIGITS} digits")
             return None
         try:
             if node.tag == NUMBERS[0] and LEADING_ZERO.fullmatch(node.value):

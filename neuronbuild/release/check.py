@@ -50,6 +50,7 @@ def check_bucket(
         "kind": "check",
         "action": manifest.action,
         "package": str(release / bucket.file),
+        "sha256": manifest.files[0].digest.sha256,
         "bindings": {name: [str(file), tensor] for name, (file, tensor) in bindings.items()},
         "omitted": list(weights.omitted),
         "tied": [list(each.tied) for each in manifest.signature.constants if len(each.tied) > 1] if manifest.signature else [],

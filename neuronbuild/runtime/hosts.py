@@ -49,7 +49,8 @@ def check_host(folder: Path, index: ReleaseIndex) -> None:
 
 def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
     flags, versions = index.toolchain.get("flags"), index.toolchain.get("versions")
-    needed = set(flags.get("cpu_flags", ())) if isinstance(flags, dict) else set()
+    listed = flags.get("cpu_flags") if isinstance(flags, dict) else None
+    needed = set(map(str, listed)) if isinstance(listed, list) else set[str]()
     lacking = sorted(needed - cpu_flags())
     if lacking:
         problem = f"it was compiled for a CPU with {', '.join(lacking)}, which this one lacks"
@@ -64,6 +65,8 @@ def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
 
 
 def _check_device(folder: Path, platform: str) -> None:
+    if platform not in GENERATIONS:
+        raise ReleaseError(str(folder), f"it was compiled for {platform[:80]!a}, which is no platform", hint=AGAIN)
     here, generation = neuron_platform(), GENERATIONS[platform]
     if here is None:
         hint = f"run it on {platform}; for this host compile it with `--platform cpu`"

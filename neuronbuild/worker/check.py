@@ -7,7 +7,7 @@ import os
 import safetensors
 import torch
 
-from . import graphs, probes, serve, weights
+from . import graphs, private, probes, serve, weights
 from .serve import UserError
 
 _LOADED = {}
@@ -24,7 +24,8 @@ def check_release(job: dict) -> dict:
     module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
     toolchain = serve.toolchain_of(action)
-    compiled = toolchain.open_compiled(job["package"], constants)
+    with private.private_copy(job["package"], job["sha256"]) as package:
+        compiled = toolchain.open_compiled(package, constants)
     try:
         record = probes.check(compiled, module, toolchain.precision(action), "real-weights", tuple(job["omitted"]))
     except UserError as error:

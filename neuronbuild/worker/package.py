@@ -6,6 +6,8 @@ import zipfile
 
 import torch
 
+from .serve import UserError
+
 NAME = "model"
 FOLDER = NAME + "/data/aotinductor/" + NAME + "/"
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -30,10 +32,23 @@ def open_package(path: str, constants: dict):
     """Load a package with all its constants bound to tensors that the caller keeps."""
     from torch._C._aoti import AOTIModelPackageLoader
 
+    refuse_unsafe(path)
     loader = AOTIModelPackageLoader(path, NAME, False, 1, -1)
     wanted = loader.get_constant_fqns()
     loader.load_constants({name: constants[name] for name in wanted}, False, True, True)
     return loader
+
+
+def refuse_unsafe(path: str) -> None:
+    """Stop at entries that would be unpacked elsewhere: torch takes their names as they are.
+
+    Raises:
+        UserError: there is one.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+                raise UserError("the package holds an entry with an unsafe path: " + ascii(name[:80]))
 
 
 def run(loader, inputs: tuple) -> list:

@@ -23,7 +23,7 @@ def read(**changes):
 @pytest.mark.parametrize("path", UNSAFE_PATHS)
 @pytest.mark.parametrize("make", UNSAFE, ids=["file", "binding", "bucket"])
 def test_a_path_that_could_leave_the_release_is_refused(make, path):
-    with pytest.raises(ValueError, match="unsafe path in a release"):
+    with pytest.raises(ValueError, match="unsafe path"):
         make(path)
 
 
@@ -59,3 +59,9 @@ def test_a_shape_has_whole_numbers(size):
 
 def test_the_index_lies_beside_the_config():
     assert FILENAME == "neuronbuild.json"
+
+
+@pytest.mark.parametrize("paths", [("a", "A"), ("a", "a/b"), (FILENAME,), ("NeuronBuild.json",)])
+def test_two_files_of_one_name_are_refused_on_reading(paths):
+    with pytest.raises(DecodeError, match="unsafe path"):
+        read(files=[{"path": path, "sha256": "0" * 64, "size": 1} for path in paths])

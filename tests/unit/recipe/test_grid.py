@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.errors import RecipeError
-from neuronbuild.recipe.grid import LIMIT, expand, grid
+from neuronbuild.recipe.grid import LIMIT, _Exclusion, expand, grid
 from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.recipe.yaml_tree import Document
@@ -198,3 +198,27 @@ def test_a_grid_is_its_product_less_the_excluded_plus_the_included(shapes):
 @given(grids)
 def test_twenty_thousand_grids_are_their_products(shapes):
     check(shapes)
+
+
+def test_many_rules_are_looked_up_and_not_gone_through():
+    sizes = {B: list(range(1, 201)), S: list(range(1, 101))}
+    rules = [dict(zip(sizes, point, strict=True)) for point in itertools.product(*sizes.values())][:15_000]
+    left = grid(located({**sizes, "exclude": rules}), TASK)
+    assert len(left) == 5_000
+    compared = []
+
+    class Counted(dict):
+        def get(self, *args):
+            compared.append(args)
+            return super().get(*args)
+
+    exclusion = _Exclusion(rules)
+    exclusion._by_axes = {axes: Counted(found) for axes, found in exclusion._by_axes.items()}
+    assert not exclusion.covers({B: 201, S: 1})
+    assert len(compared) == 1
+
+
+def test_rules_of_other_axes_and_doubled_rules_count_as_before():
+    rules = [{B: 1}, {S: 8}, {B: 2, S: 8}, {B: 2, S: 8}]
+    assert points(**{B: [1, 2, 3], S: [8, 16], "exclude": rules}) == [(2, 16), (3, 16)]
+    assert "matches {'batch_size': 9}" in str(faults(**{B: [1, 2], S: [8], "exclude": [{B: 9}]}))

@@ -1,25 +1,38 @@
 from __future__ import annotations
 
-from neuronbuild.recipe.paths import MOST_BYTES, find_files, read_text
+import os
+
+import pytest
+
+from neuronbuild.recipe.paths import MOST_BYTES, WORKSPACE_FILE, find_files, read_text, yaml_files
 
 
-def test_a_folder_means_its_yaml_files_and_a_file_itself_each_once(tmp_path):
-    for name in ("a.yaml", "b.yml", "c.txt", "neuronbuild.yaml", "deep/d.yaml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("b.yaml", "a.yml", "notes.txt", WORKSPACE_FILE, "deep/c.yaml"):
+        (tmp_path / name).write_text("a: b")
+    return tmp_path
+
+
+def test_a_folder_means_its_yaml_files_but_not_the_workspaces_own(folder):
+    assert [path.name for path in yaml_files(folder, recursive=False)] == ["a.yml", "b.yaml"]
+    assert [path.name for path in yaml_files(folder, recursive=True)] == ["a.yml", "b.yaml", "c.yaml"]
+
+
+def test_a_file_is_found_once_however_often_it_is_asked_for(folder):
     issues = []
-    assert [file.name for file in find_files([tmp_path, tmp_path / "a.yaml"], recursive=False, issues=issues)] == [
-        "a.yaml",
-        "b.yml",
-    ]
-    assert len(find_files([tmp_path], recursive=True, issues=issues)) == 3
-    assert issues == []
+    found = find_files([folder / "b.yaml", folder, folder / "none.yaml"], recursive=False, issues=issues)
+    assert [path.name for path in found] == ["b.yaml", "a.yml"]
+    assert [issue.message for issue in issues] == ["no such file or folder"]
 
 
-def test_what_isnt_there_or_cant_be_read_is_an_issue_and_no_error(tmp_path):
+def test_what_cant_be_read_is_an_issue(folder):
     issues = []
-    assert find_files([tmp_path / "nosuch"], recursive=False, issues=issues) == []
-    (tmp_path / "large.yaml").write_bytes(b"#" * (MOST_BYTES + 1))
-    (tmp_path / "odd.yaml").write_bytes(b"\xff")
-    assert [read_text(tmp_path / name, issues) for name in ("nosuch", "large.yaml", "odd.yaml")] == ["", "", ""]
-    assert len(issues) == 4
+    (folder / "large.yaml").write_bytes(b"#" * (MOST_BYTES + 1))
+    (folder / "bytes.yaml").write_bytes(b"\xff")
+    os.mkfifo(folder / "pipe.yaml")
+    for name in ("large", "bytes", "pipe"):
+        assert read_text(folder / f"{name}.yaml", issues) == ""
+    assert len(issues) == 3
+    assert read_text(folder / "b.yaml", issues) == "a: b"

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronbuild.recipe.yaml_tree import MAX_DEPTH, MAX_NODES, read_documents
+from neuronbuild.recipe.yaml_tree import MAX_DEPTH, MAX_NODES, MOST_DIGITS, MOST_NODES, Budget, read_documents
 from tests.tools.fuzz import few, many
 
 RECIPE = """\
@@ -248,3 +248,30 @@ def test_no_number_is_read_as_another_one_than_its_decimal_digits_say(number, ze
     value = documents[0].value["a"]
     assert int(value) == number
     assert issues or isinstance(value, str) or number == 0
+
+
+def test_limits_count_all_documents_of_a_run():
+    text = laughs(4) + "\n---\n"
+    assert len(read_documents(text, "file")[0]) == 1
+    documents, issues = read_documents(text * 30, "file")
+    assert len(documents) < 30
+    assert f"more than {MOST_NODES:,} nodes in all files together" in str(issues[0])
+    budget = Budget()
+    several = [read_documents(text, f"file {number}", budget)[1] for number in range(30)]
+    assert several[0] == []
+    assert "in all files together" in str(several[-1][0])
+
+
+def test_a_text_of_too_many_nodes_is_refused_before_they_are_made():
+    [issue] = read_documents("a: [" + "b," * (2 * MAX_NODES + 10) + "b]", "file")[1]
+    assert str(issue).endswith(f"more than {MAX_NODES:,} nodes")
+
+
+ENDLESS = ["9" * (MOST_DIGITS + 1), "0x" + "e" * 5000, "0b" + "1" * 20_000, "1_" * 60 + "1", "-" + "9" * 5000]
+
+
+@pytest.mark.parametrize("number", ENDLESS, ids=range(len(ENDLESS)))
+def test_a_number_of_more_digits_than_anybody_needs_is_refused(number):
+    [fault] = faults(f"a: {number}")
+    assert f"if it has more than {MOST_DIGITS} digits" in fault
+    assert values(f"a: '{number}'") == [{"a": number}]

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from neuronbuild.digest import digest_file
 from neuronbuild.worker import check
 from neuronbuild.worker.serve import UserError
 from tests.flows.checkpoints import copy_model, train
@@ -34,6 +35,7 @@ def check_of(built, models, recipe: str, number: int = 0) -> dict:
     return {
         "action": manifest["action"],
         "package": str(bucket / "model.pt2"),
+        "sha256": digest_file(bucket / "model.pt2").sha256,
         "bindings": bindings,
         "omitted": [],
         "tied": [],
