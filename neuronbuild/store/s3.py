@@ -173,8 +173,11 @@ class S3Objects(ObjectStore):
     def _try_conditions(self) -> bool:
         name = f"{PROBE}{uuid.uuid4().hex}"
         tag = self._bucket.put(name, b"1", {})
-        found = self._bucket.get(name, 2)
-        self._bucket.has_tags = found is not None and found.tag == tag and not tag.startswith(OWN_TAG)
+        found = self._bucket.get(name, LIMIT)
+        if found is None or found.data != b"1":
+            hint = "check endpoint_url; the credentials need s3:GetObject as well as s3:PutObject"
+            raise StoreError(self.location, "an object that was just put there can't be read", hint=hint)
+        self._bucket.has_tags = found.tag == tag and not tag.startswith(OWN_TAG)
         try:
             fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]
         except ConditionRefusedError:

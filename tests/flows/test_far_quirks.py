@@ -16,13 +16,13 @@ from tests.unit.store.artifacts import get, key_of, put
 REFUSED = {
     "public": "access key is unknown there",
     "no-list": "may not be listed",
-    "no-read": "",
+    "no-read": "just put there can't be read",
     "no-write": "access is denied",
     "endless-listing": "doesn't come to an end",
     "moved": "another region",
     "skewed": "clock",
     "no-ranges": "no range",
-    "html": "",
+    "html": "just put there can't be read",
     "garbled": "the server failed",
 }
 """Servers with which no artifact goes there and back and is verified, each with words of the message that says why."""
