@@ -22,7 +22,7 @@ REFUSED = {
     "moved": "another region",
     "skewed": "clock",
     "no-ranges": "no range",
-    "html": "just put there can't be read",
+    "html": "its answer has no UploadId",
     "garbled": "the server failed",
 }
 """Servers with which no artifact goes there and back and is verified, each with words of the message that says why."""
@@ -49,7 +49,7 @@ def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_re
             with pytest.raises(StoreError, match=REFUSED[quirk]) as caught:
                 go()
             assert caught.value.hint
-            assert get(back, 1, tmp_path) is None
+            assert get(back, 1, tmp_path) in (None, get(near, 1, tmp_path))
         else:
             go()
             assert get(back, 1, tmp_path) == get(near, 1, tmp_path)
