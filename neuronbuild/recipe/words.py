@@ -118,6 +118,9 @@ TASK_WORDS = {
 }
 """Tasks by names that other tools have for them."""
 
+LONGEST_WORD = 80
+"""Characters of a word that a message repeats. Comparing longer ones with others would take long, too."""
+
 NEAR = 0.8
 """How alike a word is to one of another place if it is taken for it; one that is known here needs less."""
 
@@ -130,6 +133,7 @@ def unknown_word(kind: str, word: str, known: Iterable[str], elsewhere: Mapping[
     import difflib  # 6 ms to import, for errors only
 
     known, elsewhere = list(known), elsewhere or {}
+    word = word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…"
     plain = word.lower().replace("-", "_").removeprefix("static_")
     told = next((elsewhere[each] for each in (word, word.lower(), plain) if each in elsewhere), None)
     if told is None and plain != word and plain in known:

@@ -10,8 +10,6 @@ import contextlib
 import logging
 import os
 import tempfile
-import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -20,8 +18,8 @@ from neuronbuild.digest import digest_stream
 from neuronbuild.errors import BlobMissingError, DestinationError, StoreError
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_answers import ConditionRefusedError
-from neuronbuild.store.s3_bucket import OWN_TAG, Bucket
+from neuronbuild.store.s3_bucket import Bucket
+from neuronbuild.store.s3_conditions import Conditions, write_unconditionally
 from neuronbuild.store.s3_download import Downloads
 from neuronbuild.store.s3_upload import Uploads
 
@@ -40,10 +38,6 @@ FRESH = 6 * 3600.0
 WORKERS = max(4, min(8, 2 * (os.cpu_count() or 1)))
 """Two to a processor: one hashes while the other waits for its line. More of them only wait for each other's writes."""
 
-PROBE = "v1/leases/probe-"
-NO_TAG = '"0123456789abcdef0123456789abcdef"'
-"""The tag of no object."""
-
 
 @final
 class S3Objects(ObjectStore):
@@ -56,8 +50,7 @@ class S3Objects(ObjectStore):
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
         self._uploads = Uploads(self._bucket, pool)
         self._downloads = Downloads(self._bucket, pool)
-        self._honours: bool | None = None
-        self._probing = threading.Lock()
+        self._conditions = Conditions(self._bucket)
 
     def look(self, name: str) -> Version | None:
         """GET, the start of it if it is large."""
@@ -68,7 +61,7 @@ class S3Objects(ObjectStore):
         if expected == ANY:
             return self._bucket.put(name, data, {})
         if not self.honours_conditions():
-            return self._write_unconditionally(name, data, expected)
+            return write_unconditionally(self._bucket, name, data, expected)
         tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
         if tag is not None:
             return tag
@@ -77,15 +70,6 @@ class S3Objects(ObjectStore):
             return self._bucket.put(name, data, {})
         # an answer that got lost, and a second try, look like this too
         return found.tag if found is not None and found.data == data and found.tag != expected else None
-
-    def _write_unconditionally(self, name: str, data: bytes, expected: str | None) -> str | None:
-        """Look before and after instead: of two who write at the same moment, the last one is told that it has."""
-        before = self.look(name)
-        if (before.tag if before else None) != expected:
-            return None
-        self._bucket.put(name, data, {})
-        after = self.look(name)
-        return after.tag if after is not None and after.data == data else None
 
     def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
         """One PUT, or a multipart upload, in parallel; each part with its SHA-256."""
@@ -154,31 +138,5 @@ class S3Objects(ObjectStore):
         return self._uploads.end_old(before, dry_run=dry_run)
 
     def honours_conditions(self) -> bool:
-        """Whether the server heeds conditional headers: some refuse them, some ignore them. Found out once, by trying.
-
-        A server that doesn't is used all the same: blobs are named by what is in them, and a manifest that replaces another
-        of its action is as good as that. But no lease is exclusive there.
-        """
-        with self._probing:
-            if self._honours is None:
-                self._honours = self._try_conditions()
-                if not self._honours:
-                    logger.warning(
-                        "store %s doesn't heed conditional writes (If-None-Match, If-Match), so no lease is exclusive there: "
-                        "two machines may now and then compile the same thing at once; what they store is right all the same",
-                        self.location,
-                    )
-            return self._honours
-
-    def _try_conditions(self) -> bool:
-        name = f"{PROBE}{uuid.uuid4().hex}"
-        tag = self._bucket.put(name, b"1", {})
-        found = self._bucket.get(name, 2)
-        self._bucket.has_tags = found is not None and found.tag == tag and not tag.startswith(OWN_TAG)
-        try:
-            fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]
-        except ConditionRefusedError:
-            fails = [False]
-        with contextlib.suppress(StoreError):  # who may put may not always remove
-            self._bucket.delete(name, {})
-        return self._bucket.has_tags and all(fails)
+        """Whether the server heeds conditional headers."""
+        return self._conditions.are_heeded()

@@ -57,9 +57,16 @@ class Bucket:
         self.has_tags = True
         """Whether the server's own tags tell versions apart. Where they don't, digests do."""
 
-    def ask(self, verb: str, name: str, /, **arguments: object) -> Any:  # noqa: ANN401
-        """What one of the client's methods gives for one object."""
-        return self._line.call(lambda connection: connection.ask(verb, self._prefix + name, **arguments))
+    def ask(self, verb: str, name: str, wanted: str | None = None, /, **arguments: object) -> Any:  # noqa: ANN401
+        """What one of the client's methods gives for one object: the answer, or the field of it that is wanted."""
+
+        def request(connection: Connection) -> Any:  # noqa: ANN401
+            answer = connection.ask(verb, self._prefix + name, **arguments)
+            if wanted is not None and not answer.get(wanted):
+                raise OddAnswerError(field=wanted)
+            return answer if wanted is None else answer[wanted]
+
+        return self._line.call(request)
 
     def receive(self, name: str, then: Callable[[Any, int], Answer], span: tuple[int, int] | None = None) -> Answer | None:
         """Hand the answer to a GET over while it arrives: urllib3's response, and how many bytes it brings.

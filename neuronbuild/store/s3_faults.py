@@ -125,7 +125,8 @@ class Explainer:
             return Trouble(StoreError(location, problem, hint="check the network and endpoint_url"), outage=True)
         if isinstance(error, ResponseParserError | OddAnswerError):
             hint = "check endpoint_url: what answers there is no S3 server, or doesn't do all that is asked of one"
-            return Trouble(StoreError(location, f"its answer is none of S3's ({_short(error)})", hint=hint), outage=True)
+            odd = StoreError(location, f"its answer is none of S3's ({_short(error)})", hint=hint)
+            return Trouble(odd, outage=isinstance(error, ResponseParserError))
         if isinstance(error, boto.BotoCoreError | ValueError):
             return Trouble(StoreError(location, _short(error), hint="check the location and the AWS configuration"))
         return None

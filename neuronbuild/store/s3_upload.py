@@ -61,7 +61,7 @@ class Uploads:
 
     def _upload_parts(self, name: str, file: FileIO, spans: list[tuple[int, int]], pieces: Pieces | None) -> None:
         """Put an object in parts, and end other uploads of it: of pushes that were killed, or of the very same bytes."""
-        upload = self._bucket.ask("create_multipart_upload", name, ChecksumAlgorithm="SHA256")["UploadId"]
+        upload = self._bucket.ask("create_multipart_upload", name, "UploadId", ChecksumAlgorithm="SHA256")
         try:
             jobs = [
                 self._pool.submit(self._put_part, (name, upload, number), file, span, pieces)
@@ -93,16 +93,17 @@ class Uploads:
         sha = hashlib.sha256(data)
         self._check(Path(file.name), sha.hexdigest(), span, pieces)
         checksum = base64.b64encode(sha.digest()).decode()
-        answer = self._bucket.ask(
+        tag = self._bucket.ask(
             "upload_part",
             name,
+            "ETag",
             UploadId=upload,
             PartNumber=number,
             Body=data,
             ChecksumSHA256=checksum,
             ChecksumAlgorithm="SHA256",
         )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+        return {"PartNumber": number, "ETag": tag, "ChecksumSHA256": checksum}
 
     def _check(self, source: Path, actual: str, span: tuple[int, int], pieces: Pieces | None) -> None:
         """Compare what is about to be sent with the piece that it should be. Parts of several pieces are not compared."""

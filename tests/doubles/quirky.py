@@ -32,7 +32,7 @@ QUIRKS = {
     "no-checksums": "refuses checksum headers (Backblaze B2)",
     "no-checksums-501": "refuses checksum headers with 501, and names the header",
     "virtual-only": "takes the bucket in the host only (Aliyun OSS)",
-    "virtual-only-cos": "the same with other words (Tencent COS)",
+    "virtual-only-cos": "takes the bucket in the host only, in other words (Tencent COS)",
     "kms-only": "demands SSE-KMS by policy",
     "no-conditions": "answers 501 to conditions",
     "no-conditions-400": "answers 400 to conditions",

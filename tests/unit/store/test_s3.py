@@ -100,47 +100,6 @@ def test_no_credentials_are_told(servers, monkeypatch):
         assert "AWS_PROFILE" in caught.value.hint
 
 
-@pytest.mark.parametrize("quirk", ["no-conditions", "no-conditions-400", "ignores-conditions", "no-tags", "other-tags"])
-def test_where_no_condition_counts_that_is_told_once_and_writers_look_before_and_after(quirk, caplog):
-    with serving(quirk) as server:
-        objects = open_objects(server.location())
-        first = objects.write(NAME, b"first", None)
-        assert first
-        assert objects.write(NAME, b"second", None) is None
-        second = objects.write(NAME, b"second", first)
-        assert second not in {None, first}
-        assert objects.write(NAME, b"third", first) is None
-        assert not objects.delete(NAME, first)
-        assert objects.delete(NAME, second)
-        (record,) = [record for record in caplog.records if "conditional" in record.getMessage()]
-        assert "no lease is exclusive there" in record.getMessage()
-        assert [entry.name for entry in objects.list("")] == []
-
-
-def test_of_two_who_write_at_once_without_conditions_the_last_one_has_it(monkeypatch):
-    with serving("no-conditions") as server:
-        location = server.location()
-        one, other = open_objects(location), open_objects(location)
-        put = one._bucket.put
-
-        def put_and_be_followed(name, data, condition):
-            tag = put(name, data, condition)
-            if data == b"one":
-                other.write(NAME, b"other")
-            return tag
-
-        monkeypatch.setattr(one._bucket, "put", put_and_be_followed)
-        assert one.write(NAME, b"one", None) is None
-        assert one.read(NAME) == b"other"
-
-
-def test_a_strict_server_is_asked_for_conditions_quietly(caplog):
-    with serving() as server:
-        assert open_objects(server.location()).honours_conditions()
-        assert server.objects == {}
-    assert caplog.records == []
-
-
 def test_a_bucket_that_demands_encryption_gets_it_with_everything_that_is_put(tmp_path):
     key = "arn:aws:kms:eu-west-1:123456789012:key/1"
     (tmp_path / "large").write_bytes(bytes(PIECE + 1))

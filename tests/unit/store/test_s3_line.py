@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.digest import Pieces, digest_bytes
-from neuronbuild.errors import StoreError, StoreOutageError
+from neuronbuild.errors import StoreError
 from neuronbuild.store.location import open_objects
 from tests.doubles.quirky import REGION, serving
 
@@ -184,5 +184,5 @@ def test_a_public_bucket_is_read_where_there_are_no_credentials():
 
 @pytest.mark.parametrize(("quirk", "words"), [("html", "none of S3's.*no listing"), ("garbled", "the server failed")])
 def test_what_is_no_s3_server_is_told(quirk, words):
-    with serving(quirk) as server, pytest.raises(StoreOutageError, match=words):
+    with serving(quirk) as server, pytest.raises(StoreError, match=words):
         list(open_objects(server.location(timeout=1)).list("v1/"))

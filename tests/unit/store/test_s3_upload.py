@@ -50,10 +50,10 @@ def test_an_upload_that_another_ends_with_the_same_object_is_done(server, large,
     other._bucket._prefix = objects._bucket._prefix
     ask = objects._bucket.ask
 
-    def other_is_faster(verb, name, **arguments):
+    def other_is_faster(verb, name, *wanted, **arguments):
         if verb == "complete_multipart_upload":
             other.add_file(NAME, path, pieces)
-        return ask(verb, name, **arguments)
+        return ask(verb, name, *wanted, **arguments)
 
     monkeypatch.setattr(objects._bucket, "ask", other_is_faster)
     objects.add_file(NAME, path, pieces)
@@ -66,10 +66,10 @@ def test_an_upload_that_a_prune_ends_begins_anew_once(server, large, monkeypatch
     objects = open_objects(server.location())
     ask, ended = objects._bucket.ask, []
 
-    def prune_once(verb, name, **arguments):
+    def prune_once(verb, name, *wanted, **arguments):
         if verb == "complete_multipart_upload" and len(ended) < limit:
             ended.append(objects.sweep(time.time() + 60))
-        return ask(verb, name, **arguments)
+        return ask(verb, name, *wanted, **arguments)
 
     monkeypatch.setattr(objects._bucket, "ask", prune_once)
     limit = 1
