@@ -220,3 +220,35 @@ def test_a_compile_that_fails_is_told_with_its_log(models, places, tmp_path):
     with pytest.raises(ToolchainError, match="batch_size=2, sequence_length=16: transformers can't make this model") as caught:
         CLASS.from_pretrained(model, export=True, **TEXT, **places)
     assert Path(caught.value.hint.removeprefix("the log is in ")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "model", "right"),
+    [
+        ("NeuronModelForCausalLM", "fill-mask", "fill-mask: use NeuronModelForMaskedLM"),
+        ("NeuronModelForMaskedLM", "text-generation", "text-generation: use NeuronModelForCausalLM"),
+        ("NeuronModelForSpeechSeq2Seq", TASK, "text-classification: use NeuronModelForSequenceClassification"),
+        ("NeuronModelForImageClassification", "sentence-similarity", "sentence-similarity: use NeuronSentenceTransformers"),
+    ],
+)
+def test_a_class_that_cant_be_compiled_from_a_model_names_the_one_that_can(models, wrong, model, right):
+    with pytest.raises(UsageError, match="isn't supported for") as caught:
+        getattr(neuronbuild, wrong).from_pretrained(models[model], export=True, **TEXT)
+    assert f"its config tells {right}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("cache_dir", "the store is `cache`"),
+        ("disable_neuron_cache", "what is compiled is always kept"),
+        ("compiler_workdir", "leave it out"),
+        ("output_hidden_states", "gives its task's outputs only"),
+        ("image_size", "here it is `height` and `width`"),
+        ("tp_degree", "here it is `num_cores`"),
+    ],
+)
+def test_a_word_of_optimum_neurons_is_told_with_what_to_do(models, word, text):
+    with pytest.raises(UsageError, match=f"unknown argument '{word}'") as caught:
+        make_recipe(str(models[TASK]), TASK, {**TEXT, word: 1})
+    assert text in str(caught.value)
