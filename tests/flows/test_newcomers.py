@@ -8,6 +8,7 @@ import pytest
 
 from neuronbuild.store.location import open_store
 from tests.conftest import TEXT, run_cli, write_recipe
+from tests.doubles.neuron_sdk import install_sdk
 from tests.flows.stores import records, refused
 from tests.unit.store.artifacts import key_of, put
 
@@ -190,3 +191,24 @@ def test_a_model_named_without_its_dots_is_told_the_folder_that_is_there(tmp_pat
     (tmp_path / "my-bert").symlink_to(models["fill-mask"])
     write_recipe(tmp_path / "recipes/a.yaml", model="my-bert", task="fill-mask", shapes=TEXT)
     assert "write `model: ../my-bert`" in refused(3, "plan", cwd=tmp_path)
+
+
+def test_apply_builds_what_can_be_built_and_ends_with_what_cant(tmp_path, models):
+    install_sdk(tmp_path / "sdk").workspace(tmp_path)
+    base = {"model": str(models["fill-mask"]), "task": "fill-mask", "platforms": ["inf2"], "shapes": TEXT}
+    write_recipe(tmp_path / "recipes/good.yaml", **base)
+    write_recipe(tmp_path / "recipes/gone.yaml", **{**base, "model": "./nowhere"})
+    write_recipe(tmp_path / "recipes/misspelt.yaml", **base, tensor_parallel_size=2)
+    done = run_cli("apply", "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [(step["recipe"], step["outcome"]) for step in report["steps"]] == [("good", "built")]
+    assert [release["recipe"] for release in report["releases"]] == ["good"]
+    assert "unknown key 'tensor_parallel_size'; here it is `num_cores`" in report["errors"][0]["message"]
+    assert "model ./nowhere" in report["errors"][1]["message"]
+    for error in report["errors"]:
+        assert error["message"] in done.stderr
+    again = run_cli("apply", "recipes/good.yaml", "recipes/gone.yaml", cwd=tmp_path)
+    assert (again.returncode, again.stdout.splitlines()[0]) == (3, "Applied: 0 compiled, 1 reused.")
+    listed = run_cli("cache", "ls", cwd=tmp_path).stdout
+    assert "  fill-mask  fill-mask  batch_size=2, sequence_length=16  inf2  " in listed
