@@ -87,10 +87,11 @@ class Context:
     def toolchain(self, name: str, platform: str) -> tuple[Toolchain, Fingerprint]:
         """A toolchain for a platform and its fingerprint, asked for once; the locked one where it isn't there."""
         key = (name, platform)
-        if key not in self.toolchains:
-            self.toolchains[key] = toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
+        if key not in self.fingerprints:
+            toolchain = open_toolchain(name, platform, self.settings.toolchain(name))
             locked = self.lock.fingerprint(name, platform) if self.lock else None
             self.fingerprints[key] = self._fingerprint(toolchain, platform, locked)
+            self.toolchains[key] = toolchain
         return self.toolchains[key], self.fingerprints[key]
 
     def runs_here(self, each: Prepared) -> bool:

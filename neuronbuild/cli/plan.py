@@ -107,7 +107,7 @@ def _steps(steps: list[Step]) -> Iterator[str]:
 
 def _move(move: Move) -> Iterator[str]:
     """What another release of the SDK changes, built or not."""
-    yield f"SDK {move.before or 'as installed'} -> {move.after}"
+    yield f"SDK {move.before or 'as installed or locked'} -> {move.after}"
     for toolchain, changes in move.changes.items():
         if changes is None:
             there = ", ".join(f"{name} {version}" for name, version in move.versions[toolchain].items())

@@ -11,7 +11,6 @@ from neuronbuild.cli.trial import NEW_TOKENS
 from neuronbuild.errors import UsageError
 from neuronbuild.models.checked import refuse_padding
 from neuronbuild.models.similarity import BETWEEN_ALL
-from neuronbuild.tasks.table import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,12 +62,7 @@ def _choice(trial: Trial, texts: list[str]) -> Rows:
     if not choices:
         raise UsageError("multiple choice takes a prompt, then the choices")
     encoded = trial.encode([prompt] * len(choices), choices)
-    most = max(shape[CHOICES] for shape in trial.model.shapes)
-    logits = [  # each choice is scored by itself, so more than were compiled go some at a time
-        trial.model(**{name: tensor[start : start + most].unsqueeze(0) for name, tensor in encoded.items()}).logits[0]
-        for start in range(0, len(choices), most)
-    ]
-    scores = torch.cat(logits).float().softmax(-1)
+    scores = trial.model(**{name: tensor.unsqueeze(0) for name, tensor in encoded.items()}).logits[0].float().softmax(-1)
     return [{"score": score, "choice": choice} for score, choice in zip(scores.tolist(), choices, strict=True)]
 
 

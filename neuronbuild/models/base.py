@@ -30,6 +30,15 @@ SHOWN = 4
 """Shapes that a model is shown with before the rest is only counted."""
 
 
+def _shown(model: NeuronModel) -> str:
+    """The class, the release, what it was compiled for, and its shapes, of many only the first."""
+    told = [", ".join(f"{axis}={size}" for axis, size in shape.items()) for shape in model.shapes]
+    more = [f"and {len(told) - SHOWN:,} more"] if len(told) > SHOWN else []
+    folder, index = model._release.folder, model._release.index  # noqa: SLF001 (its own class's `__repr__`)
+    shapes = "; ".join([*told[:SHOWN], *more])
+    return f"{type(model).__name__}({str(folder)!r}: {index.task} on {index.platform}; {shapes})"
+
+
 class NeuronModel(Likeness, ABC):
     """A loaded release of one task."""
 
@@ -88,13 +97,7 @@ class NeuronModel(Likeness, ABC):
             loaded.warm()
         return loaded
 
-    def __repr__(self) -> str:
-        """The class, the release, what it was compiled for, and its shapes, of many only the first."""
-        told = [", ".join(f"{axis}={size}" for axis, size in shape.items()) for shape in self.shapes]
-        more = [f"and {len(told) - SHOWN:,} more"] if len(told) > SHOWN else []
-        index = self._release.index
-        what = f"{index.task} on {index.platform}"
-        return f"{type(self).__name__}({str(self._release.folder)!r}: {what}; {'; '.join([*told[:SHOWN], *more])})"
+    __repr__ = _shown
 
     @abstractmethod
     def warm(self) -> None:

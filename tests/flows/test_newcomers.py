@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
+from click.testing import CliRunner
 
+import neuronbuild
+from neuronbuild import host
+from neuronbuild.cli.run import run_command
+from neuronbuild.errors import ReleaseError, UsageError
 from neuronbuild.store.location import open_store
 from tests.conftest import TEXT, run_cli, write_recipe
-from tests.flows.stores import records, refused
+from tests.doubles.neuron_sdk import install_sdk
+from tests.flows.neuron import Host
+from tests.flows.stores import contents, records, refused
 from tests.unit.store.artifacts import key_of, put
 
 NO_SDK = "there is no Neuron SDK here"
@@ -190,3 +198,61 @@ def test_a_model_named_without_its_dots_is_told_the_folder_that_is_there(tmp_pat
     (tmp_path / "my-bert").symlink_to(models["fill-mask"])
     write_recipe(tmp_path / "recipes/a.yaml", model="my-bert", task="fill-mask", shapes=TEXT)
     assert "write `model: ../my-bert`" in refused(3, "plan", cwd=tmp_path)
+
+
+def test_apply_builds_what_can_be_built_and_ends_with_what_cant(tmp_path, models):
+    install_sdk(tmp_path / "sdk").workspace(tmp_path)
+    base = {"model": str(models["fill-mask"]), "task": "fill-mask", "platforms": ["inf2"], "shapes": TEXT}
+    write_recipe(tmp_path / "recipes/good.yaml", **base)
+    write_recipe(tmp_path / "recipes/gone.yaml", **{**base, "model": "./nowhere"})
+    write_recipe(tmp_path / "recipes/misspelt.yaml", **base, tensor_parallel_size=2)
+    done = run_cli("apply", "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [(step["recipe"], step["outcome"]) for step in report["steps"]] == [("good", "built")]
+    assert [release["recipe"] for release in report["releases"]] == ["good"]
+    assert "unknown key 'tensor_parallel_size'; here it is `num_cores`" in report["errors"][0]["message"]
+    assert "model ./nowhere" in report["errors"][1]["message"]
+    for error in report["errors"]:
+        assert error["message"] in done.stderr
+    again = run_cli("apply", "recipes/good.yaml", "recipes/gone.yaml", cwd=tmp_path)
+    assert (again.returncode, again.stdout.splitlines()[0]) == (3, "Applied: 0 compiled, 1 reused.")
+    listed = run_cli("cache", "ls", cwd=tmp_path).stdout
+    assert "  fill-mask  fill-mask  batch_size=2, sequence_length=16  inf2  " in listed
+
+
+@pytest.fixture
+def at_batch_one(tmp_path, models, monkeypatch):
+    """A release for one text at a time, on a host with a device: doubles of the SDK compiled it, and run it."""
+    sdk = install_sdk(tmp_path / "sdk")
+    sdk.workspace(tmp_path)
+    keys = {"task": "text-classification", "platforms": ["inf2"], "shapes": {"batch_size": 1, "sequence_length": 16}}
+    write_recipe(tmp_path / "recipes/one.yaml", model=str(models["text-classification"]), **keys)
+    assert run_cli("apply", cwd=tmp_path).returncode == 0
+    device = Host(sdk, tmp_path / "host")
+    device.folder.mkdir()
+    monkeypatch.setattr(host, "DEVICES", device.folder / "devices")
+    monkeypatch.setattr(host, "PRODUCT", device.folder / "product")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(sdk.site)])
+    device.become("inf2.xlarge")
+    sdk.set(device=True)
+    return tmp_path / "releases/one-inf2"
+
+
+def test_a_release_at_batch_one_runs_on_several_texts_and_is_shown_and_saved(at_batch_one, tmp_path):
+    arguments = [str(at_batch_one), "the cat", "-", "a dog runs", "--json"]
+    done = CliRunner().invoke(run_command, arguments, input="one\ntwo\n", standalone_mode=False)
+    assert [row["text"] for row in json.loads(done.stdout)] == ["the cat", "one", "two", "a dog runs"]
+    model = neuronbuild.open_model(at_batch_one)
+    shown = f"NeuronModelForSequenceClassification({str(at_batch_one)!r}: text-classification on inf2; batch_size=1, "
+    assert repr(model).startswith(shown)
+    found = neuronbuild.pipeline("text-classification", model)
+    assert repr(found).startswith("TextClassificationPipeline: {'model': 'NeuronModelForSequenceClassification'")
+    before = contents(at_batch_one)
+    for place in (at_batch_one, tmp_path / "copy", tmp_path / "copy"):
+        model.save_pretrained(place)
+    assert contents(at_batch_one) == before == contents(tmp_path / "copy")
+    with pytest.raises(ReleaseError, match="load it with NeuronModelForSequenceClassification"):
+        neuronbuild.NeuronModelForMaskedLM.from_pretrained(at_batch_one)
+    with pytest.raises(UsageError, match="choose the pipeline 'text-classification'"):
+        neuronbuild.pipeline("fill-mask", model)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from PIL import Image
 import neuronbuild
 from neuronbuild.artifact.release_index import ReleasedFile
 from neuronbuild.cli.media import read_image, read_sound
-from neuronbuild.cli.run import run_command
+from neuronbuild.cli.run import _with_lines, run_command
 from neuronbuild.digest import digest_file
 from neuronbuild.errors import ReleaseError, ShapeError, UsageError
 from tests.conftest import CLASSES, VIVID
@@ -435,3 +437,31 @@ def test_arguments_that_are_no_text_are_refused(built):
 def test_a_picture_is_read_as_the_pipeline_reads_it(pictures):
     for file in pictures:
         assert np.array_equal(np.asarray(read_image(file)), np.asarray(transformers.image_utils.load_image(file)))
+
+
+def lines_of(monkeypatch, data: bytes, *inputs: str) -> list[str]:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    return _with_lines(inputs)
+
+
+def test_a_dash_stands_for_the_lines_of_the_standard_input(monkeypatch):
+    assert lines_of(monkeypatch, b"one\ntwo\r\n\nfour", "-") == ["one", "two", "", "four"]
+    assert lines_of(monkeypatch, "a ü\n".encode(), "first", "-", "last") == ["first", "a ü", "last"]
+    assert lines_of(monkeypatch, b"unread", "a-b", "--") == ["a-b", "--"]
+
+
+@pytest.mark.parametrize(
+    ("data", "inputs", "text"),
+    [(b"", ("-",), "has no line"), (b"\xff\n", ("-",), "isn't UTF-8 text"), (b"a\n", ("-", "-"), "give it once")],
+)
+def test_a_standard_input_that_cant_be_read_is_told(monkeypatch, data, inputs, text):
+    with pytest.raises(UsageError, match=text):
+        lines_of(monkeypatch, data, *inputs)
+
+
+def test_more_labels_than_were_compiled_are_compared_with_each_other(built, reference, pictures):
+    labels = ["red", "blue", "green", "a cat", "the sun"]
+    rows, _ = run(built.releases["zero-shot-image-classification"], pictures[0], *labels)
+    pipe = reference("zero-shot-image-classification", "zero-shot-image-classification")
+    said = pipe(pictures[0], candidate_labels=labels)
+    assert_alike(rows, [{"score": each["score"], "text": each["label"]} for each in said])

@@ -64,5 +64,9 @@ def test_folders_are_read_at_any_depth_on_request(tmp_path):
     assert validate(tmp_path, "--recursive") == "1 recipe, no faults\n"
 
 
-def test_no_model_is_looked_at(tmp_path):
-    assert validate(write_recipe(tmp_path / "one.yaml", model="./not-there", shapes={"batch_size": 1})).startswith("1 recipe")
+def test_a_model_is_looked_for_and_not_into(tmp_path):
+    with pytest.raises(RecipeError, match=r"model \./not-there: there is no folder"):
+        validate(write_recipe(tmp_path / "one.yaml", model="./not-there"))
+    (tmp_path / "not-there").mkdir()
+    assert validate(tmp_path / "one.yaml").startswith("1 recipe")
+    assert validate(write_recipe(tmp_path / "one.yaml", model="org/of-the-hub")).startswith("1 recipe")

@@ -213,3 +213,19 @@ def test_a_core_is_for_releases_for_neuron_devices(built):
 def test_a_folder_has_no_revisions(built):
     with pytest.raises(UsageError, match="only releases on the Hub have revisions"):
         neuronbuild.NeuronModelForMaskedLM.from_pretrained(built.releases["fill-mask"], revision="v1")
+
+
+def test_a_model_shows_its_release_its_task_and_its_shapes(model, built):
+    folder = built.releases["fill-mask"]
+    assert repr(model) == f"NeuronModelForMaskedLM({str(folder)!r}: fill-mask on cpu; batch_size=2, sequence_length=16)"
+    grid = open_model(built.releases["grid"])
+    assert repr(grid).endswith("; batch_size=4, sequence_length=32)")
+
+
+def test_a_release_is_saved_over_itself_and_over_another(model, built, tmp_path):
+    own = neuronbuild.NeuronModelForMaskedLM.from_pretrained(copy_release(built.releases["fill-mask"], tmp_path))
+    before = contents(own._release.folder)
+    own.save_pretrained(own._release.folder)
+    assert contents(own._release.folder) == before
+    open_model(built.releases["text-classification"]).save_pretrained(own._release.folder)
+    assert contents(own._release.folder) == contents(built.releases["text-classification"])

@@ -250,3 +250,35 @@ def test_eight_processes_that_export_at_once_over_an_empty_store_all_get_a_model
 def test_what_only_the_settings_say_of_the_code_is_in_the_releases_name():
     plain, other = recipe(batch_size=1).name, recipe(batch_size=1, isa="x86-64-v3").name
     assert plain != other
+
+
+@pytest.mark.parametrize(
+    ("wrong", "model", "right"),
+    [
+        ("NeuronModelForCausalLM", "fill-mask", "fill-mask: use NeuronModelForMaskedLM"),
+        ("NeuronModelForMaskedLM", "text-generation", "text-generation: use NeuronModelForCausalLM"),
+        ("NeuronModelForSpeechSeq2Seq", TASK, "text-classification: use NeuronModelForSequenceClassification"),
+        ("NeuronModelForImageClassification", "sentence-similarity", "sentence-similarity: use NeuronSentenceTransformers"),
+    ],
+)
+def test_a_class_that_cant_be_compiled_from_a_model_names_the_one_that_can(models, wrong, model, right):
+    with pytest.raises(UsageError, match="isn't supported for") as caught:
+        getattr(neuronbuild, wrong).from_pretrained(models[model], export=True, **TEXT)
+    assert f"its config tells {right}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("cache_dir", "the store is `cache`"),
+        ("disable_neuron_cache", "what is compiled is always kept"),
+        ("compiler_workdir", "leave it out"),
+        ("output_hidden_states", "gives its task's outputs only"),
+        ("image_size", "here it is `height` and `width`"),
+        ("tp_degree", "here it is `num_cores`"),
+    ],
+)
+def test_a_word_of_optimum_neurons_is_told_with_what_to_do(models, word, text):
+    with pytest.raises(UsageError, match=f"unknown argument '{word}'") as caught:
+        make_recipe(str(models[TASK]), TASK, {**TEXT, word: 1})
+    assert text in str(caught.value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 
 from neuronbuild.errors import InputError
 from neuronbuild.models.likeness import Likeness
@@ -50,3 +51,8 @@ def test_it_says_what_it_reads(task, read):
 def test_what_has_generate_can_generate():
     assert Generator().can_generate()
     assert not Likeness().can_generate()
+
+
+@pytest.mark.parametrize("kind", [transformers.LlamaForCausalLM, transformers.T5ForConditionalGeneration])
+def test_what_is_generated_is_what_transformers_says(kind):
+    assert Likeness().output_modalities == kind.output_modalities

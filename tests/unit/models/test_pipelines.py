@@ -343,3 +343,30 @@ def test_whatever_pipelines_ask_of_a_model_is_there(built):
     model = neuronbuild.open_model(built.releases["speech-seq2seq"])
     assert {word for word in asked if not hasattr(model, word)} == set()
     assert asked >= {"config", "device", "generate", "generation_config"}
+
+
+def test_a_pipeline_that_generates_is_shown_as_transformers_shows_it(vivid):
+    found = pipeline("text-generation", vivid.releases["text-generation"])
+    assert str(found).startswith(
+        "TextGenerationPipeline: {'model': 'NeuronModelForCausalLM', 'dtype': 'float32', 'device': 'cpu'"
+    )
+    assert str(found).endswith("'output_modalities': ('text',)}")
+
+
+@pytest.mark.parametrize(
+    "word", ["sequence_length", "auto_cast", "instance_type", "num_cores", "platform", "inline_weights_to_neff"]
+)
+def test_what_says_how_to_compile_is_told_to_need_export(tmp_path, word):
+    with pytest.raises(UsageError, match=f"{word} can't be given without export=True"):
+        pipeline("fill-mask", tmp_path, **{word: 8})
+
+
+def test_a_model_where_a_release_is_wanted_is_told_with_export(models):
+    with pytest.raises(ReleaseError, match="pass export=True"):
+        pipeline("fill-mask", models["fill-mask"])
+
+
+def test_a_pipeline_of_another_task_names_the_one_that_fits(vivid):
+    with pytest.raises(UsageError, match="no pipeline for fill-mask can run it") as caught:
+        pipeline("fill-mask", vivid.releases["text-classification"])
+    assert "choose the pipeline 'text-classification'" in caught.value.hint

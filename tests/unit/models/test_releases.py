@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from huggingface_hub import constants
 
 import neuronbuild
-from neuronbuild.errors import ReleaseError
+from neuronbuild.errors import ReleaseError, SourceError
 from neuronbuild.models.releases import copy_release, find_release
 from tests.doubles.hub import HubDouble, lead_client_to, one_commit
 from tests.flows.stores import contents
@@ -66,3 +67,13 @@ def test_a_copy_into_the_release_itself_is_refused(release):
     with pytest.raises(ReleaseError, match="it lies in the release that is saved"):
         copy_release(release, release / "copy")
     assert not (release / "copy").exists()
+
+
+def test_a_release_on_the_hub_is_fetched_whole_and_found_again_without_it(release, tmp_path, monkeypatch):
+    with HubDouble({"org/release": one_commit(contents(release))}) as hub:
+        lead_client_to(hub.endpoint, tmp_path / "hub", monkeypatch)
+        assert contents(find_release("org/release", None)) == contents(release)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert contents(find_release("org/release", None)) == contents(release)
+    with pytest.raises(SourceError, match="no such release on the Hub that can be reached"):
+        find_release("org/release", "v9")

@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.plan.planner import make_plan
+from neuronbuild.digest import ActionKey, digest_json
+from neuronbuild.plan.action import Action
+from neuronbuild.plan.planner import explain_move, make_plan
 from neuronbuild.recipe.target import Target
 from tests.unit.plan.cases import OPTIONS, make_action
 
@@ -70,3 +72,47 @@ def test_the_json_of_a_plan_is_a_contract():
         "state": "hit",
         "reason": "in the store",
     }
+
+
+def compiled_by(version: str, sizes=(1,), platform: str = "inf2"):
+    """Steps as `steps` has them, of a toolchain with that version of its compiler."""
+    made = []
+    for target, action in steps(*sizes):
+        document = {**action.document, "toolchain": {"name": "neuronx", "versions": {"neuronx-cc": version, "torch": "2.9.0"}}}
+        options = replace(target.options, platform=platform)
+        made.append((replace(target, options=options), Action(document, ActionKey(digest_json(document).sha256))))
+    return made
+
+
+def test_a_move_says_what_changes_for_steps_that_were_built_and_those_that_werent():
+    old = compiled_by("2.26", (1, 2))
+    before, after = make_plan(old, {old[0][1].key: None}), make_plan(compiled_by("2.25", (1, 2)), {})
+    moved = explain_move(before, after, ("2.31.0", "2.30.0"))
+    assert states(moved) == [
+        ("miss", "must be compiled again: neuronx-cc 2.26 -> 2.25"),
+        ("miss", "not in the store, and to be compiled anew: neuronx-cc 2.26 -> 2.25"),
+    ]
+    assert moved.move.as_json() == {
+        "from": "2.31.0",
+        "to": "2.30.0",
+        "changes": {"neuronx for inf2": {"neuronx-cc": ["2.26", "2.25"]}},
+        "versions": {"neuronx for inf2": {"neuronx-cc": "2.25", "torch": "2.9.0"}},
+        "steps": 2,
+    }
+
+
+def test_a_move_to_the_same_packages_changes_nothing():
+    plan = make_plan(compiled_by("2.26"), {})
+    moved = explain_move(plan, plan, ("2.31.0", "2.31.1"))
+    assert (moved.steps, moved.move.steps, moved.move.changes) == (plan.steps, 0, {"neuronx for inf2": {}})
+
+
+def test_where_nothing_is_known_to_compare_with_the_versions_are_those_of_the_move():
+    moved = explain_move(make_plan([], {}), make_plan(compiled_by("2.25"), {}), (None, "2.30.0"))
+    assert moved.move.changes == {"neuronx for inf2": None}
+    assert moved.move.versions["neuronx for inf2"]["neuronx-cc"] == "2.25"
+
+
+def test_no_move_is_one_for_the_cpu():
+    plan = make_plan(compiled_by("2.26", platform="cpu"), {})
+    assert explain_move(plan, plan, (None, "2.30.0")).move.changes == {}

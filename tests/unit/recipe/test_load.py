@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.grid import expand
-from neuronbuild.recipe.load import load_recipes, load_workspace, merge
+from neuronbuild.recipe.load import load_recipes, load_workspace, merge, read_recipes
 from neuronbuild.recipe.located import Layer
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.tasks import TASKS
@@ -453,3 +453,33 @@ def test_a_fault_of_several_values_stands_at_one_of_them(tmp_path, lines, line):
     with pytest.raises(RecipeError) as caught:
         load_recipes([file])
     assert [issue.line for issue in caught.value.issues] == [line]
+
+
+# Recipes beside faulty ones
+
+
+@pytest.mark.parametrize(
+    ("files", "sound"),
+    [
+        ({"a.yaml": "model: x", "b.yaml": "modle: x"}, ["a"]),
+        ({"a.yaml": "model: x\n---\nmodle: x\n---\nmodel: y"}, ["a", "a-3"]),
+        ({"a.yaml": "model: x\n---\nmodel: [}"}, ["a"]),
+        ({"a.yaml": "model: x", "b.yaml": "model: x\nmodel: y"}, ["a"]),
+        ({"a.yaml": "model: x", "b.yaml": "model: x\nname: a"}, ["a"]),
+        ({"a.yaml": "model: x", "b.yaml": "defaults: {dtype: float23}"}, []),
+        ({"a.yaml": "model: x\nshapes: {seq: 1}", "b.yaml": "model: x"}, ["b"]),
+    ],
+)
+def test_recipes_in_whose_documents_nothing_is_wrong_are_read_beside_others(write, tmp_path, files, sound):
+    for name, text in files.items():
+        write(text, name)
+    found, issues = read_recipes([tmp_path])
+    assert [located.recipe.name for located in found] == sound
+    assert issues
+
+
+def test_a_number_where_text_belongs_is_told_as_it_is_written(write, faults):
+    write("model: x\nrevision: 1.50\n")
+    assert faults() == [
+        'recipe.yaml:2:1: revision: write "1.50", in quotes: without them YAML reads a number, or true or false'
+    ]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from neuronbuild.api.prepare import plan
+from neuronbuild.api.settings import Settings
+from neuronbuild.errors import RecipeError, SourcesError, ToolchainError
+from neuronbuild.recipe.load import load_recipes
+from tests.conftest import TEXT, write_recipe
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """The user's own for this machine, but for the store, which is empty."""
+    return replace(Settings(), cache=str(tmp_path / "store"))
+
+
+@pytest.fixture
+def recipe(models, tmp_path):
+    """Make a recipe that can be planned, but for what differs, and load it."""
+
+    def make(name: str, **keys):
+        keys = {"model": str(models["fill-mask"]), "task": "fill-mask", "shapes": TEXT, **keys}
+        return load_recipes([write_recipe(tmp_path / f"recipes/{name}.yaml", **keys)])
+
+    return make
+
+
+WRONG = {
+    SourcesError: {"model": "./nowhere"},
+    RecipeError: {"shapes": {"batch_size": 1, "sequence_length": 100_000}},
+    ToolchainError: {"platforms": ["inf2"]},
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_one_that_is_wrong_leaves_the_others_as_they_are(settings, recipe, kind):
+    alone = plan(recipe("right"), settings)
+    failures = []
+    assert plan([*recipe("wrong", **WRONG[kind]), *recipe("right")], settings, failures) == alone
+    assert [type(failure) for failure in failures] == [kind]
+
+
+def test_all_that_is_wrong_is_told_those_of_a_kind_together(settings, recipe):
+    failures = []
+    wrong = [located for number, keys in enumerate(WRONG.values()) for located in recipe(f"wrong-{number}", **keys)]
+    plan([*wrong, *recipe("right"), *recipe("again", **WRONG[ToolchainError])], settings, failures)
+    assert [type(failure) for failure in failures] == [RecipeError, ToolchainError]
+    assert "./nowhere" in failures[0].message
+    assert "100000" in failures[0].message
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_without_a_place_for_failures_and_where_nothing_is_left_they_are_raised(settings, recipe, kind):
+    with pytest.raises(kind):
+        plan([*recipe("wrong", **WRONG[kind]), *recipe("right")], settings)
+    with pytest.raises(kind):
+        plan(recipe("wrong", **WRONG[kind]), settings, [])
