@@ -212,9 +212,9 @@ def test_plan_and_apply_say_the_same_of_a_far_store_that_nobody_trusted_signed(s
     shutil.rmtree(site.root / "releases")
     for trusted, states in (((site.public,), {"hit"}), ((other,), {"miss"})):
         settle(site, site.root, signing=False, trusted=trusted)
-        done = run_cli("plan", "recipes/inline.yaml", "--remote", far, "--cache", tmp_path / "near", "--json", cwd=site.root)
+        done = run_cli("plan", "recipes/apart.yaml", "--remote", far, "--cache", tmp_path / "near", "--json", cwd=site.root)
         assert {step["state"] for step in json.loads(done.stdout)["steps"]} == states
-    arguments = ("recipes/inline.yaml", "--remote", far, "--cache", tmp_path / "near")
+    arguments = ("recipes/apart.yaml", "--remote", far, "--cache", tmp_path / "near")
     assert "no trusted builder signed it" in refused(1, "apply", "--no-build", *arguments, cwd=site.root)
     report = applied(*arguments, cwd=site.root)
     assert {step["outcome"] for step in report["steps"]} == {"built"}
