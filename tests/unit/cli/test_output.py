@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,15 @@ def test_a_reader_that_stops_is_no_fault(tmp_path):
     done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode in {0, 1}
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", [["plan"], ["cache", "ls"], ["doctor"], ["trust"], ["run", "release", "text"]])
+def test_a_current_folder_that_is_gone_is_told(tmp_path, command):
+    (tmp_path / "gone").mkdir()
+    script = f"cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec {sys.executable} -m neuronbuild {' '.join(command)}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the current folder can't be used")
+    assert "Traceback" not in done.stderr
