@@ -22,7 +22,7 @@ from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
 from neuronbuild.files import UnsafeNameError, check_name, fold_name, parse_json, read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
-from neuronbuild.release.layout import lay_out
+from neuronbuild.release.layout import EXPORTED, lay_out
 from neuronbuild.release.neuron_config import CONFIG, with_block
 from neuronbuild.release.swap import put_in_place
 from neuronbuild.release.weights import settle_weights
@@ -195,10 +195,9 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
     graph = str(manifest.action["graph"])
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
-    model_files = request.model.snapshot.files
     places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
     for entry, path in places.items():
-        if path in model_files:
+        if entry.path.startswith(EXPORTED):
             files.take_back(path)  # a config of the exporter's own, over the model's
         files.fetch(path, entry.digest, store, request)
     files.put(f"{folder}/{MANIFEST}", encode(manifest))

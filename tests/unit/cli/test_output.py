@@ -115,3 +115,15 @@ def test_long_lines_go_on_below_their_text_on_terminals_only():
     assert all(line.startswith((" " * 10 + "s", " " * 10 + "w")) for line in lines[1:])
     done = subprocess.run([sys.executable, "-c", WRAPPED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["plan"], ["cache", "ls"], ["doctor"], ["trust"], ["run", "release", "text"]])
+def test_a_current_folder_that_is_gone_is_told(tmp_path, command):
+    (tmp_path / "gone").mkdir()
+    script = f"cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec {sys.executable} -m neuronbuild {' '.join(command)}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the current folder can't be used")
+    assert "Traceback" not in done.stderr

@@ -126,3 +126,23 @@ def test_a_file_that_is_no_whole_model_is_refused(fields, told):
     with pytest.raises(SourceError, match=told) as caught:
         make_config("m", {"general.architecture": "llama", **fields}, set())
     assert caught.value.hint
+
+
+def test_lists_in_lists_without_end_are_refused(tmp_path):
+    def text(words: bytes) -> bytes:
+        return struct.pack("<Q", len(words)) + words
+
+    array = struct.pack("<I", 9)  # the format's number for a list: one of one list of one list, and so on
+    deep = b"".join(array + struct.pack("<Q", 1) for _ in range(5_000))
+    header = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
+    (tmp_path / "deep.gguf").write_bytes(header + text(b"a") + array + deep + struct.pack("<IQ", 0, 1) + b"1")
+    with pytest.raises(SourceError, match="no GGUF file"):
+        open_gguf("m", tmp_path / "deep.gguf", DigestMemory(None))
+
+
+@pytest.mark.parametrize("name", ["a:b.gguf", "a\nb.gguf", "con.gguf"])
+def test_a_file_with_an_unsafe_name_is_refused(tmp_path, name):
+    write_llama(tmp_path / "a.gguf")
+    (tmp_path / "a.gguf").rename(tmp_path / name)
+    with pytest.raises(SourceError, match="unsafe path"):
+        open_gguf("m", tmp_path / name, DigestMemory(None))
