@@ -13,7 +13,7 @@ from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.likeness import Likeness
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer, read_processor
-from neuronbuild.models.releases import copy_release, find_release, push_release
+from neuronbuild.models.releases import copy_release, files_of, find_release, push_release
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import OWN_TASKS
@@ -184,7 +184,7 @@ class NeuronModel(Likeness, ABC):
         Raises:
             ReleaseError: the folder holds something else, or can't be written.
         """
-        copy_release(self._release.folder, Path(folder))
+        copy_release(self._release.folder, files_of(self._release.index), Path(folder))
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
         """Upload the release to the Hub in one commit, and give the commit's address.
@@ -192,7 +192,8 @@ class NeuronModel(Likeness, ABC):
         Raises:
             SourceError: the Hub can't be reached, or refuses it.
         """
-        return push_release(self._release.folder, repo_id, private=private, revision=revision, token=token)
+        names = files_of(self._release.index)
+        return push_release(self._release.folder, names, repo_id, private=private, revision=revision, token=token)
 
 
 class ForwardModel(NeuronModel):

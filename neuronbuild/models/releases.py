@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.errors import ReleaseError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from neuronbuild.artifact.release_index import ReleaseIndex
 
 EXPORT = "to compile a model, pass export=True"
 LOST = f"name a folder that `neuronbuild apply` wrote; {EXPORT}"
@@ -74,8 +81,13 @@ def _fetch(model: str, revision: str | None) -> Path:
         raise SourceError(model, problem, hint=EXPORT) from None
 
 
-def copy_release(source: Path, target: Path) -> None:
-    """Copy a release, whole or not at all, to a folder that isn't there yet, is empty, or holds a release.
+def files_of(index: ReleaseIndex) -> list[str]:
+    """The files of a release: its index, and what that lists. Others that lie in its folder are none of its."""
+    return [FILENAME, *(file.path for file in index.files)]
+
+
+def copy_release(source: Path, names: Iterable[str], target: Path) -> None:
+    """Copy the named files of a release, all or none, to a folder that isn't there yet, is empty, or holds a release.
 
     Raises:
         ReleaseError: the folder holds something else, lies in the release, or can't be written.
@@ -96,7 +108,9 @@ def copy_release(source: Path, target: Path) -> None:
         if place.exists() and not place.is_dir():
             raise ReleaseError(str(target), "can't be written: it is a file", hint="name another folder")
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, fresh)
+        for name in names:
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, fresh / name)
         put_in_place(fresh, place)
     except OSError as error:
         raise ReleaseError(str(target), f"can't be written: {error}", hint="name another folder") from None
@@ -104,8 +118,10 @@ def copy_release(source: Path, target: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def push_release(folder: Path, repo: str, *, private: bool, revision: str | None, token: str | None) -> str:
-    """Upload a release folder in one commit, making the repository where there is none, and give the commit's address.
+def push_release(
+    folder: Path, names: Iterable[str], repo: str, *, private: bool, revision: str | None, token: str | None
+) -> str:
+    """Upload the named files of a release in one commit, and give the commit's address. A missing repository is made.
 
     Raises:
         SourceError: the Hub can't be reached, or refuses it.
@@ -117,7 +133,11 @@ def push_release(folder: Path, repo: str, *, private: bool, revision: str | None
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         done = api.upload_folder(
-            repo_id=repo, folder_path=folder, revision=revision, commit_message=f"Upload {folder.name} by neuronbuild"
+            repo_id=repo,
+            folder_path=folder,
+            allow_patterns=[glob.escape(name) for name in names],
+            revision=revision,
+            commit_message=f"Upload {folder.name} by neuronbuild",
         )
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
         problem = f"the release can't be pushed: {str(error).splitlines()[0]}"

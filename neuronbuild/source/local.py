@@ -153,14 +153,18 @@ def _unreadable(reference: str, error: OSError) -> SourceError:
     return SourceError(reference, f"{error.filename} can't be read: {error.strerror}", hint="check its permissions")
 
 
-def _walk(folder: Path) -> list[str]:
-    """Relative paths of a folder's files and of those one level down, which is as deep as models go."""
+DEEPEST = 2
+"""Folders above the deepest file of a model: `0_Transformer/additional_chat_templates/tool.jinja`."""
+
+
+def _walk(folder: Path, depth: int = DEEPEST) -> list[str]:
+    """Relative paths of a folder's files, as deep down as those of models go."""
     names = []
     for entry in os.scandir(folder):
         if entry.is_file():
             names.append(entry.name)
-        elif entry.is_dir() and not entry.name.startswith("."):
-            names += [f"{entry.name}/{inner.name}" for inner in os.scandir(entry.path) if inner.is_file()]
+        elif entry.is_dir() and depth > 0 and not entry.name.startswith("."):
+            names += [f"{entry.name}/{name}" for name in _walk(Path(entry.path), depth - 1)]
     return names
 
 

@@ -40,32 +40,42 @@ def test_of_a_model_on_the_hub_no_weights_are_fetched(tmp_path, monkeypatch):
     assert "export=True" in caught.value.hint
 
 
+NAMES = ["neuronbuild.json", "buckets/model.pt2"]
+
+
 def test_a_copy_over_itself_changes_nothing(release):
     before = contents(release)
-    copy_release(release, release)
+    copy_release(release, NAMES, release)
     assert contents(release) == before
 
 
 def test_a_copy_replaces_a_release_whole(release, tmp_path):
-    copy_release(release, tmp_path / "copy")
-    (release / "buckets/more").write_bytes(b"more")
-    copy_release(release, tmp_path / "copy")
+    copy_release(release, NAMES, tmp_path / "copy")
+    (release / "buckets/model.pt2").write_bytes(b"more")
+    copy_release(release, NAMES, tmp_path / "copy")
     assert contents(tmp_path / "copy") == contents(release)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "one-cpu"]
 
 
+def test_what_a_release_doesnt_list_isnt_copied(release, tmp_path):
+    (tmp_path / "private").write_bytes(b"secret")
+    (release / "buckets/notes").symlink_to(tmp_path / "private")
+    copy_release(release, NAMES, tmp_path / "copy")
+    assert sorted(contents(tmp_path / "copy")) == sorted(NAMES)
+
+
 def test_a_copy_replaces_nothing_else(release, tmp_path):
-    copy_release(release, tmp_path / "copy")
+    copy_release(release, NAMES, tmp_path / "copy")
     (tmp_path / "copy/notes.txt").write_text("mine")
     before = contents(tmp_path / "copy")
     with pytest.raises(ReleaseError, match=r"the folder isn't empty: it holds notes\.txt"):
-        copy_release(release, tmp_path / "copy")
+        copy_release(release, NAMES, tmp_path / "copy")
     assert contents(tmp_path / "copy") == before
 
 
 def test_a_copy_into_the_release_itself_is_refused(release):
     with pytest.raises(ReleaseError, match="it lies in the release that is saved"):
-        copy_release(release, release / "copy")
+        copy_release(release, NAMES, release / "copy")
     assert not (release / "copy").exists()
 
 

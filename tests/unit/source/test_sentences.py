@@ -103,3 +103,19 @@ def test_configs_and_weights_of_modules_are_selected_by_the_folders_that_are_nam
     ]
     assert model.open_file("model.safetensors").read_bytes() == b"weights"
     assert model.config["model_type"] == "bert"
+
+
+def test_the_templates_of_a_transformers_folder_are_found(tmp_path):
+    template = "additional_chat_templates/tool.jinja"
+    write(
+        tmp_path,
+        **{
+            "modules.json": listed("0_Transformer", "1_Pooling"),
+            "0_Transformer/config.json": b'{"model_type": "bert"}',
+            "0_Transformer/model.safetensors": b"weights",
+            f"0_Transformer/{template}": b"{{ messages }}",
+            "1_Pooling/config.json": b"{}",
+        },
+    )
+    model = FolderSource(tmp_path, DigestMemory(None)).resolve(".", None)
+    assert model.open_file(template).read_bytes() == b"{{ messages }}"
