@@ -43,11 +43,19 @@ WORDS = [
 ]  # fmt: skip
 
 
+def common_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run, whichever of its processes asks."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_user_cache(tmp_path_factory):
     """No test reads or writes the developer's own caches, and none reaches a model hub."""
     before = dict(os.environ)
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("user-cache"))
+    cache = common_root(tmp_path_factory) / "user-cache"  # of both processes: precompiled headers are made once
+    cache.mkdir(exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("user-config"))
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("NEURONBUILD_CACHE", None)
@@ -162,8 +170,7 @@ def once(tmp_path_factory):
 
     `pytest -n` runs several processes, each with fixtures of its own, below one folder.
     """
-    base = tmp_path_factory.getbasetemp()
-    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = common_root(tmp_path_factory)
 
     def make(name: str, fill: Callable[[Path], None]) -> Path:
         folder, done = root / name, root / f"{name}.done"

@@ -96,6 +96,13 @@ class Graph(torch.nn.Module):
         return {**given, MASK: mask}
 
 
+def all_constants(module: torch.nn.Module) -> dict:
+    """Every parameter and buffer under every name it has: tied ones have several."""
+    found = dict(module.named_parameters(remove_duplicate=False))
+    found.update(module.named_buffers(remove_duplicate=False))
+    return found
+
+
 def cast_of(action: dict):
     """The lower precision that matrix products run in, or `None`: also where casting is the compiler's own business."""
     compiler = action["compiler"]

@@ -30,7 +30,7 @@ LAZY_IMPORTS = {
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",
     "worker/serve.py": "the module of a job, when the first such job comes",
     "worker/package.py": "torch's loader",
-    "worker/inductor.py": "torch's loader",
+    "worker/inductor.py": "torch's loader, and Inductor only where something is compiled",
     "worker/selftest.py": "the framework of one generation, where the other isn't installed",
 }
 """Files that may import inside functions, and why."""

@@ -14,7 +14,7 @@ from neuronbuild.build.builder import _signature
 from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.runtime.session import Session
 from neuronbuild.tasks import TASKS
-from neuronbuild.worker import graphs, inductor
+from neuronbuild.worker import aot, graphs
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
 
@@ -24,7 +24,7 @@ class Exported(Session):
 
     def __init__(self, module, example) -> None:
         own = copy.deepcopy(module)  # as a compiled graph has its own buffers: eager PyTorch writes into the model's
-        self._program = inductor.export(own, example).module()
+        self._program = aot.export(own, example).module()
 
     def run(self, inputs):
         """Call it."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neuronbuild.worker import graph, inductor
+from neuronbuild.worker import aot, graph, inductor
 from neuronbuild.worker.serve import UserError
 from tests.unit.worker.actions import blob, make_action, manifests
 
@@ -49,7 +49,7 @@ def test_a_constant_that_the_model_has_not_is_refused(built):
 
 def test_all_names_of_a_tensor_are_known():
     action = make_action("fill-mask")
-    found = inductor.all_constants(graph.Graph(graph.make_model(action, torch.float32), action))
+    found = graph.all_constants(graph.Graph(graph.make_model(action, torch.float32), action))
     one, other = found["model.cls.predictions.decoder.weight"], found["model.bert.embeddings.word_embeddings.weight"]
     assert one.data_ptr() == other.data_ptr()
     assert "model.bert.embeddings.position_ids" in found
@@ -69,7 +69,7 @@ def test_the_precision_is_the_lowest_that_the_graph_computes_in(compiler, precis
 
 @pytest.mark.parametrize("place", ["/home/me/.cache", "/home/mé/c-ä_che/1.0+cpu", "/home/me/@x=1,2"])
 def test_most_paths_are_fine(place):
-    inductor.refuse_unquotable(place)
+    aot.refuse_unquotable(place)
 
 
 @pytest.mark.parametrize("place", ["/home/my cache", "/home/my\tcache", "/home/o'neill", '/home/"x"', "/home/a\\b"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuronbuild.tasks import TASKS, all_sizes
-from neuronbuild.worker import graph, graphs, inductor, noise
+from neuronbuild.worker import graph, graphs, noise
 from tests.senses import CASES, CONFIGS
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
@@ -107,4 +107,4 @@ def test_buffers_that_a_checkpoint_holds_are_shaken_and_others_are_not():
 
 def test_the_constants_of_a_family_are_all_told():
     module = open_module(make_document("levit", "image-classification"))
-    assert any(name.endswith("attention_biases") for name in inductor.all_constants(module))
+    assert any(name.endswith("attention_biases") for name in graph.all_constants(module))
