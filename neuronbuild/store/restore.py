@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.digest import digest_json
 from neuronbuild.store.names import QUARANTINE, action_name, blob_name, quarantine_name, snapshot_name
-from neuronbuild.store.trust import snapshot_identity
+from neuronbuild.store.verify import snapshot_fault
 
 if TYPE_CHECKING:
     from neuronbuild.store.cas import CasStore
@@ -79,11 +77,7 @@ def _check_blob(store: CasStore, name: str, sha256: str) -> str | None:
 
 
 def _check_snapshot(store: CasStore, name: str, sha256: str) -> str | None:
-    try:
-        actual = digest_json(snapshot_identity(json.loads(store.objects.read(name) or b""))).sha256
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return "it is no snapshot"
-    return None if actual == sha256 else "it is another snapshot"
+    return snapshot_fault(sha256, store.objects.read(name) or b"")
 
 
 def _check_record(store: CasStore, name: str, key: str) -> str | None:
