@@ -48,16 +48,22 @@ def prepare_each(recipes: Iterable[Located], context: Context) -> tuple[list[Pre
     issues: list[Issue] = []
     faults: list[tuple[Issue, str | None]] = []
     lacks: dict[str, NeuronBuildError] = {}
+    causes: list[NeuronBuildError] = []
     for located in recipes:
         try:
             prepared += _prepare(located, context)
         except RecipeError as error:
+            causes.append(error)
             issues += error.issues
         except SourceError as error:
+            causes.append(error)
             faults.append((located.issue(_blamed(located, error), error.message), error.hint))
         except ToolchainError as error:
             lacks.setdefault(error.message, error)
-    return prepared, [*_told(issues, faults), *lacks.values()]
+    told = _told(issues, faults)
+    for each in told:
+        each.__cause__ = causes[0]
+    return prepared, [*told, *lacks.values()]
 
 
 def _told(issues: list[Issue], faults: list[tuple[Issue, str | None]]) -> list[NeuronBuildError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -34,9 +35,11 @@ def read(recipes: tuple[Path, ...], settings: Settings, failures: list[NeuronBui
 
 
 def tell(failures: Iterable[NeuronBuildError]) -> int:
-    """Print errors on stderr; gives the exit status of the first, or 0."""
+    """Print errors on stderr, with their tracebacks under --debug; gives the exit status of the first, or 0."""
     statuses = []
     for error in failures:
+        if click.get_current_context().find_root().obj:
+            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
         click.echo(f"error: {error}", err=True)
         statuses.append(error.exit_code)
     return statuses[0] if statuses else 0

@@ -32,7 +32,7 @@ def find_release(model: str, revision: str | None) -> Path:
     if place is not None and place.is_dir():
         if revision is not None:
             raise UsageError(f"from_pretrained: {model} is a folder, and only releases on the Hub have revisions")
-        if not (place / FILENAME).exists():
+        if _existing(str(place / FILENAME)) is None:
             raise ReleaseError(model, f"it is no release: it has no {FILENAME}", hint=LOST)
         return place
     if place is not None:

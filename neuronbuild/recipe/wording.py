@@ -74,8 +74,8 @@ def describe(fault: ErrorDetails, kind: type[BaseModel], text: str | None = None
         return unknown_word(what, str(fault["input"]), words) if words else f"{where}: should be {fault['ctx']['expected']}"
     if code == "int_type" and re.fullmatch(r"0[0-9]{1,20}", str(fault["input"])):
         return f"{where}: {fault['input']} isn't a number in YAML because it begins with 0: write {int(fault['input'])}"
-    if code == "string_type" and isinstance(fault["input"], bool | int | float):
-        return f"{where}: {_unquoted(str(keys[-1]), text or str(fault['input']).lower())}"
+    if code == "string_type" and (text is not None or keys[-1] == "sdk"):
+        return f"{where}: {_unquoted(str(keys[-1]), text or str(fault['input']))}"
     said = WORDS.get(code) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: {said}" if where else said
 

@@ -92,12 +92,19 @@ def _mention_folder(error: SourceError, reference: str, base: Path) -> None:
     for place in (base, base.parent, Path.cwd()):
         folder = place / name
         tried = is_folder_reference(reference) and folder == base / reference
-        if name and not tried and (folder.is_dir() or is_gguf(folder)):
+        if name and not tried and _is_model(folder):
             path = os.path.relpath(folder, base)
             written = path if path.startswith("..") else f"./{path}"
             more = f"; {error.hint}" if error.hint and error.hint != COUNTED else ""
             error.hint = f"there is a folder {folder}: write `model: {written}` ({COUNTED}){more}"
             return
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        return path.is_dir() or is_gguf(path)
+    except OSError:  # no name that a folder could have, or one that may not be looked at
+        return False
 
 
 def _source_for(reference: str, base: Path, memory: DigestMemory) -> Source:

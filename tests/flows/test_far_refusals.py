@@ -133,7 +133,7 @@ def test_a_public_bucket_is_pulled_from_without_credentials(tmp_path):
         unset = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
         done = run_cli(*command, cwd=tmp_path, env=unset)
         assert (done.returncode, done.stderr) == (0, "")
-        assert "1 artifacts" in done.stdout
+        assert "1 artifact," in done.stdout
 
 
 def test_no_command_shows_the_password_of_an_endpoint(tmp_path):

@@ -202,6 +202,7 @@ def test_a_model_named_without_its_dots_is_told_the_folder_that_is_there(tmp_pat
 
 def test_apply_builds_what_can_be_built_and_ends_with_what_cant(tmp_path, models):
     install_sdk(tmp_path / "sdk").workspace(tmp_path)
+    assert run_cli("trust", cwd=tmp_path).returncode == 0
     base = {"model": str(models["fill-mask"]), "task": "fill-mask", "platforms": ["inf2"], "shapes": TEXT}
     write_recipe(tmp_path / "recipes/good.yaml", **base)
     write_recipe(tmp_path / "recipes/gone.yaml", **{**base, "model": "./nowhere"})
@@ -226,6 +227,7 @@ def at_batch_one(tmp_path, models, monkeypatch):
     """A release for one text at a time, on a host with a device: doubles of the SDK compiled it, and run it."""
     sdk = install_sdk(tmp_path / "sdk")
     sdk.workspace(tmp_path)
+    assert run_cli("trust", cwd=tmp_path).returncode == 0
     keys = {"task": "text-classification", "platforms": ["inf2"], "shapes": {"batch_size": 1, "sequence_length": 16}}
     write_recipe(tmp_path / "recipes/one.yaml", model=str(models["text-classification"]), **keys)
     assert run_cli("apply", cwd=tmp_path).returncode == 0

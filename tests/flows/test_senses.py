@@ -108,7 +108,7 @@ def test_more_pictures_or_longer_sound_than_compiled_are_refused(pair):
         ("image-classification", {"pixel_values": noise(3, 32, 32)}, "pixel_values has 3 dimensions; the graph takes 4"),
         ("image-classification", {"pixel_values": torch.ones(1, 3, 32, 32, dtype=torch.uint8)}, "must hold floating-point"),
         ("image-classification", {"pixel_values": [[1.0]]}, "pixel_values is a list, not a tensor"),
-        ("audio-classification", {"input_values": noise(400)}, "input_values has 1 dimensions; the graph takes 2"),
+        ("audio-classification", {"input_values": noise(400)}, "input_values has 1 dimension; the graph takes 2"),
         (
             "audio-classification",
             {"input_values": noise(1, 400), "attention_mask": torch.tensor([[1] * 300 + [0] * 100])},

@@ -30,7 +30,7 @@ from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import LockError, NeuronBuildError, ReleaseError, SourceError
 from neuronbuild.recipe.grid import expand
-from neuronbuild.release.folder import _Files, write_release
+from neuronbuild.release.folder import Files, write_release
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
@@ -324,7 +324,7 @@ def test_a_release_never_writes_through_a_link_into_the_store(world, tmp_path):
 
 @pytest.mark.parametrize("taken", ["README.md", "neuronbuild.json", "config.json", "Config.JSON", "../x", "vocab.txt"])
 def test_a_converted_file_takes_no_name_that_the_release_has(world, tmp_path, taken):
-    files = _Files(tmp_path)
+    files = Files(tmp_path)
     for name in ("config.json", "vocab.txt", "README.md"):
         files.put(name, b"ours")
     with pytest.raises(ReleaseError):

@@ -316,13 +316,18 @@ def test_every_argument_of_a_call_is_in_a_table():
     assert sorted([*CALLS, "trust_remote_code"]) == sorted(ARGUMENTS)
 
 
+NAMED = ("isa", "sdk")
+"""Settings that decide the code as well: the recipe has another name then, so that its release has another folder."""
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_an_argument_changes_what_a_call_comes_to(name):
     base, change = CALLS[name]
     before, after = call(base), call({**base, **change})
     place = 1 if name in SETTINGS_KEYS else 0
     assert before[place] != after[place]
-    assert before[1 - place] == after[1 - place]
+    if name not in NAMED:
+        assert before[1 - place] == after[1 - place]
 
 
 @pytest.mark.parametrize("alias", ALIASES)

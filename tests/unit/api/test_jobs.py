@@ -107,7 +107,7 @@ def test_a_job_that_fails_for_good_says_how_often_it_was_tried(jobs, model, act,
     with pytest.raises(ReleaseError) as caught:
         run(job(), model, lambda *_: MANIFEST)
     assert run._toolchain.compiles() == [1] * tries
-    assert str(caught.value).endswith(" (tried twice)") == (tries == 2)
+    assert caught.value.message.endswith(" (tried twice)") == (tries == 2)
 
 
 def test_a_scratch_folder_that_is_full_is_told_and_not_taken_for_the_releases(jobs, model, tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from neuronbuild.artifact.manifest import Manifest, Provenance
+from neuronbuild.artifact.manifest import FileEntry, Manifest, Provenance
 from neuronbuild.cli.plan import SHOWN, _lines
 from neuronbuild.store.location import open_store
 from tests.doubles.toolchain import fake_plan
@@ -9,8 +9,9 @@ from tests.doubles.toolchain import fake_plan
 def known_store(steps: int):
     """A store that has the first so many fake steps."""
     store = open_store("memory:")
+    files = (FileEntry("model.pt2", store.add_bytes(b"code")),)
     for step in fake_plan(steps, store).steps:
-        store.record(Manifest(step.action.key, step.action.document, (), Provenance("test", "2026-01-01T00:00:00Z", 1.0)))
+        store.record(Manifest(step.action.key, step.action.document, files, Provenance("test", "2026-01-01T00:00:00Z", 1.0)))
     return store
 
 

@@ -149,9 +149,9 @@ def shown_on_terminal(environment: dict[str, str]) -> str:
 
 def test_on_a_real_terminal_each_worker_has_a_line_with_phase_and_time():
     said = shown_on_terminal({})
-    assert "  compiling  fake (batch_size=1, sequence_length=16)  0:01" in said
-    assert "  storing    fake (batch_size=2, sequence_length=16)  0:01" in said
+    assert "  compiling  fake forward on cpu (batch_size=1, sequence_length=16)  0:01" in said
+    assert "  storing    fake forward on cpu (batch_size=2, sequence_length=16)  0:01" in said
     assert "  0 of 3 done, 2 running, 0:01" in said
     assert "  1 of 3 done, 1 running, 0:0" in said
-    assert "[1/3] built fake (batch_size=1, sequence_length=16) in 1.5 s" in said
+    assert "[1/3] built fake forward on cpu (batch_size=1, sequence_length=16) in 1.5 s" in said
     assert said.rstrip().endswith("over")

@@ -17,7 +17,7 @@ def layer(name: str, text: str, top: tuple[str, ...] = ()) -> Layer:
 def test_a_fault_is_told_where_its_cause_was_written():
     own, below = layer("own.yaml", OWN), layer("below.yaml", DEFAULTS, ("defaults",))
     found = issue_at(("compiler", "optlevel"), "too high", own, (below,))
-    assert (found.path, found.line, found.column) == ("below.yaml", 3, 15)
+    assert (found.path, found.line, found.column) == ("below.yaml", 3, 5)
     assert issue_at(("model",), "gone", own, (below,)).path == "own.yaml"
 
 

@@ -98,8 +98,11 @@ def test_a_release_of_the_sdk_that_isnt_text_is_told_with_those_there_are(value,
 
 
 def test_text_that_yaml_reads_as_a_number_is_to_be_quoted():
-    [told] = wording(Recipe, {"model": "x", "revision": 1.5})
-    assert told.startswith('revision: write "1.5", in quotes')
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate({"model": "x", "revision": 1.5})
+    [fault] = caught.value.errors()
+    assert describe(fault, Recipe, "1.50").startswith('revision: write "1.50", in quotes')
+    assert describe(fault, Recipe) == "revision: should be a valid string"  # a value in Python has no quotes to want
 
 
 def test_a_missing_key_is_named():

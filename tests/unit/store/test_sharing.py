@@ -19,8 +19,8 @@ WEIGHTS = digest_bytes(b"weights")
 FILES = {"config.json": digest_bytes(b"{}"), "model.safetensors": WEIGHTS}
 
 
-def artifact(weights: object, *names: str) -> Manifest:
-    action: dict[str, object] = {"kind": "compile", "weights": weights}
+def artifact(weights: object, *names: str, kind: str = "compile") -> Manifest:
+    action: dict[str, object] = {"kind": kind, "weights": weights}
     files = tuple(FileEntry(name, digest_bytes(b"")) for name in names)
     return Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
 
@@ -34,7 +34,7 @@ def test_code_compiled_with_weights_apart_carries_none():
 
 
 def test_a_check_has_no_files_and_so_no_weights():
-    assert carried_weights(artifact({"model.safetensors": WEIGHTS.sha256})) == frozenset()
+    assert carried_weights(artifact({"model.safetensors": WEIGHTS.sha256}, kind="check")) == frozenset()
 
 
 def test_compiled_in_weights_are_carried():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -29,13 +31,20 @@ def open_module(document: dict) -> graph.Graph:
     return graphs.open_graph(graph.make_model(document, graph.weight_dtype(document)), document)
 
 
+@functools.cache
+def export_case(family: str, task: str) -> torch.export.ExportedProgram:
+    """The program of a case, exported once for all tests: that takes longer than anything else here."""
+    module = open_module(make_document(family, task))
+    return torch.export.export(module, module.example(seed=0))
+
+
 @torch.no_grad()
 @every_case
 def test_the_exported_graph_is_the_model(family, task):
     document = make_document(family, task)
     module = open_module(document)
     inputs = module.example(seed=0)
-    exported = torch.export.export(module, inputs).module()
+    exported = export_case(family, task).module()
     module(*inputs)
     given = module.example(seed=1)
     eager = module.model(**dict(zip(module.input_names, given, strict=True)))
@@ -53,7 +62,7 @@ def test_the_exported_graph_is_the_model(family, task):
 def test_other_weights_than_those_it_was_traced_with_are_used(family, task):
     module = open_module(make_document(family, task))
     inputs = module.example(seed=0)
-    program = torch.export.export(module, inputs)
+    program = export_case(family, task)
     before = program.module()(*inputs)
     noise.shake(module.model, seed=2)
     exported = program.module()
@@ -63,7 +72,7 @@ def test_other_weights_than_those_it_was_traced_with_are_used(family, task):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+@pytest.mark.parametrize("dtype", ["bf16", pytest.param("fp16", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("family", CONFIGS)
 def test_inputs_are_lowered_to_the_dtype_of_the_weights_inside_the_graph(family, dtype):
     task = next(task for name, task in CASES if name == family)
