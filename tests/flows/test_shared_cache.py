@@ -74,7 +74,7 @@ def test_keys_sign_and_are_required_and_are_never_shown(workspace, remote):
     assert run_cli("cache", "sign", cwd=workspace).stdout == "2 signed\n"
     config.write_text(f"remote: {remote}\ntrusted_keys: ['{public}']\nsigning_key: keys/mine\n")
     assert said("verify", cwd=workspace)["damages"] == []
-    assert f"signed by {public} (your signing key)" in run_cli("cache", "show", key_of(1), cwd=workspace).stderr
+    assert f"signed by {public} (your signing key)" in run_cli("cache", "show", key_of(1), cwd=workspace).stdout
     said("push", cwd=workspace)
     for entry in [*open_store(remote).objects.list(""), *open_store(str(workspace / "cache")).objects.list("")]:
         assert private.encode() not in (open_store(remote).objects.read(entry.name) or b"")
