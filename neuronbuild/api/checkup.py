@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One thing that was tried, what was found, and what helps where it isn't well."""
+class Finding:
+    """One thing that was looked at, what was found, and what helps where it isn't well.
+
+    `needed` says that `cpu` builds fail without it.
+    """
 
     name: str
     ok: bool
     found: str
     advice: str = ""
+    needed: bool = False
 
 
-def check_stores(settings: Settings) -> Iterator[Checked]:
+def check_stores(settings: Settings) -> Iterator[Finding]:
     """Each store that isn't on this machine's disk: is it reachable, may it be listed, may it be written?
 
     A small object is put there and removed again, unless the store is only read.
@@ -41,7 +45,7 @@ def check_stores(settings: Settings) -> Iterator[Checked]:
         yield _check(name if number < len(near) + 1 else f"{name} {number - len(near) + 1}", remote)
 
 
-def _check(name: str, remote: Remote) -> Checked:
+def _check(name: str, remote: Remote) -> Finding:
     shown = hide_passwords(remote.location)
     try:
         objects = open_objects(remote.location)
@@ -49,45 +53,45 @@ def _check(name: str, remote: Remote) -> Checked:
             return _check_folder(name, objects, remote)
         next(iter(objects.list(ACTIONS)), None)
     except StoreError as error:
-        return Checked(name, ok=False, found=f"{shown}: {error.problem}", advice=error.hint or "")
+        return Finding(name, ok=False, found=f"{shown}: {error.problem}", advice=error.hint or "")
     if remote.read_only:
-        return Checked(name, ok=True, found=f"{shown}: reachable, may be listed, is only read")
+        return Finding(name, ok=True, found=f"{shown}: reachable, may be listed, is only read")
     probe = f"{LEASES}probe-{uuid.uuid4().hex}"
     try:
         objects.write(probe, b"probe", None)
         objects.delete(probe)
     except StoreError as error:
         found = f"{shown}: reachable, may be listed, may not be written: {error.problem}"
-        return Checked(name, ok=False, found=found, advice=error.hint or "")
-    return Checked(name, ok=True, found=f"{shown}: reachable, may be listed, may be written")
+        return Finding(name, ok=False, found=found, advice=error.hint or "")
+    return Finding(name, ok=True, found=f"{shown}: reachable, may be listed, may be written")
 
 
-def _check_folder(name: str, objects: LocalObjects, remote: Remote) -> Checked:
+def _check_folder(name: str, objects: LocalObjects, remote: Remote) -> Finding:
     if not objects.root.is_dir():
-        return Checked(name, ok=False, found=f"{objects.root}: there is no such folder", advice="the first push makes it")
+        return Finding(name, ok=False, found=f"{objects.root}: there is no such folder", advice="the first push makes it")
     if not os.access(objects.root, os.R_OK | os.X_OK):
-        return Checked(name, ok=False, found=f"{objects.root}: may not be read", advice="ask its owner")
+        return Finding(name, ok=False, found=f"{objects.root}: may not be read", advice="ask its owner")
     if remote.read_only or os.access(objects.root, os.W_OK):
         rights = "is only read" if remote.read_only else "may be written"
-        return Checked(name, ok=True, found=f"{objects.root}: may be listed, {rights}")
+        return Finding(name, ok=True, found=f"{objects.root}: may be listed, {rights}")
     advice = "ask its owner, or say `read_only: true`"
-    return Checked(name, ok=False, found=f"{objects.root}: may be listed, may not be written", advice=advice)
+    return Finding(name, ok=False, found=f"{objects.root}: may be listed, may not be written", advice=advice)
 
 
-def check_keys(settings: Settings) -> Checked:
+def check_keys(settings: Settings) -> Finding:
     """Whether the keys that are named are keys, and whether those who trust some would use what is built here."""
     try:
         trusted = tuple(map(check_public_key, settings.trusted_keys))
         own = None if settings.signing_key is None else public_key(settings.signing_key)
     except UsageError as error:
-        return Checked("keys", ok=False, found=error.message, advice=error.hint or "")
+        return Finding("keys", ok=False, found=error.message, advice=error.hint or "")
     if own is None and not trusted:
-        return Checked("keys", ok=True, found="none: artifacts of everybody are used, and nothing is signed")
+        return Finding("keys", ok=True, found="none: artifacts of everybody are used, and nothing is signed")
     signs = "nothing built here is signed with a key that others could trust" if own is None else f"signs as {own}"
     found = f"{len(trusted) or 'no'} trusted, {signs}"
     if trusted and own is None:
-        return Checked("keys", ok=False, found=found, advice="a builder names a `signing_key`; a reader needs none")
+        return Finding("keys", ok=False, found=found, advice="a builder names a `signing_key`; a reader needs none")
     if trusted and own not in trusted:
         advice = "add it to `trusted_keys`, here and wherever this machine's artifacts are to be used"
-        return Checked("keys", ok=False, found=f"{found}, which is not among them", advice=advice)
-    return Checked("keys", ok=True, found=found)
+        return Finding("keys", ok=False, found=f"{found}, which is not among them", advice=advice)
+    return Finding("keys", ok=True, found=found)

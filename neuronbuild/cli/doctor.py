@@ -7,13 +7,13 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.api.checkup import check_keys, check_stores
+from neuronbuild.api.checkup import Finding, check_keys, check_stores
 from neuronbuild.api.selftest import selftest
 from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, platform_option, settings_for
@@ -57,17 +57,6 @@ SHOWN = 3
 """Recipes that are named before the rest is only counted."""
 
 SELFTEST = ("inf2", "trn1", "trn2", "trn3", "inf1")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `needed` says that `cpu` builds fail without it."""
-
-    name: str
-    ok: bool
-    found: str
-    advice: str = ""
-    needed: bool = False
 
 
 @click.command("doctor")
@@ -129,8 +118,8 @@ def _look(recipes: tuple[Path, ...]) -> Iterator[Finding]:
         yield Finding(
             "store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space"
         )
-    for checked in (*check_stores(settings), check_keys(settings)):
-        yield Finding(**asdict(checked))
+    yield from check_stores(settings)
+    yield check_keys(settings)
 
 
 def _workspace() -> tuple[Settings, Finding]:

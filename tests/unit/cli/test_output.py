@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import shlex
-import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
 from tests.conftest import ROOT, write_recipe
-from tests.limits import LONG
+from tests.tools.terminal import seen_on_terminal
 
 CLOSED = ["error: the output can't be written: stdout is closed", "  hint: send the output elsewhere"]
 FULL = [
@@ -77,30 +72,14 @@ def test_a_reader_that_stops_is_no_fault_to_tell_of(shell, command):
     assert lines == []
 
 
-def on_terminal(columns: int, code: str, **environment: str) -> str:
-    """What code of this package prints that has a terminal of so many columns for its stdout."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    env = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, env={**env, "PYTHONPATH": str(ROOT), **environment})
-    os.close(theirs)
-    said = b""
-    with contextlib.suppress(OSError):  # the other end is closed
-        while chunk := os.read(ours, 1 << 16):
-            said += chunk
-    os.close(ours)
-    assert child.wait(LONG) == 0
-    return said.decode().replace("\r\n", "\n")
-
-
 COLOURED = "import click; from neuronbuild.cli.output import put; put(click.style('red', fg='red'))"
 WRAPPED = "from neuronbuild.cli.output import put_wrapped; put_wrapped('ok  name  ', 'several words ' * 6)"
 
 
 def test_colours_go_to_terminals_where_nothing_speaks_against_them():
-    assert on_terminal(80, COLOURED) == "\x1b[31mred\x1b[0m\n"
-    assert on_terminal(80, COLOURED, NO_COLOR="") == "\x1b[31mred\x1b[0m\n"
-    assert on_terminal(80, COLOURED, NO_COLOR="1") == "red\n"
+    assert seen_on_terminal(COLOURED, "stdout") == "\x1b[31mred\x1b[0m\n"
+    assert seen_on_terminal(COLOURED, "stdout", NO_COLOR="") == "\x1b[31mred\x1b[0m\n"
+    assert seen_on_terminal(COLOURED, "stdout", NO_COLOR="1") == "red\n"
 
 
 def test_colours_go_nowhere_else():
@@ -109,7 +88,7 @@ def test_colours_go_nowhere_else():
 
 
 def test_long_lines_go_on_below_their_text_on_terminals_only():
-    lines = on_terminal(40, WRAPPED).splitlines()
+    lines = seen_on_terminal(WRAPPED, "stdout", 40).splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[0].startswith("ok  name  several")
     assert all(line.startswith((" " * 10 + "s", " " * 10 + "w")) for line in lines[1:])

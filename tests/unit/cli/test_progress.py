@@ -1,14 +1,7 @@
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import io
-import os
-import pty
-import struct
-import subprocess
 import sys
-import termios
 from dataclasses import replace
 
 import pytest
@@ -16,9 +9,8 @@ import pytest
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.cli.progress import LineProgress
 from neuronbuild.store.location import open_store
-from tests.conftest import ROOT
 from tests.doubles.toolchain import fake_plan
-from tests.limits import LONG
+from tests.tools.terminal import seen_on_terminal
 
 
 @pytest.fixture
@@ -131,24 +123,8 @@ print("over", file=sys.stderr)
 """
 
 
-def shown_on_terminal(environment: dict[str, str]) -> str:
-    """What a process writes that has a terminal for its stderr."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment}
-    child = subprocess.Popen([sys.executable, "-c", LIVE], stderr=theirs, env=env)
-    os.close(theirs)
-    said = b""
-    with contextlib.suppress(OSError):  # the other end is closed
-        while chunk := os.read(ours, 1 << 16):
-            said += chunk
-    os.close(ours)
-    assert child.wait(LONG) == 0
-    return said.decode()
-
-
 def test_on_a_real_terminal_each_worker_has_a_line_with_phase_and_time():
-    said = shown_on_terminal({})
+    said = seen_on_terminal(LIVE, "stderr", 100, TERM="xterm")
     assert "  compiling  fake forward on cpu (batch_size=1, sequence_length=16)  0:01" in said
     assert "  storing    fake forward on cpu (batch_size=2, sequence_length=16)  0:01" in said
     assert "  0 of 3 done, 2 running, 0:01" in said
