@@ -37,8 +37,10 @@ def read(recipes: tuple[Path, ...], settings: Settings, failures: list[NeuronBui
 def tell(failures: Iterable[NeuronBuildError]) -> int:
     """Print errors on stderr, with their tracebacks under --debug; gives the exit status of the first, or 0."""
     statuses = []
+    context = click.get_current_context(silent=True)
+    debug = context is not None and context.find_root().obj
     for error in failures:
-        if click.get_current_context().find_root().obj:
+        if debug:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
         click.echo(f"error: {error}", err=True)
         statuses.append(error.exit_code)

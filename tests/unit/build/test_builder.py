@@ -51,7 +51,7 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     assert [entry.path for entry in manifest.files] == list(FILES)
     assert bench.store.lack(manifest) is None
     assert manifest.checks[0].kind == "random-weights"
-    assert manifest.facts == {"prefix": "model"}
+    assert manifest.facts == {"prefix": "model", "model": "model"}
     assert manifest.provenance.seconds == round(outcome.seconds, 3)
 
 

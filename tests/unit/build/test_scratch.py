@@ -82,5 +82,5 @@ def test_a_compilers_own_folder_is_named_with_the_variable_that_moves_it(tmp_pat
 
 def test_a_scratch_folder_that_cant_be_used_says_which_and_why(tmp_path):
     error = ScratchError(tmp_path, PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "build-x")))
-    assert str(error) == f"the scratch folder {tmp_path} can't be used: Permission denied ({tmp_path}/build-x)"
+    assert error.message == f"the scratch folder {tmp_path} can't be used: Permission denied ({tmp_path}/build-x)"
     assert "XDG_CACHE_HOME" in error.hint
