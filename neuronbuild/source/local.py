@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import textwrap
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -26,12 +27,10 @@ PACKAGE_PREFIX = "package:"
 COUNTED = "paths count from the recipe's own folder"
 
 
-@final
-class FolderSource(Source):
-    """Folders in transformers' format, and GGUF files; relative references count from `base`."""
+class LocalSource(Source):
+    """Models that lie on this machine: what differs is where a reference leads to."""
 
-    def __init__(self, base: Path, memory: DigestMemory) -> None:
-        self._base = base
+    def __init__(self, memory: DigestMemory) -> None:
         self._memory = memory
 
     def resolve(
@@ -42,12 +41,29 @@ class FolderSource(Source):
         trust_remote_code: bool = False,
         layouts: tuple[Layout, ...] = MODELS,
     ) -> Model:
-        """Digest the folder's files that matter."""
+        """Digest the files that matter."""
         _refuse_revision(reference, revision)
         folder = self.locate(reference)
         if is_gguf(folder):
             return open_gguf(reference, folder, self._memory)
         return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
+
+    @abstractmethod
+    def locate(self, reference: str) -> Path:
+        """The folder or file, which is there.
+
+        Raises:
+            SourceError: it isn't.
+        """
+
+
+@final
+class FolderSource(LocalSource):
+    """Folders in transformers' format, and GGUF files; relative references count from `base`."""
+
+    def __init__(self, base: Path, memory: DigestMemory) -> None:
+        super().__init__(memory)
+        self._base = base
 
     def locate(self, reference: str) -> Path:
         """The folder or file, which is there.
@@ -71,29 +87,11 @@ class FolderSource(Source):
 
 
 @final
-class PackageSource(Source):
+class PackageSource(LocalSource):
     """References of the form `package:module/subfolder` or `package:module/file.gguf`.
 
     The module is found, not imported.
     """
-
-    def __init__(self, memory: DigestMemory) -> None:
-        self._memory = memory
-
-    def resolve(
-        self,
-        reference: str,
-        revision: str | None,
-        *,
-        trust_remote_code: bool = False,
-        layouts: tuple[Layout, ...] = MODELS,
-    ) -> Model:
-        """Digest the files that the package ships in that subfolder."""
-        _refuse_revision(reference, revision)
-        folder = self.locate(reference)
-        if is_gguf(folder):
-            return open_gguf(reference, folder, self._memory)
-        return open_folder(reference, folder, self._memory, trusted=trust_remote_code, layouts=layouts)
 
     def locate(self, reference: str) -> Path:
         """The folder or file of the package, which is there.

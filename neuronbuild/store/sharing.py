@@ -6,11 +6,11 @@ other snapshot into a store.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
+from neuronbuild.files import parse_json
 from neuronbuild.memo import Memo
-from neuronbuild.store.names import SNAPSHOTS, action_name
+from neuronbuild.store.names import action_name, list_snapshots
 from neuronbuild.store.trust import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Sharing:
         """Take the snapshots of a store into account: those of trusted builders as one's own, others for what they forbid."""
         for data in _snapshots(store):
             try:
-                loaded = json.loads(data)
+                loaded: Any = parse_json(data)
                 entry = [str(loaded["model"]), loaded.get("license"), bool(loaded.get("gated"))]
                 digests = [str(file["sha256"]) for file in loaded["files"].values()]
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -124,7 +124,7 @@ class Sharing:
 
 
 def _snapshots(store: CasStore) -> Iterator[bytes]:
-    for entry in store.objects.list(SNAPSHOTS):
+    for _, entry in list_snapshots(store.objects):
         data = store.objects.read(entry.name)
         if data is not None:
             yield data
