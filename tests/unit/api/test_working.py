@@ -30,13 +30,6 @@ def test_where_nothing_is_missing_releases_are_written_at_once(settings, recipe)
     assert [release.written for release in work(recipe("one"), settings)[0].release()] == [False]
 
 
-def test_no_scratch_is_left(settings, recipe, tmp_path):
-    settings = replace(settings, scratch=tmp_path / "scratch")
-    worker, plan = work(recipe(), settings)
-    worker.build_and_release(plan)
-    assert list((settings.scratch / "work").iterdir()) == []
-
-
 def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path):
     with mounted(tmp_path / "disk", "size=64m"):
         store = copy_store(Path(settings.cache), tmp_path / "disk/store")
