@@ -16,7 +16,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, package, products
+from . import graph, headers, package, products
 from .serve import UserError
 
 
@@ -114,17 +114,21 @@ def use_isa(name: str, march: str) -> None:
     torch._inductor.config.cpp.march = march
     torch._inductor.config.cpp.simdlen = isa.bit_width()
     torch._inductor.config.compile_threads = 1
-    torch._inductor.cpp_builder._get_optimization_cflags = _without_paths(torch._inductor.cpp_builder._get_optimization_cflags)
+    torch._inductor.cpp_builder._get_optimization_cflags = _with_own_flags(torch._inductor.cpp_builder._get_optimization_cflags)
 
 
-def _without_paths(original):
-    if getattr(original, "without_paths", False):
+def _with_own_flags(original):
+    if getattr(original, "with_own_flags", False):
         return original
-    places = {os.path.dirname(torch.__file__): "torch", os.environ["TORCHINDUCTOR_CACHE_DIR"]: "build"}
+    installed, cache = os.path.dirname(torch.__file__), os.environ["TORCHINDUCTOR_CACHE_DIR"]
+    own = [f"ffile-prefix-map={installed}=torch", f"ffile-prefix-map={cache}=build"]
+    copies = os.path.join(cache, "include")
+    if headers.write_copy(os.path.join(installed, "include"), copies):
+        own.append(f"I{copies}")
 
     def flags(*args, **kwargs):
         cflags, ldflags = original(*args, **kwargs)
-        return cflags + [f"ffile-prefix-map={place}={word}" for place, word in places.items()], ldflags
+        return cflags + own, ldflags
 
-    flags.without_paths = True
+    flags.with_own_flags = True
     return flags
