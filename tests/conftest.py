@@ -58,6 +58,7 @@ def _own_user_cache(tmp_path_factory):
     os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("user-config"))
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile this project's modules each
     os.environ.pop("NEURONBUILD_CACHE", None)
     os.environ.pop("NEURONBUILD_REMOTE", None)
     os.environ.update(s3.CREDENTIALS, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
