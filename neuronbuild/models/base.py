@@ -109,6 +109,7 @@ class NeuronModel(Likeness, ABC):
         if self._config is None:
             from transformers import AutoConfig
 
+            self._release.refuse_altered()
             self._config = AutoConfig.from_pretrained(self._release.folder, local_files_only=True)
         return self._config
 

@@ -70,6 +70,7 @@ def _missing(release: ReleaseFolder, kind: str) -> ReleaseError:
 
 def _load(release: ReleaseFolder, kind: str, classes: tuple[str, ...], **arguments: object) -> Any:  # noqa: ANN401 (as above)
     """What the first of the auto classes that can makes of the folder."""
+    release.refuse_altered()
     problems = []
     for name in classes:
         try:

@@ -13,6 +13,7 @@ from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.artifact.plain_files import READ, READ_FOLDERS, matching
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import Digest, digest_bytes, digest_file
@@ -36,6 +37,8 @@ TYPE_SIZE = "type_vocab_size"
 
 PACKAGE = "model.pt2"
 """The compiled file where an index doesn't name it."""
+
+STRANGE = "move it out of the folder; what shall be in a release goes into its model, then run `neuronbuild apply`"
 
 LOST = "name a folder that `neuronbuild apply` wrote; a model is compiled first, by a recipe or with export=True in Python"
 
@@ -147,6 +150,15 @@ class ReleaseFolder:
             problem = "it was written anew since it was loaded"
             raise ReleaseError(str(self.folder), problem, hint="load it again; `warm=True` opens everything at once")
 
+    def refuse_altered(self) -> None:
+        """Stop at files that aren't what the index lists: before something that reads them by their names is let in.
+
+        Raises:
+            ReleaseError: one was altered, or lies there without being listed.
+        """
+        _refuse_unlisted(self.folder, self.index)
+        _refuse_altered(self.folder, self.index, self.state)
+
 
 def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     """Read a release folder.
@@ -161,6 +173,7 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
         if size != file.size:
             problem = f"{file.path} is {'missing' if size is None else f'{size:,} bytes long instead of {file.size:,}'}"
             raise ReleaseError(str(folder), problem, hint=AGAIN)
+    _refuse_unlisted(folder, index)
     _refuse_altered(folder, index, state)
     if not index.buckets:
         raise ReleaseError(str(folder), "it has no compiled shape", hint=AGAIN)
@@ -168,6 +181,23 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     listed = {file.path: Digest(file.sha256, file.size) for file in index.files}
     buckets = tuple(_read_bucket(folder, bucket, listed) for bucket in index.buckets)
     return ReleaseFolder(folder, index, buckets, state, core)
+
+
+def _refuse_unlisted(folder: Path, index: ReleaseIndex) -> None:
+    """Stop at a file that transformers would read and that has no digest to check. Notes may lie there."""
+    found: list[str] = []
+    for part in ("", *READ_FOLDERS):
+        try:
+            with os.scandir(folder / part) as entries:
+                found += [f"{part}/{entry.name}".lstrip("/") for entry in entries if not entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise _unreadable(folder, part or "its folder", error) from None
+    strange = min({*matching(found, READ)} - {file.path for file in index.files}, default=None)
+    if strange is not None:
+        problem = f"{strange} isn't listed in its {FILENAME}, and would be used unchecked"
+        raise ReleaseError(str(folder), problem, hint=STRANGE)
 
 
 def _refuse_altered(folder: Path, index: ReleaseIndex, state: tuple[int, ...]) -> None:

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from neuronbuild.artifact.snapshot import LANGUAGE_MODEL
-from neuronbuild.tasks import preprocessing_files
+from neuronbuild.artifact.plain_files import READ, matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-PREPROCESSING = (
-    *preprocessing_files.VOCABULARIES,
-    *preprocessing_files.SETTINGS,
-    "tokenizer*.json",  # `fast_tokenizer_files` in tokenizer_config.json names one for each version of transformers
-    "tokenizer.model*",
-    "*.model",  # transformers takes any for a vocabulary of SentencePiece
-    "*tekken*.json",
-    "vocab.*",
-    "*.spm",
-)
-"""What a tokenizer or processor reads of its own folder."""
+    from collections.abc import Iterable
 
 PLAIN = (
-    "config.json",
-    "generation_config.json",
-    *PREPROCESSING,
-    f"{preprocessing_files.TEMPLATES}/*.jinja",
-    *(f"{folder}/{pattern}" for folder in preprocessing_files.FOLDERS for pattern in PREPROCESSING),
-    "alphabet.json",
-    f"{LANGUAGE_MODEL}/*",
+    *READ,
     "modules.json",
     "config_sentence_transformers.json",
     "sentence_*_config.json",
@@ -96,11 +76,11 @@ def layout_of(paths: Iterable[str], layouts: tuple[Layout, ...]) -> Layout:
 def select_files(paths: Iterable[str], *, code: bool, layout: Layout = TRANSFORMERS) -> list[str]:
     """The paths that make up a model, sorted: safetensors where there are any, else pickled weights; code only if trusted."""
     names = sorted(paths)
-    chosen = {*_matching(names, layout.plain), *(_matching(names, CODE) if code else [])}
+    chosen = {*matching(names, layout.plain), *(matching(names, CODE) if code else [])}
     folders = {"", *(name.partition("/")[0] for name in names if name.count("/") == 1)} if layout.nested else {""}
     for folder in folders:
         prefix = f"{folder}/" if folder else ""
-        plain = _matching(names, tuple(prefix + pattern for pattern in layout.plain if "/" not in pattern))
+        plain = matching(names, tuple(prefix + pattern for pattern in layout.plain if "/" not in pattern))
         chosen |= {*plain, *_weights(names, [[prefix + pattern for pattern in patterns] for patterns in layout.weights])}
     return sorted(chosen)
 
@@ -110,13 +90,5 @@ def _weights(names: list[str], alternatives: list[list[str]]) -> list[str]:
     for patterns in alternatives:
         exact = [name for name in patterns if name in names]
         if exact:
-            return _matching(names, patterns) if any(name.endswith(INDEX) for name in exact) else exact
+            return matching(names, patterns) if any(name.endswith(INDEX) for name in exact) else exact
     return []
-
-
-def _matching(names: list[str], patterns: Sequence[str]) -> list[str]:
-    return [
-        name
-        for name in names
-        if any(fnmatchcase(name, pattern) and name.count("/") == pattern.count("/") for pattern in patterns)
-    ]

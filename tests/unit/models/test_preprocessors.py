@@ -9,7 +9,12 @@ from transformers import AutoTokenizer
 
 import neuronbuild
 from neuronbuild.errors import ReleaseError
+from neuronbuild.models.preprocessors import load_tokenizer
+from neuronbuild.release.folder import write_release
+from neuronbuild.runtime import reader
 from tests.conftest import MESSAGES
+from tests.unit.release.made import made_request, trust_of
+from tests.unit.release.requests import no_job
 from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_index
 
 
@@ -85,6 +90,17 @@ def test_a_damaged_processor_is_told(built, tmp_path):
         _ = neuronbuild.open_model(release).processor
 
 
+def test_a_file_that_was_put_in_after_loading_isnt_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "check_host", lambda *_: None)
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    write_release(request, store, no_job)
+    release = reader.read_release(request.folder)
+    assert load_tokenizer(release).chat_template is None
+    (request.folder / "chat_template.jinja").write_text("{{ other }}")
+    with pytest.raises(ReleaseError, match=r"chat_template.jinja isn't listed"):
+        load_tokenizer(release)
+
+
 def test_every_chat_template_of_the_model_is_in_its_release(built, models):
     theirs, ours = AutoTokenizer.from_pretrained(models["text-generation"]), load(built, "text-generation").tokenizer
     assert set(theirs.chat_template) == {"default", "rag", "tool use"}
@@ -99,7 +115,6 @@ def test_a_tokenizer_that_brings_its_own_code_is_refused_without_asking(built, t
     text = json.dumps({**json.loads((release / "tokenizer_config.json").read_text()), **config})
     (release / "tokenizer_config.json").unlink()
     (release / "tokenizer_config.json").write_text(text)
-    others = (file for file in read_index(release).files if file.path != "tokenizer_config.json")
-    alter_index(release, files=tuple(others))
+    list_anew(release, "tokenizer_config.json")
     with pytest.raises(ReleaseError, match="its tokenizer can't be loaded"):
         _ = neuronbuild.open_model(release).tokenizer

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from neuronbuild.artifact.manifest import FileEntry
+from neuronbuild.artifact.signature import Signature
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.release.request import ReleaseRequest
@@ -32,7 +33,7 @@ def made_request(folder: Path, trust: Trust, objects: MemoryObjects | None = Non
     digest = store.add_bytes(CODE)
     weights = digest_bytes(b"weights")
     manifest = traced(weights={"model.safetensors": weights.sha256})
-    manifest = replace(manifest, files=(FileEntry("model.neuron", digest),))
+    manifest = replace(manifest, files=(FileEntry("model.neuron", digest),), signature=Signature((), (), ()))
     store.record(manifest)
     source = folder / "model"
     source.mkdir(exist_ok=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -13,10 +15,14 @@ from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.signature import Signature
 from neuronbuild.errors import ReleaseError
+from neuronbuild.release.folder import write_release
+from neuronbuild.runtime import reader
 from neuronbuild.runtime.reader import CompiledShape, read_index, read_release
 from tests.conftest import SIZES
 from tests.flows.stores import flip_a_byte
 from tests.tools.fuzz import few
+from tests.unit.release.made import made_request, trust_of
+from tests.unit.release.requests import no_job
 from tests.unit.runtime.releases import alter_index, copy_release, list_anew, read_manifest
 from tests.unit.runtime.releases import read_index as index_of
 
@@ -72,6 +78,58 @@ def test_a_file_that_is_cut_short_is_named_with_its_sizes(release):
     size = file.stat().st_size
     file.write_bytes(file.read_bytes()[:1000])
     assert f"model.safetensors is 1,000 bytes long instead of {size:,}" in str(refusal(release))
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A release that nothing was compiled for, on a host that could run it."""
+    monkeypatch.setattr(reader, "check_host", lambda *_: None)
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    write_release(request, store, no_job)
+    return request.folder
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "chat_template.jinja",
+        "added_tokens.json",
+        "generation_config.json",
+        "preprocessor_config.json",
+        "tokenizer.4.0.0.json",
+        "other.model",
+        "additional_chat_templates/rag.jinja",
+        "qformer_tokenizer/vocab.txt",
+        "language_model/unigrams.txt",
+    ],
+)
+def test_a_file_that_transformers_would_read_and_no_index_lists_is_refused(made, path):
+    (made / path).parent.mkdir(exist_ok=True)
+    (made / path).write_text("{}")
+    found = refusal(made)
+    assert f"{path} isn't listed in its neuronbuild.json" in str(found)
+    assert "move it out of the folder" in found.hint
+
+
+def test_a_link_to_such_a_file_is_refused_as_well(made):
+    (made / "chat_template.jinja").symlink_to("/nowhere")
+    assert "chat_template.jinja isn't listed" in str(refusal(made))
+
+
+def test_notes_and_what_git_and_the_hub_leave_may_lie_in_a_release(made):
+    for path in ("NOTES.md", "run.log", "LICENSE", ".gitattributes", ".git/config", ".git/config.json", ".cache/vocab.txt"):
+        (made / path).parent.mkdir(exist_ok=True)
+        (made / path).write_text("note")
+    (made / "vocab.old").mkdir()
+    assert read_release(made).folder == made
+
+
+def test_a_folder_that_may_not_be_listed_is_told(made, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert "its folder can't be read: Permission denied" in str(refusal(made))
 
 
 def test_a_folder_in_a_files_place_counts_as_missing(release):
