@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
+from neuronbuild.recipe.located import Layer
 from neuronbuild.recipe.options import cast_of, option_issues
 from neuronbuild.recipe.target import DELEGATED, Options, Target
 from neuronbuild.recipe.words import unknown_word
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 LIMIT = 20_000
 """Points of one grid. A compile takes seconds to hours, so more is a slip of the pen."""
+
+MOST = 100_000
+"""Points of all grids of one run together, for each platform: graphs make up to twice as many targets of them. Zoos have
+hundreds."""
 
 CAP = 4096
 """Longest `sequence_length` that a recipe gets without asking: a cache takes memory for every token of it."""
@@ -104,6 +109,26 @@ def grid(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> lis
     if issues:
         raise RecipeError(issues)
     return list(points)
+
+
+def refuse_many(recipes: Iterable[Located]) -> list[Issue]:
+    """Where grids have more points together than a run may have, before any is made: limits of one grid are passed by many.
+
+    Counted as they are written, with those that `exclude` leaves out. A recipe that has too many by itself says so later.
+    """
+    issues: list[Issue] = []
+    total = 0
+    for located in recipes:
+        recipe = located.recipe
+        product = math.prod(len(values) for values in recipe.shapes.axes.values())
+        count = 0 if product > LIMIT else (product + len(recipe.shapes.include)) * len(recipe.platforms)
+        if total + count <= MOST:
+            total += count
+            continue
+        problem = f"{recipe.name} brings the points of all recipes of this run, on all platforms, to {total + count:,}"
+        own = Layer(located.path, located.document)
+        issues.append(own.issue((), f"{problem}; at most {MOST:,} are allowed: build them in several runs"))
+    return issues
 
 
 def grid_issues(recipes: Iterable[Located]) -> list[Issue]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 from pydantic import BaseModel, ValidationError
 
 from neuronbuild.errors import Issue, RecipeError
+from neuronbuild.recipe.grid import refuse_many
 from neuronbuild.recipe.located import Layer, Located, issue_at, layer_of
 from neuronbuild.recipe.paths import WORKSPACE_FILE, find_files, read_text, yaml_files
 from neuronbuild.recipe.schema import KeyedError, Recipe, Workspace, plain_name
@@ -59,7 +60,7 @@ def read_recipes(
         by_folder.setdefault(file.parent, []).append(file)
     for files in by_folder.values():
         found += _load_folder(files, defaults or {}, reading)
-    issues += _same_names(found)
+    issues += [*_same_names(found), *refuse_many(found)]
     if not found and not issues:
         issues += [Issue(str(path), 1, 1, "no recipe in here") for path in paths]
     return [located for located in found if not any(layer.holds(issue) for layer in located.layers for issue in issues)], {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.errors import RecipeError
-from neuronbuild.recipe.grid import LIMIT, _Exclusion, expand, grid
+from neuronbuild.recipe.grid import LIMIT, MOST, _Exclusion, expand, grid, refuse_many
 from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.recipe.yaml_tree import Document
@@ -37,6 +37,29 @@ def faults(task=TASK, **shapes):
 
 def test_a_grid_is_the_product_of_its_axes_the_last_running_fastest():
     assert points(**{B: [1, 8], S: [64, 128]}) == [(1, 64), (1, 128), (8, 64), (8, 128)]
+
+
+def large(name, count, platforms=("cpu",), **shapes):
+    """A recipe of so many points on each platform."""
+    return located({B: list(range(1, count + 1)), S: 8, **shapes}, name=name, platforms=list(platforms))
+
+
+def test_all_grids_of_a_run_together_may_have_so_many_points():
+    most = [large(f"r{index}", LIMIT) for index in range(MOST // LIMIT)]
+    assert refuse_many(most) == []
+    told = refuse_many([*most, large("over", 1), large("later", 3)])
+    said = "brings the points of all recipes of this run, on all platforms, to"
+    assert [issue.message.partition(";")[0] for issue in told] == [f"over {said} 100,001", f"later {said} 100,003"]
+
+
+def test_points_count_on_every_platform_and_those_that_are_included_as_well():
+    nearly = large("nearly", LIMIT - 1, ("cpu", "inf2", "trn1", "trn2", "inf1"))
+    assert refuse_many([nearly, large("five", 5)]) == []
+    assert len(refuse_many([nearly, large("four", 4, include=[{B: 1, S: 4}, {B: 1, S: 2}])])) == 1
+
+
+def test_a_grid_that_is_too_large_by_itself_is_told_alone():
+    assert refuse_many([large("own", LIMIT + 1, ("cpu", "inf2", "trn1", "trn2", "inf1"))]) == []
 
 
 def test_the_order_of_axes_and_sizes_is_as_written_and_points_are_in_the_tasks_order():

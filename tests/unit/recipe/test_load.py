@@ -65,6 +65,16 @@ def test_a_byte_order_mark_is_no_part_of_the_text(write):
     assert names(write(b"\xef\xbb\xbfmodel: x", "a.yaml")) == ["a"]
 
 
+def test_grids_that_are_too_much_together_are_told_at_the_recipe_that_goes_over(write, tmp_path, faults):
+    sizes = list(range(1, 142))
+    recipe = f"model: ./m\nshapes: {{batch_size: {sizes}, sequence_length: {sizes}}}\n"
+    file = write("---\n".join([recipe] * 6 + ["model: ./m\nshapes: {batch_size: 1, sequence_length: 8}\n"]))
+    problem = "recipe-6 brings the points of all recipes of this run, on all platforms, to 119,286"
+    assert faults(file) == [f"recipe.yaml:16:1: {problem}; at most 100,000 are allowed: build them in several runs"]
+    found, _ = read_recipes([file])
+    assert [located.recipe.name for located in found] == ["recipe", *(f"recipe-{index}" for index in (2, 3, 4, 5, 7))]
+
+
 def test_windows_line_ends_are_line_ends(write, faults):
     write(b"model: x\r\ntask: y\r\n")
     [fault] = faults()
