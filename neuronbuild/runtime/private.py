@@ -8,20 +8,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.digest import CHUNK, Digest, digest_bytes
+from neuronbuild.digest import CHUNK, Digest
 from neuronbuild.files import check_names, open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-MOST = 1 << 30
-"""Bytes of a package. One has a few million: weights lie elsewhere."""
+MOST_LISTED = 1 << 20
+"""Bytes of a package's list of entries, which is read at once: some ten thousand. A package has tens."""
 
 
 class AlteredError(ValueError):
@@ -59,24 +60,37 @@ def private_package(file: Path, digest: Digest) -> Iterator[Path]:
         OSError: it can't be read, or there is no room for a copy.
         ValueError: it is no package, or an entry has an unsafe name, is a link, or is compressed.
     """
-    with open_plain(file) as source:
-        data = source.read(min(digest.size, MOST) + 1)
-    if digest_bytes(data) != digest:
-        raise AlteredError(str(file))
     with tempfile.TemporaryFile() as copy:
-        _repack(data, copy)
+        with private_copy(file, digest) as whole:
+            _repack(whole, copy)
         yield _path_of(copy)
 
 
-def _repack(data: bytes, copy: IO[bytes]) -> None:
+class _Bounded(io.BufferedReader):
+    """A file of which no more than `MOST_LISTED` bytes are read at once: an archive says itself how long its list is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_LISTED:
+            raise ValueError(f"its list of entries has {size:,} bytes, at most {MOST_LISTED:,} are read")
+        return super().read(size)
+
+
+def _repack(whole: Path, copy: IO[bytes]) -> None:
+    """Copy a package entry by entry, in bounded memory."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package, zipfile.ZipFile(copy, "w") as clean:
+        with _Bounded(io.FileIO(whole)) as file, zipfile.ZipFile(file) as package, zipfile.ZipFile(copy, "w") as clean:
             entries = package.infolist()
             check_names(entry.filename for entry in entries)
+            packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+            if packed:
+                raise ValueError(f"its entry {packed[0][:80]!a} is compressed")
+            if sum(entry.file_size for entry in entries) > whole.stat().st_size:
+                raise ValueError("its entries have more bytes than it has itself")
             for entry in entries:
-                if entry.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"its entry {entry.filename[:80]!a} is compressed")
-                clean.writestr(zipfile.ZipInfo(entry.filename), package.read(entry))
+                made = zipfile.ZipInfo(entry.filename)
+                made.file_size = entry.file_size
+                with package.open(entry) as source, clean.open(made, "w") as target:
+                    shutil.copyfileobj(source, target, CHUNK)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:  # the third: features of other kinds
         raise ValueError(f"it is no package: {error}") from None
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import tracemalloc
 import zipfile
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.signature import Signature
-from neuronbuild.digest import digest_bytes
+from neuronbuild.digest import digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
+from neuronbuild.runtime import private
 from neuronbuild.runtime.private import AlteredError, private_copy, private_package
 from neuronbuild.runtime.reader import CompiledShape
 
@@ -106,6 +108,47 @@ def test_what_is_no_sound_package_is_refused(file, data, problem):
     file.write_bytes(data)
     with pytest.raises(ValueError, match=problem), private_package(file, digest_bytes(data)):
         pass
+
+
+def forged(**changes) -> bytes:
+    """A package of two entries, in whose list the first one's record says something else."""
+    data = bytearray(package([("a", bytes(1000)), ("b", bytes(1000))]))
+    record = data.index(b"PK\1\2")
+    for place, value in {"size": 20, "length": 24}.items():
+        data[record + value : record + value + 4] = changes.get(place, 1000).to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("changes", [{"size": 999_999, "length": 999_999}, {"length": 999_999}, {"size": 2100, "length": 2100}])
+def test_an_entry_that_says_to_be_larger_than_it_is_is_refused(file, changes):
+    file.write_bytes(forged(**changes))
+    digest = digest_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match=r"more bytes than it has|no package"), private_package(file, digest):
+        pass
+
+
+def test_a_list_of_entries_that_is_too_long_is_not_read(file, monkeypatch):
+    monkeypatch.setattr(private, "MOST_LISTED", 1000)
+    file.write_bytes(package((f"entry-{index}", b"") for index in range(20)))
+    with pytest.raises(ValueError, match="its list of entries has"), private_package(file, digest_bytes(file.read_bytes())):
+        pass
+
+
+@pytest.mark.parametrize("make", [private_copy, private_package])
+def test_a_large_file_is_copied_in_little_memory(file, make):
+    size, chunk = 64, bytes(1 << 20)
+    with zipfile.ZipFile(file, "w") as archive, archive.open("model/data/weights", "w") as entry:
+        for _ in range(size):
+            entry.write(chunk)
+    digest = digest_file(file)
+    tracemalloc.start()
+    try:
+        with make(file, digest) as copy:
+            assert copy.stat().st_size > size << 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_a_link_is_unpacked_as_a_plain_file(file):
