@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.build.model_files import link_model
+from neuronbuild.build.model_files import linked_model
 from neuronbuild.build.report import MEMORY, RETRIED, StepError
 from neuronbuild.build.scratch import ScratchError
 from neuronbuild.errors import ReleaseError
@@ -56,9 +56,9 @@ class ReleaseJobs:
         try:
             with self._bench.folder() as folder:
                 place = folder / "model"
-                link_model(model, place)
                 identity = model.snapshot.digest.sha256
-                answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
+                with linked_model(model, place):
+                    answer = self._bench.run(self._toolchain, {**job, "model": str(place), "identity": identity}, folder)
                 if answer.error is None:
                     return keep(folder, answer.result, answer.seconds)
                 return replace(answer.error, log=self._keep_log(str(job["kind"]), answer.log))

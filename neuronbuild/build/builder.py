@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.manifest import Check, Manifest
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
-from neuronbuild.build.model_files import link_model
+from neuronbuild.build.model_files import linked_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.build.scratch import ScratchError, blame_disk
@@ -18,7 +19,7 @@ from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from neuronbuild.artifact.snapshot import Model
@@ -96,7 +97,8 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, to
     compiling()
     try:
         with place.bench.folder() as folder:
-            answer = place.bench.run(toolchain, _job(step, place, folder), folder)
+            with _job(step, place, folder) as job:
+                answer = place.bench.run(toolchain, job, folder)
             if answer.error == STOPPED:
                 return Outcome(step, "skipped")
             result = _judge(step, toolchain, answer, folder)
@@ -124,18 +126,20 @@ def _look(step: Step, store: Store) -> Outcome | None:
     return Outcome(step, "reused", manifest=manifest)
 
 
-def _job(step: Step, place: Place, folder: Path) -> dict[str, object]:
+@contextlib.contextmanager
+def _job(step: Step, place: Place, folder: Path) -> Iterator[dict[str, object]]:
     """The action, and the folder of the model whose weights are compiled in, if they are.
 
     Raises:
-        SourceError: the model has changed since it was planned.
+        SourceError: the model has changed since it was planned, or by the time that it was compiled.
     """
     job: dict[str, object] = {"kind": "compile", "action": step.action.document}
     model = place.models.get(step.action.key)
-    if model is not None:
-        link_model(model, folder / "model")
-        job["model"] = str(folder / "model")
-    return job
+    if model is None:
+        yield job
+        return
+    with linked_model(model, folder / "model"):
+        yield {**job, "model": str(folder / "model")}
 
 
 def _keep_log(logs: Path, step: Step, answer: Answer, folder: Path) -> str | None:

@@ -17,8 +17,8 @@ from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.release_index import FILENAME, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.snapshot import is_weight_index
-from neuronbuild.digest import Digest, digest_bytes
-from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError
+from neuronbuild.digest import Digest, digest_bytes, digest_file
+from neuronbuild.errors import BlobMissingError, DestinationError, ReleaseError, SourceError
 from neuronbuild.files import UnsafeNameError, check_name, fold_name, parse_json, read_plain
 from neuronbuild.release.card import render_card
 from neuronbuild.release.check import check_bucket
@@ -61,6 +61,7 @@ def write_release(
     Raises:
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
         StoreError: an artifact is missing or damaged.
+        SourceError: a file of the model isn't what its snapshot says.
     """
     place = Path(os.path.realpath(request.folder))  # beside the real folder, where the new one can be renamed to it
     with _writing(place) as temporary:
@@ -122,16 +123,27 @@ class Files:
 
     def put_model_file(self, path: str, digest: Digest, model: Model) -> None:
         """Copy a small file of the model."""
-        copy_file(model.open_file(path), self.place(path, digest))
+        place = self.place(path, digest)
+        copy_file(model.open_file(path), place)
+        _refuse_swapped(place, path, digest, model)
 
     def link_model_file(self, path: str, digest: Digest, request: ReleaseRequest) -> None:
         """Put a file of the model's weights in, as the request wants files linked."""
         mode = request.link_mode if request.model.immutable or request.link_mode != "auto" else "copy"
-        link_file(request.model.open_file(path).resolve(), self.place(path, digest), mode)
+        place = self.place(path, digest)
+        link_file(request.model.open_file(path).resolve(), place, mode)
+        _refuse_swapped(place, path, digest, request.model)
 
     def fetch(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
         """Put a blob of the store in."""
         store.fetch(digest, self.place(path, digest), request.link_mode)
+
+
+def _refuse_swapped(place: Path, path: str, digest: Digest, model: Model) -> None:
+    """Stop at a file that is another one than was opened: its path, or a link there, was changed before it was put in."""
+    if digest_file(place) != digest:
+        place.unlink()
+        raise SourceError(model.snapshot.model, f"{path} changed while it was being used", hint="run the same command again")
 
 
 def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:

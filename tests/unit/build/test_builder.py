@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from neuronbuild.artifact.signature import ConstantSpec, TensorSpec
+from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.build.builder import Place, build_step
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import digest_bytes, digest_file, digest_json
-from neuronbuild.errors import StoreError
+from neuronbuild.errors import SourceError, StoreError
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from tests.doubles.toolchain import FILES, FakeToolchain, fake_plan
@@ -25,11 +26,12 @@ class Desk:
         self.store = open_store(location or str(folder / "store"))
         self.bench = bench
         self.compiling = 0
+        self.handed = False
 
-    def build(self, act: str = "", toolchain=None):
+    def build(self, act: str = "", toolchain=None, model=None):
         toolchain = toolchain or FakeToolchain(self.folder / "toolchain", {1: act})
-        place = Place(self.store, self.bench, self.folder / "logs")
         step = fake_plan(1, open_store("memory:")).steps[0]
+        place = Place(self.store, self.bench, self.folder / "logs", {step.action.key: model} if model else {})
         return build_step(step, toolchain, place, waiting=lambda _: False, compiling=self._count)
 
     def _count(self) -> None:
@@ -62,6 +64,21 @@ def test_the_worker_is_handed_the_document_that_the_key_is_of_and_nothing_else(b
     [job] = handed
     assert job == {"kind": "compile", "action": action.document}
     assert digest_json(job["action"]).sha256 == action.key
+
+
+def test_what_was_compiled_of_a_model_that_changed_meanwhile_is_not_recorded(bench, tmp_path):
+    (tmp_path / "weights").write_bytes(b"weights")
+
+    def open_file(name):
+        if bench.handed:
+            raise SourceError("m", f"{name} changed")
+        bench.handed = True
+        return tmp_path / "weights"
+
+    model = Model(Snapshot("m", None, {"model.safetensors": digest_bytes(b"weights")}), {}, open_file)
+    with pytest.raises(SourceError, match=r"model\.safetensors changed"):
+        bench.build(model=model)
+    assert list(bench.store.manifests()) == []
 
 
 def test_scratch_space_that_cant_be_written_says_which_variable_names_another(tmp_path):

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError
-from neuronbuild.release.folder import write_release
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, ReleaseError, SourceError
+from neuronbuild.release.folder import Files, write_release
 from tests.flows.stores import blob_of, contents, copy_store, flip_a_byte, manifest, records
+from tests.unit.release.made import made_request, trust_of
 from tests.unit.release.requests import failing_job, no_job, request_for
 from tests.unit.store.disks import mounted
 
@@ -61,6 +62,40 @@ def test_a_users_weights_are_never_hard_linked_unless_asked_for(built, models, t
     write_release(request, store, no_job)
     weights = "model.safetensors"
     assert not (request.folder / weights).samefile(models["fill-mask"] / weights)
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """A request whose model has a file that becomes a link to a private one as soon as it was checked."""
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    (tmp_path / "private").write_text("key")
+    opened = request.model.open_file
+
+    def open_file(name):
+        path = opened(name)
+        if name == "vocab.txt":
+            path.unlink()
+            path.symlink_to(tmp_path / "private")
+        return path
+
+    return replace(request, model=replace(request.model, open_file=open_file)), store
+
+
+def test_a_file_of_the_model_that_was_swapped_once_it_was_checked_is_in_no_release(swapped, tmp_path):
+    request, store = swapped
+    with pytest.raises(SourceError, match=r"vocab\.txt changed while it was being used"):
+        write_release(request, store, no_job)
+    assert not request.folder.exists()
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["auto", "hardlink", "copy"])
+def test_nor_are_weights_however_they_get_there(swapped, tmp_path, mode):
+    request, _ = swapped
+    files = Files(tmp_path / "new")
+    with pytest.raises(SourceError, match=r"vocab\.txt changed while it was being used"):
+        files.link_model_file("vocab.txt", request.model.snapshot.files["vocab.txt"], replace(request, link_mode=mode))
+    assert not (tmp_path / "new/vocab.txt").exists()
 
 
 def test_a_failure_in_the_middle_leaves_the_old_release_as_it_was(built, store, tmp_path):
