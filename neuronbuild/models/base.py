@@ -183,8 +183,9 @@ class NeuronModel(Likeness, ABC):
         """Copy the release to a folder that isn't there yet, is empty, or holds a release, which is replaced then.
 
         Raises:
-            ReleaseError: the folder holds something else, or can't be written.
+            ReleaseError: the folder holds something else, or can't be written, or the release was altered.
         """
+        self._release.refuse_altered()
         copy_release(self._release.folder, files_of(self._release.index), Path(folder))
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
@@ -192,7 +193,9 @@ class NeuronModel(Likeness, ABC):
 
         Raises:
             SourceError: the Hub can't be reached, or refuses it.
+            ReleaseError: the release was altered.
         """
+        self._release.refuse_altered()
         names = files_of(self._release.index)
         return push_release(self._release.folder, names, repo_id, private=private, revision=revision, token=token)
 

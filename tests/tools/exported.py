@@ -76,7 +76,8 @@ def open_exported(model_class, model, task: str, shapes: list[tuple[str, dict[st
     """A generating model of ours over such graphs, with the files of the eager one."""
     model.save_pretrained(folder)
     sessions, buckets = export_graphs(model, task, shapes)
-    made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=SimpleNamespace(bindings={})))
+    index, sound = SimpleNamespace(bindings={}), {"refuse_altered": lambda: None}
+    made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=index, **sound))
     made.sessions = sessions
     return made
 

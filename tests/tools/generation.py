@@ -285,7 +285,8 @@ class Pair:
 
     def open(self) -> Any:
         """Ours, as the folder says."""
-        made = self.model_class(SimpleNamespace(folder=self.folder, buckets=self.buckets, index=SimpleNamespace(bindings={})))
+        index, sound = SimpleNamespace(bindings={}), {"refuse_altered": lambda: None}
+        made = self.model_class(SimpleNamespace(folder=self.folder, buckets=self.buckets, index=index, **sound))
         made.sessions = self.sessions
         return made
 

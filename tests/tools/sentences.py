@@ -119,6 +119,7 @@ def open_release(folder: Path, place: Path, shapes: list[dict[str, int]]) -> Neu
         omitted_outputs=(),
         task=TASK,
     )
-    made = NeuronSentenceTransformers(SimpleNamespace(folder=place, index=index, buckets=tuple(buckets)))
+    sound = {"refuse_altered": lambda: None}
+    made = NeuronSentenceTransformers(SimpleNamespace(folder=place, index=index, buckets=tuple(buckets), **sound))
     made._runner._sessions = ExportedSessions(sessions)
     return made

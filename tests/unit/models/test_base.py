@@ -7,8 +7,12 @@ from huggingface_hub import constants
 import neuronbuild
 from neuronbuild.errors import InputError, ReleaseError, SourceError, UsageError
 from neuronbuild.models import MODEL_CLASSES, NeuronModel, open_model
+from neuronbuild.release.folder import write_release
+from neuronbuild.runtime import reader
 from tests.doubles.hub import GOOD_TOKEN, HubDouble, lead_client_to
 from tests.flows.stores import contents
+from tests.unit.release.made import made_request, trust_of
+from tests.unit.release.requests import no_job
 from tests.unit.runtime.releases import alter_index, copy_release, list_anew, random_inputs, read_index
 
 
@@ -204,6 +208,23 @@ def test_saving_over_something_else_is_refused(model, tmp_path):
         model.save_pretrained(tmp_path / "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_release_that_was_altered_since_it_was_loaded_is_not_given_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "check_host", lambda *_: None)
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    write_release(request, store, no_job)
+    model = open_model(request.folder)
+    model.save_pretrained(tmp_path / "copy")
+    assert contents(tmp_path / "copy") == contents(request.folder)
+    (tmp_path / "private").write_text("my key")
+    (request.folder / "vocab.txt").unlink()
+    (request.folder / "vocab.txt").symlink_to(tmp_path / "private")
+    with pytest.raises(ReleaseError, match=r"vocab\.txt was altered"):
+        model.save_pretrained(tmp_path / "another")
+    with pytest.raises(ReleaseError, match=r"vocab\.txt was altered"):
+        model.push_to_hub("org/mine", token=GOOD_TOKEN)
+    assert not (tmp_path / "another").exists()
 
 
 def test_a_core_is_for_releases_for_neuron_devices(built):

@@ -45,7 +45,8 @@ def write(folder, name: str, settings: dict) -> None:
 def open_settings(model_class, folder):
     """A model of ours, of which no graph is needed."""
     bucket = SimpleNamespace(shape=Shape.of({"batch_size": 1, "num_beams": 5}))
-    return model_class(SimpleNamespace(folder=folder, buckets=(bucket,), index=SimpleNamespace(bindings={})))
+    index = SimpleNamespace(bindings={})
+    return model_class(SimpleNamespace(folder=folder, buckets=(bucket,), index=index, refuse_altered=lambda: None))
 
 
 @pytest.fixture(scope="module")

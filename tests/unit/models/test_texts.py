@@ -15,7 +15,8 @@ from tests.conftest import write_tokenizer
 @pytest.fixture
 def release(tmp_path):
     write_tokenizer(tmp_path)
-    return SimpleNamespace(folder=tmp_path, index=SimpleNamespace(files=[SimpleNamespace(path="vocab.txt")]))
+    index = SimpleNamespace(files=[SimpleNamespace(path="vocab.txt")])
+    return SimpleNamespace(folder=tmp_path, index=index, refuse_altered=lambda: None)
 
 
 def config(positions: object):
