@@ -47,7 +47,7 @@ def run_command(*, release: Path, inputs: tuple[str, ...], fit: bool, as_json: b
     if as_json:
         put_json(rows)
     else:
-        put("\n".join("  ".join(map(_cell, row.values())) for row in rows))
+        put(*("  ".join(map(_cell, row.values())) for row in rows))
 
 
 def _with_lines(inputs: tuple[str, ...]) -> list[str]:
@@ -57,9 +57,12 @@ def _with_lines(inputs: tuple[str, ...]) -> list[str]:
     if inputs.count(STDIN) > 1:
         raise UsageError("`-` stands for all lines of the standard input: give it once")
     try:
-        lines = sys.stdin.buffer.read().decode().splitlines()
+        text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"the standard input isn't UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise UsageError(f"the standard input can't be read: {error.strerror}", hint="send the lines through a pipe") from None
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     if not lines:
         raise UsageError("the standard input has no line", hint="give one input a line, or as an argument")
     place = inputs.index(STDIN)

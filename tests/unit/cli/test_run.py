@@ -447,7 +447,14 @@ def lines_of(monkeypatch, data: bytes, *inputs: str) -> list[str]:
 def test_a_dash_stands_for_the_lines_of_the_standard_input(monkeypatch):
     assert lines_of(monkeypatch, b"one\ntwo\r\n\nfour", "-") == ["one", "two", "", "four"]
     assert lines_of(monkeypatch, "a ü\n".encode(), "first", "-", "last") == ["first", "a ü", "last"]
+    assert lines_of(monkeypatch, b"\n", "-") == [""]
     assert lines_of(monkeypatch, b"unread", "a-b", "--") == ["a-b", "--"]
+
+
+@pytest.mark.parametrize("character", [*"\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"])
+def test_nothing_but_a_line_end_ends_a_line(monkeypatch, character):
+    text = f"one{character}half\ntwo\r\n"
+    assert lines_of(monkeypatch, text.encode(), "-") == [f"one{character}half", "two"]
 
 
 @pytest.mark.parametrize(
