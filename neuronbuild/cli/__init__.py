@@ -7,13 +7,12 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from typing import final
 
 import click
 
 from neuronbuild.cli.commands import Commands
-from neuronbuild.cli.output import OutputError, current_folder, drop_stdout, guard_streams
+from neuronbuild.cli.output import OutputError, current_folder, drop_stdout, guard_streams, say, say_error
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.version import __version__
 
@@ -84,15 +83,13 @@ def main() -> None:
     except NeuronBuildError as error:
         if isinstance(error, OutputError):
             drop_stdout()
-        if debug:
-            traceback.print_exc()
-        click.echo(f"error: {error}", err=True)
+        say_error(error, debug=debug)
         status = error.exit_code
     except click.ClickException as error:
         error.show()
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted")
         status = INTERRUPTED
     except BrokenPipeError:
         drop_stdout()  # `| head` closed it

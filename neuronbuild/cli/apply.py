@@ -19,7 +19,7 @@ from neuronbuild.cli.options import (
     sdk_option,
     settings_for,
 )
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.cli.progress import LineProgress
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def apply_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool, 
     try:
         report = api.apply(located, settings, progress, failures)
     except InterruptedBuildError as error:
-        click.echo(f"interrupted: {_summary(count(error.outcomes))}", err=True)
+        say(f"interrupted: {_summary(count(error.outcomes))}")
         raise
     finally:
         progress.close()

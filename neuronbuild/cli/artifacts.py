@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
+from neuronbuild.cli.output import clean
 from neuronbuild.counts import counted, size_text, time_text
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def model_of(manifest: Manifest) -> str:
 
 def table(rows: Sequence[dict[str, object]], now: datetime.datetime) -> Iterator[str]:
     """A heading and a line an artifact, in columns."""
-    cells = [COLUMNS, *(_cells(row, now) for row in rows)]
+    cells = [COLUMNS, *(tuple(map(clean, _cells(row, now))) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for index, line in enumerate(cells):
         told = "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()

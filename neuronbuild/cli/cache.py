@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.options import cache_option, json_option, settings_for
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.location import open_store
@@ -56,8 +57,8 @@ def list_command(*, as_json: bool, **changes: object) -> None:
         put_json({"version": 1, "artifacts": rows})
         return
     if rows:
-        put("\n".join(table(rows, _now())))
-    click.echo(counted(len(rows), "artifact"), err=True)
+        put(*table(rows, _now()))
+    say(counted(len(rows), "artifact"))
 
 
 @cache_group.command("show")
@@ -76,12 +77,12 @@ def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) 
         log = store.read_blob(manifest.log) if manifest.log else None
         if log is None:
             raise UsageError(f"the log of {manifest.key} is not in the store")
-        put(log.decode(errors="replace"), newline=False)
+        put(*log.decode(errors="replace").removesuffix("\n").split("\n"))
     elif as_json:
-        put(encode(manifest).decode(), newline=False)
-        click.echo(signed_by(manifest, open_trust(settings_for(**changes))), err=True)
+        put_json(json.loads(encode(manifest)), indent=2)
+        say(signed_by(manifest, open_trust(settings_for(**changes))))
     else:
-        put("\n".join(f"{name:10}{text}" for name, text in summary(manifest, _now())))
+        put(*(f"{name:10}{text}" for name, text in summary(manifest, _now())))
         put(signed_by(manifest, open_trust(settings_for(**changes))))
 
 

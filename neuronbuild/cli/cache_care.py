@@ -9,7 +9,7 @@ import click
 
 from neuronbuild.api.caring import prune, restore, stats, verify
 from neuronbuild.cli.options import cache_option, json_option, settings_for
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
 from neuronbuild.store.prune import FILES
@@ -116,8 +116,10 @@ def _reached(pruned: Pruned, most: int | None) -> int:
     if most is None or pruned.left <= most:
         return 0
     why = "; ".join(f"{size_text(kept.bytes)} {kept.reason}" for kept in pruned.kept) or "files that were just put there"
-    click.echo(f"error: {pruned.left:,} bytes are left, more than --max-size {most:,}: {why}", err=True)
-    click.echo("  hint: use a shorter --grace, move releases away, or raise --max-size", err=True)
+    say(
+        f"error: {pruned.left:,} bytes are left, more than --max-size {most:,}: {why}",
+        "  hint: use a shorter --grace, move releases away, or raise --max-size",
+    )
     return 1
 
 

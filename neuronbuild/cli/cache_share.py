@@ -8,7 +8,7 @@ import click
 
 from neuronbuild.api.sharing import pull, push
 from neuronbuild.cli.options import cache_option, json_option, lock_options, recipe_arguments, settings_for
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted
 from neuronbuild.recipe.load import load_recipes
 
@@ -58,6 +58,5 @@ def _tell(moves: list[Moved], *, as_json: bool) -> int:
             there = f"{moved.present:,} {'was' if moved.present == 1 else 'were'} there"
             went = f"{counted(moved.artifacts, 'artifact')}, {counted(moved.size, 'byte')}; {there}"
             put(f"{moved.source} -> {moved.target}: {went}{f', {moved.signed} of them signed now' if moved.signed else ''}")
-            for line in (*moved.left_out, *moved.failures):
-                click.echo(f"  {line}", err=True)
+            say(*(f"  {line}" for line in (*moved.left_out, *moved.failures)))
     return 1 if any(moved.failures for moved in moves) else 0

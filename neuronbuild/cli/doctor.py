@@ -212,7 +212,7 @@ def _selftest(platforms: tuple[str, ...], *, as_json: bool) -> int:
     if as_json:
         put_json({"version": 1, "assumptions": [asdict(each) for each in assumptions]})
     else:
-        put("\n".join(_line(each) for each in assumptions))
+        put(*map(_line, assumptions))
     return 5 if any(each.state == "refuted" for each in assumptions) else 0
 
 

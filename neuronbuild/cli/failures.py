@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 import click
 
 from neuronbuild.cli.options import recipe_paths
+from neuronbuild.cli.output import say_error
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.load import read_recipes
 
@@ -38,11 +38,9 @@ def tell(failures: Iterable[NeuronBuildError]) -> int:
     """Print errors on stderr, with their tracebacks under --debug; gives the exit status of the first, or 0."""
     statuses = []
     context = click.get_current_context(silent=True)
-    debug = context is not None and context.find_root().obj
+    debug = context is not None and bool(context.find_root().obj)
     for error in failures:
-        if debug:
-            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-        click.echo(f"error: {error}", err=True)
+        say_error(error, debug=debug)
         statuses.append(error.exit_code)
     return statuses[0] if statuses else 0
 

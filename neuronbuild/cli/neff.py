@@ -49,7 +49,7 @@ def neff_inspect(*, file: Path, as_json: bool) -> int:
     if as_json:
         put_json({"version": 1, "neff": asdict(neff)})
     else:
-        put("\n".join(_lines(neff)))
+        put(*_lines(neff))
     return 0
 
 

@@ -67,7 +67,7 @@ def plan_command(
     if as_json:
         put_json({**made.as_json(), **errors_json(failures)})
     else:
-        put("\n".join(map(_coloured, _lines(made))))
+        put(*_lines(made), style=_coloured)
     pending = PENDING if detailed_exitcode and made.misses else 0
     return tell(failures) or pending
 

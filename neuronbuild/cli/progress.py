@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
-import click
+from neuronbuild.cli.output import clean, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ class LineProgress:
         from rich.text import Text
 
         def show() -> Text:
-            return Text("\n".join(self._lines()), no_wrap=True, overflow="ellipsis")
+            return Text("\n".join(map(clean, self._lines())), no_wrap=True, overflow="ellipsis")
 
         self.close()
         console = Console(stderr=True)
@@ -113,10 +113,12 @@ class LineProgress:
         yield f"  {done} of {self._total} done, {len(running)} running, {_clock(time.monotonic() - self._since)}"
 
     def _say(self, text: str) -> None:
+        lines = text.split("\n")
         if self._live is not None:
-            self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            for line in lines:
+                self._live.console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(text, err=True)
+            say(*lines)
 
 
 def _clock(seconds: float) -> str:

@@ -178,6 +178,15 @@ def test_only_the_command_line_prints_or_exits():
     assert {relative(path): exits(path) for path in others if exits(path)} == {}
 
 
+def test_the_command_line_prints_through_one_module_which_cleans_what_others_wrote():
+    printing = {"echo", "secho", "print", "write"}
+    found = {relative(path): calls_of(tree_of(path)) & printing for path in MODULES if path.parent.name == "cli"}
+    assert {path: calls for path, calls in found.items() if calls} == {
+        "cli/output.py": {"echo", "write"},
+        "cli/progress.py": {"print"},  # rich's, around the live lines
+    }
+
+
 def test_python_in_the_documents_compiles():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for block in re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL):

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from neuronbuild.cli.output import clean, put, put_wrapped, say, say_error
+from neuronbuild.errors import StoreError
 from tests.conftest import ROOT, write_recipe
 from tests.tools.terminal import seen_on_terminal
 
@@ -22,8 +24,8 @@ def shell(tmp_path):
     """Run a command of ours in a shell, with redirections: its own status, and what is on stderr."""
     write_recipe(tmp_path / "one.yaml", model="org/one")
 
-    def run(command: str, redirections: str) -> tuple[int, list[str]]:
-        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from neuronbuild.cli import main; main()"
+    def run(command: str, redirections: str, before: str = "pass") -> tuple[int, list[str]]:
+        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from neuronbuild.cli import main; {before}; main()"
         text = f"{sys.executable} -c {shlex.quote(program)} {command} {redirections}; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", text], check=False, capture_output=True, text=True, cwd=tmp_path)
         return done.returncode, done.stderr.splitlines()
@@ -56,6 +58,14 @@ def test_a_stderr_that_cant_be_written_fails_no_command(shell, redirections):
     assert shell("cache ls", f">/dev/null {redirections}") == (0, [])
 
 
+@pytest.mark.parametrize(("redirections", "problem"), [("<&-", "has no line"), ("0>file", "can't be read")])
+def test_a_stdin_that_is_closed_or_cant_be_read_is_told(shell, redirections, problem):
+    sound = "import neuronbuild.cli.run; neuronbuild.cli.run.read_release = str"
+    status, lines = shell("run release -", redirections, before=sound)
+    assert status == 2
+    assert lines[0].startswith(f"error: the standard input {problem}")
+
+
 def test_a_file_that_is_opened_never_gets_the_number_of_a_closed_stream(tmp_path):
     program = (
         "from neuronbuild.cli.output import guard_streams; guard_streams(); open(3, 'w').write(str(open('x', 'w').fileno()))"
@@ -72,7 +82,7 @@ def test_a_reader_that_stops_is_no_fault_to_tell_of(shell, command):
     assert lines == []
 
 
-COLOURED = "import click; from neuronbuild.cli.output import put; put(click.style('red', fg='red'))"
+COLOURED = "import click; from neuronbuild.cli.output import put; put('red', style=lambda line: click.style(line, fg='red'))"
 WRAPPED = "from neuronbuild.cli.output import put_wrapped; put_wrapped('ok  name  ', 'several words ' * 6)"
 
 
@@ -85,6 +95,47 @@ def test_colours_go_to_terminals_where_nothing_speaks_against_them():
 def test_colours_go_nowhere_else():
     done = subprocess.run([sys.executable, "-c", COLOURED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "red\n"
+
+
+HOSTILE = "a\x1b[31mb\nc\r\x9b\x7f\u2028\u2066\udcffd"
+CLEAN = r"a\x1b[31mb\nc\r\x9b\x7f\u2028\u2066\udcffd"
+
+
+@pytest.mark.parametrize("text", ["plain", "a\tb", "日本語 é\u0301", "👩\u200d💻", "שלום\u200f!", "a\\nb", "a\xa0b"])
+def test_text_that_does_nothing_to_a_terminal_stays_as_it_is(text):
+    assert clean(text) == text
+
+
+def test_each_line_is_put_as_one_whatever_it_holds(capsys):
+    put("one", HOSTILE, style=lambda line: f"<{line}>")
+    put()
+    say(HOSTILE, "two")
+    assert capsys.readouterr() == (f"<one>\n<{CLEAN}>\n", f"{CLEAN}\ntwo\n")
+
+
+def test_a_wrapped_line_is_cleaned_as_well_on_terminals_and_elsewhere(capsys):
+    put_wrapped("head  ", HOSTILE)
+    assert capsys.readouterr().out == f"head  {CLEAN}\n"
+    code = f"from neuronbuild.cli.output import put_wrapped; put_wrapped('head  ', {HOSTILE!a})"
+    assert seen_on_terminal(code, "stdout") == f"head  {CLEAN}\n"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_a_server_said_is_cleaned_in_errors_and_their_tracebacks(capsys, debug):
+    say_error(StoreError("s3://bucket", "\x1b]0;x\x07 said the server", hint="two\u202e"), debug=debug)
+    said = capsys.readouterr().err
+    assert said.endswith("error: store s3://bucket: \\x1b]0;x\\x07 said the server\n  hint: two\\u202e\n")
+    assert all(line.isprintable() for line in said.split("\n"))
+    assert ("StoreError" in said) == debug
+
+
+def test_what_a_server_said_is_cleaned_in_warnings_of_the_log():
+    code = (
+        "import logging; from neuronbuild.cli.output import guard_streams; guard_streams();"
+        "logging.getLogger('neuronbuild.store').warning('far: %s', '\\x1b]0;x\\x07 said the server')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "far: \\x1b]0;x\\x07 said the server\n"
 
 
 def test_long_lines_go_on_below_their_text_on_terminals_only():
