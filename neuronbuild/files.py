@@ -13,6 +13,8 @@ import stat
 import unicodedata
 from typing import TYPE_CHECKING
 
+from neuronbuild.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -107,7 +109,7 @@ def parse_json(data: bytes | str) -> object:
     if isinstance(data, str):
         data = data.encode()
     if len(data) > LONGEST_JSON:
-        raise ValueError(f"it has {len(data):,} bytes, at most {LONGEST_JSON:,} are read")
+        raise ValueError(f"it has {counted(len(data), 'byte')}, at most {LONGEST_JSON:,} are read")
     if len(data) > MOST_VALUES and data.count(b",") + data.count(b"[") > MOST_VALUES:
         raise ValueError(f"it holds more than {MOST_VALUES:,} values")
     try:
@@ -138,7 +140,7 @@ def read_plain(path: Path, most: int | None = None) -> bytes:
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, at most {most:,} are read", str(path))
+            raise OSError(errno.EFBIG, f"it has {counted(size, 'byte')}, at most {most:,} are read", str(path))
         return file.read()
 
 

@@ -12,6 +12,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -61,7 +63,7 @@ def read_neff(path: Path) -> Neff:
     actual = path.stat().st_size
     neff = parse(data, 0)
     if neff.data_size != actual - SIZE:
-        raise NeffError(f"holds {actual - SIZE:,} bytes after its header, which says {neff.data_size:,}")
+        raise NeffError(f"holds {counted(actual - SIZE, 'byte')} after its header, which says {neff.data_size:,}")
     return neff
 
 
@@ -90,7 +92,7 @@ def parse(data: bytes, offset: int) -> Neff:
         NeffError: the bytes can't be one.
     """
     if len(data) < SIZE:
-        raise NeffError(f"is no NEFF: {len(data)} bytes are less than a header")
+        raise NeffError(f"is no NEFF: a header has more than {counted(len(data), 'byte')}")
     (pkg, header, size, major, minor, build, tpbs, digest, uuid, name, asked, _, features, lnc, _) = HEADER.unpack(data[:SIZE])
     if header != SIZE or not 0 < pkg < HIGHEST_MAJOR or major > HIGHEST_MAJOR or lnc > BOTH_CORES:
         raise NeffError("is no NEFF: its header makes no sense")

@@ -13,6 +13,7 @@ from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.artifact.release_index import FILENAME
+from neuronbuild.counts import counted
 from neuronbuild.digest import Digest, digest_file
 from neuronbuild.files import read_plain
 from neuronbuild.intact import NOT_READ
@@ -77,7 +78,7 @@ def _fault(file: Path, path: str, digest: Digest) -> str | None:
         if not stat.S_ISREG(found.st_mode):
             return f"{path} is no regular file"
         if found.st_size != digest.size:
-            return f"{path} is {found.st_size:,} bytes long instead of {digest.size:,}"
+            return f"{path} is {counted(found.st_size, 'byte')} long instead of {digest.size:,}"
         return None if digest_file(file) == digest else f"{path} was altered: it holds other bytes than were released"
     except FileNotFoundError:
         return f"{path} is missing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from neuronbuild.counts import counted
 from neuronbuild.errors import RecipeError
 from neuronbuild.plan.pipeline import TOKENIZERS, Additions, is_pipeline, make_pipeline
 from neuronbuild.plan.sentences import module_files
@@ -93,7 +94,7 @@ def tell_length(located: Located, targets: list[Target], subject: Subject) -> No
     ):
         length = targets[0].shape.as_dict()[SEQUENCE]
         rest = f" of the {subject.longest} that the model can read" if length != subject.longest else ""
-        logger.warning("%s: no sequence_length is given; taking %d tokens%s", located.recipe.name, length, rest)
+        logger.warning("%s: no sequence_length is given; taking %s%s", located.recipe.name, counted(length, "token"), rest)
 
 
 def refuse_misfits(located: Located, targets: list[Target], subject: Subject) -> None:

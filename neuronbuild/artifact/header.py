@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from neuronbuild.counts import counted
 from neuronbuild.files import parse_json
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         try:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > LIMIT:
-                raise ValueError(f"a header of {length:,} bytes")
+                raise ValueError(f"a header of {counted(length, 'byte')}")
             header: Any = parse_json(file.read(length))
             header.pop("__metadata__", None)
             size = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
@@ -50,5 +51,5 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             raise HeaderError(f"{path.name} is no safetensors file: {error}") from None
     actual = path.stat().st_size
     if actual != size:
-        raise HeaderError(f"{path.name} has {actual:,} bytes, its header says {size:,}")
+        raise HeaderError(f"{path.name} has {counted(actual, 'byte')}, its header says {size:,}")
     return tensors

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neuronbuild.counts import counted
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -19,7 +21,9 @@ class TensorSpec:
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.axes):
-            raise ValueError(f"{self.name}: {len(self.shape)} dimensions, but {len(self.axes)} axes")
+            raise ValueError(
+                f"{self.name}: {counted(len(self.shape), 'dimension')}, but {counted(len(self.axes), 'axis', 'axes')}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,9 @@ def restore_command(*, as_json: bool, **changes: object) -> None:
         return
     for name, problem in restored.left:
         put(f"{name}: {problem}")
-    counts = f"{restored.artifacts} artifacts, {restored.blobs} blobs, {restored.snapshots} snapshots brought back"
-    put(f"{counts}, {len(restored.left)} left in quarantine")
+    numbers = {"artifact": restored.artifacts, "blob": restored.blobs, "snapshot": restored.snapshots}
+    told = ", ".join(counted(number, noun) for noun, number in numbers.items())
+    put(f"{told} brought back, {len(restored.left)} left in quarantine")
 
 
 @click.command("prune")
@@ -117,7 +118,7 @@ def _reached(pruned: Pruned, most: int | None) -> int:
         return 0
     why = "; ".join(f"{size_text(kept.bytes)} {kept.reason}" for kept in pruned.kept) or "files that were just put there"
     say(
-        f"error: {pruned.left:,} bytes are left, more than --max-size {most:,}: {why}",
+        f"error: {counted(pruned.left, 'byte')} left, more than --max-size {most:,}: {why}",
         "  hint: use a shorter --grace, move releases away, or raise --max-size",
     )
     return 1

@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from neuronbuild.api.auditing import audit_release
+from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.options import json_option
 from neuronbuild.cli.output import put, put_json
+from neuronbuild.counts import counted
 
 
-@click.group("release")
+@click.group("release", cls=Commands)
 def release_group() -> None:
     """Look at release folders, wherever they are."""
 
@@ -31,7 +33,7 @@ def verify_release_command(*, folder: Path, keys: tuple[str, ...], as_json: bool
         return 1 if audit.problems else 0
     for problem in audit.problems:
         put(problem)
-    put(f"{audit.folder}: {audit.files} files, {audit.size:,} bytes read, {len(audit.problems)} wrong")
+    put(f"{audit.folder}: {counted(audit.files, 'file')}, {counted(audit.size, 'byte')} read, {len(audit.problems)} wrong")
     put(f"signed by {_names(audit.signers)}; its compiled code by {_names(audit.code_signers)}")
     return 1 if audit.problems else 0
 

@@ -99,7 +99,7 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
         rows = max(shape.get(BATCH, 1) * shape.get(BEAMS, 1) for shape in self.model.shapes)
         if beams > rows:
             hint = "pass num_beams=1, or compile more; speech recognition takes five beams where nothing is said"
-            raise ShapeError(f"{beams} beams", listed(self.model), hint=hint)
+            raise ShapeError(counted(beams, "beam"), listed(self.model), hint=hint)
         return made
 
     def forward(self, model_inputs: Any, **parameters: Any) -> Any:  # noqa: ANN401 (as above)

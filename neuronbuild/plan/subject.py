@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.counts import counted
 from neuronbuild.digest import canonical_json
 from neuronbuild.plan.config import normalise_config
 from neuronbuild.plan.decoders import MOST_LAYERS
@@ -70,11 +71,11 @@ class Subject:
 
     def _too_long(self, size: int) -> str:
         """Why a sequence is too long: for the model's table of positions, or for its rotary embeddings."""
-        config = self.document["config"]
+        config, most = self.document["config"], counted(self.longest or 0, "token")
         if isinstance(config, dict) and fixed_length(config) == self.longest:
             change = "beyond which its rotary embeddings (longrope, dynamic) take other frequencies"
-            return f"{SEQUENCE} {size} is longer than this model can be compiled for: {self.longest} tokens, {change}"
-        return f"{SEQUENCE} {size} is longer than this model can read: {self.longest} tokens"
+            return f"{SEQUENCE} {size} is longer than this model can be compiled for: {most}, {change}"
+        return f"{SEQUENCE} {size} is longer than this model can read: {most}"
 
 
 def make_subject(

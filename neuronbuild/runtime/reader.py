@@ -16,6 +16,7 @@ from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.artifact.plain_files import READ, READ_FOLDERS, matching
 from neuronbuild.artifact.release_index import FILENAME, FORMAT, Bucket, ReleaseIndex
 from neuronbuild.artifact.shape import Shape
+from neuronbuild.counts import counted
 from neuronbuild.digest import Digest, digest_bytes, digest_file
 from neuronbuild.errors import ReleaseError
 from neuronbuild.files import read_plain
@@ -171,8 +172,8 @@ def read_release(folder: Path, core: int | None = None) -> ReleaseFolder:
     for file in index.files:
         size = _size(folder, file.path)
         if size != file.size:
-            problem = f"{file.path} is {'missing' if size is None else f'{size:,} bytes long instead of {file.size:,}'}"
-            raise ReleaseError(str(folder), problem, hint=AGAIN)
+            found = "missing" if size is None else f"{counted(size, 'byte')} long instead of {file.size:,}"
+            raise ReleaseError(str(folder), f"{file.path} is {found}", hint=AGAIN)
     _refuse_unlisted(folder, index)
     _refuse_altered(folder, index, state)
     if not index.buckets:

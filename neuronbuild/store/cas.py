@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest
+from neuronbuild.counts import counted
 from neuronbuild.digest import (
     ActionKey,
     Digest,
@@ -162,7 +163,7 @@ class CasStore(Store):
             destination.unlink()
             if actual.sha256 != digest.sha256:  # a wrong size alone is the manifest's fault: the blob is sound
                 quarantine(self.objects, name)
-            raise BlobCorruptError(self.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
+            raise BlobCorruptError(self.location, digest.sha256, f"SHA-256 {actual.sha256}, {counted(actual.size, 'byte')}")
         return how
 
     def read_blob(self, digest: Digest) -> bytes | None:
@@ -295,5 +296,5 @@ def _lack(files: Iterable[tuple[str, Digest]], size_of: Callable[[str], int | No
         if size is None:
             return f"its file {path} is missing from the store"
         if size != digest.size:
-            return f"its file {path} is damaged in the store: {size:,} bytes instead of {digest.size:,}"
+            return f"its file {path} is damaged in the store: {counted(size, 'byte')} instead of {digest.size:,}"
     return None

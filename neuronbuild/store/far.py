@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, final
 
 from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.counts import counted
 from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
 from neuronbuild.store.cas import FEW, recorded, understand
 from neuronbuild.store.names import action_name
@@ -147,7 +148,7 @@ class Far:
         self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="upload")
         lines = []
         if len(uploads) > len(failed):
-            lines.append(f"{len(uploads) - len(failed)} shared with {self.store.location} ({moved:,} bytes)")
+            lines.append(f"{len(uploads) - len(failed)} shared with {self.store.location} ({counted(moved, 'byte')})")
         if failed:
             hint = f" ({failed[0].hint})" if failed[0].hint else ""
             lines.append(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from botocore.exceptions import ResponseStreamingError
 
+from neuronbuild.counts import counted
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import BlobCorruptError, BlobMissingError
 from neuronbuild.store.s3_upload import results
@@ -114,7 +115,7 @@ class Downloads:
 
     def _refuse_misfit(self, download: _Download) -> None:
         if download.pieces is not None and not download.pieces.fit(download.total):
-            raise BlobCorruptError(self._bucket.location, _blob(download.name), f"{download.total:,} bytes")
+            raise BlobCorruptError(self._bucket.location, _blob(download.name), counted(download.total, "byte"))
 
     def _get(self, download: _Download, span: tuple[int, int]) -> list[int]:
         """Fetch a range, and give the numbers of the pieces in it that arrived damaged."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.counts import counted
 from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
 from neuronbuild.store.cas import publish, quarantine, understand
@@ -106,7 +107,7 @@ def _send(source: CasStore, path: Path, target: CasStore, digest: Digest, pieces
         raise BlobMissingError(source.location, digest.sha256)
     if found.size != digest.size:
         _accuse(source, digest)
-        raise BlobCorruptError(source.location, digest.sha256, f"{found.size:,} bytes, not {digest.size:,}")
+        raise BlobCorruptError(source.location, digest.sha256, f"{counted(found.size, 'byte')}, not {digest.size:,}")
     try:
         target.objects.add_file(name, path, pieces or Pieces.whole(digest))
     except StoreError:
@@ -131,7 +132,7 @@ def _take(source: CasStore, digest: Digest, pieces: Pieces | None, path: Path) -
             return
     path.unlink(missing_ok=True)
     _accuse(source, digest)
-    raise BlobCorruptError(source.location, digest.sha256, f"not {digest.size:,} bytes of that SHA-256")
+    raise BlobCorruptError(source.location, digest.sha256, f"not {counted(digest.size, 'byte')} of that SHA-256")
 
 
 def _accuse(source: CasStore, digest: Digest) -> None:
@@ -144,7 +145,7 @@ def _accuse(source: CasStore, digest: Digest) -> None:
     if actual is not None and actual.sha256 != digest.sha256:
         if not source.read_only:
             quarantine(source.objects, blob_name(digest.sha256))
-        raise BlobCorruptError(source.location, digest.sha256, f"SHA-256 {actual.sha256}, {actual.size} bytes")
+        raise BlobCorruptError(source.location, digest.sha256, f"SHA-256 {actual.sha256}, {counted(actual.size, 'byte')}")
 
 
 def _blobs(manifest: Manifest) -> Iterator[tuple[Digest, Pieces | None]]:

@@ -107,4 +107,4 @@ def test_what_is_no_neff_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"12345")
     done = run_cli("neff", "inspect", "file", cwd=tmp_path)
     assert done.returncode == 6
-    assert "is no NEFF: 5 bytes are less than a header" in done.stderr
+    assert "is no NEFF: a header has more than 5 bytes" in done.stderr

@@ -128,6 +128,7 @@ def test_a_release_of_the_sdk_that_isnt_whole_is_told_those_that_begin_so(for_ne
         (("cache", "lst"), "'cache ls'"),
         (("cache", "remove"), "'cache rm'"),
         (("neff", "inspct"), "'neff inspect'"),
+        (("release", "verfy"), "'cache verify' or 'release verify'"),
         (("plan", "--plattform", "cpu"), "--platform"),
         (("apply", "--no-biuld"), "--no-build"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 from click.testing import CliRunner
 
 from neuronbuild.cli import cli
+from neuronbuild.cli.commands import Commands
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "neuronbuild"
@@ -95,6 +97,13 @@ def test_every_module_has_its_unit_tests():
     assert [relative(path) for path, tests in expected.items() if not tests.is_file()] == []
 
 
+def test_every_group_suggests_commands_for_mistyped_ones():
+    groups = [cli, *(cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli)))]
+    found = [group for group in groups if isinstance(group, click.Group)]
+    assert len(found) >= 4
+    assert [group.name for group in found if not isinstance(group, Commands)] == []
+
+
 def commands() -> list[str]:
     context = click.Context(cli)
     names = []
@@ -176,6 +185,32 @@ def exits(path: Path) -> set[str]:
 def test_only_the_command_line_prints_or_exits():
     others = [path for path in MODULES if path.parent.name not in {"cli", "worker"} and path.name != "__main__.py"]
     assert {relative(path): exits(path) for path in others if exits(path)} == {}
+
+
+def plurals_of(path: Path) -> set[str]:
+    """The plurals that a module leaves to `counted`."""
+    calls = [call for call in nodes(path, ast.Call) if getattr(call.func, "id", "") == "counted"]
+    said = [[noun.value for noun in call.args[1:] if isinstance(noun, ast.Constant)] for call in calls]
+    return {nouns[1] if len(nouns) > 1 else f"{nouns[0]}s" for nouns in said if nouns}
+
+
+def numbers_before(plurals: set[str], text: ast.JoinedStr) -> list[str]:
+    """Values in a text that one of these plurals follows directly, but for constants, which are never one."""
+    return [
+        ast.unparse(value)
+        for value, after in itertools.pairwise(text.values)
+        if isinstance(value, ast.FormattedValue) and isinstance(after, ast.Constant)
+        if not (isinstance(value.value, ast.Name) and value.value.id.isupper())
+        if (found := re.match(r" (\w+)(?![\w'])", str(after.value))) and found[1] in plurals
+    ]
+
+
+def test_no_number_stands_before_a_plural_that_may_be_wrong():
+    plurals = set().union(*map(plurals_of, MODULES))
+    assert {"artifacts", "files", "misses"} <= plurals
+    found = {path: [text for each in nodes(path, ast.JoinedStr) for text in numbers_before(plurals, each)] for path in MODULES}
+    logged = {relative(path) for path in MODULES if re.search(rf"%d ({'|'.join(plurals)})\b", path.read_text())}
+    assert ({relative(path): values for path, values in found.items() if values}, logged) == ({}, set())
 
 
 def test_the_command_line_prints_through_one_module_which_cleans_what_others_wrote():

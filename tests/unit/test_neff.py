@@ -27,8 +27,8 @@ def test_the_fields_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "0 bytes are less than a header"),
-        (b"short", "5 bytes are less than a header"),
+        (b"", "a header has more than 0 bytes"),
+        (b"short", "a header has more than 5 bytes"),
         (b"\0" * 4096, "makes no sense"),
         (neff(size=512), "makes no sense"),
         (neff(lnc=3), "makes no sense"),

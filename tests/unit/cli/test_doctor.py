@@ -6,7 +6,8 @@ from click.testing import CliRunner
 
 from neuronbuild.api.settings import Settings
 from neuronbuild.cli.doctor import EXTRAS, _cpu, _existing, _version, doctor_command
-from tests.conftest import TEXT, write_recipe
+from tests.conftest import TEXT, run_cli, write_recipe
+from tests.tools.terminal import command_on_terminal
 
 
 def test_the_disk_of_a_store_that_isnt_there_yet_is_that_of_its_nearest_folder(tmp_path):
@@ -59,3 +60,12 @@ def test_faults_of_recipes_are_counted(tmp_path, monkeypatch):
     found = toolchains(tmp_path)
     assert (found["recipes"]["ok"], found["recipes"]["found"]) == (False, "2 faults in recipes")
     assert "toolchain neuronx" in found
+
+
+def test_findings_are_wrapped_to_the_width_of_a_terminal_and_nowhere_else(tmp_path):
+    lines = command_on_terminal("doctor", cwd=tmp_path, columns=60).splitlines()
+    margin = " " * 26
+    assert [line for line in lines if len(line) > 60 and " " in line[26:]] == []
+    assert [line for line in lines if line.startswith(margin)]
+    heads = [line[:26] for line in lines if not line.startswith(margin)]
+    assert heads == [line[:26] for line in run_cli("doctor", cwd=tmp_path).stdout.splitlines()]
