@@ -11,6 +11,7 @@ import click
 from neuronbuild.api.removing import find_keys, remove
 from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.artifact.codec import encode
+from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.cli.artifacts import row_of, summary, table
 from neuronbuild.cli.cache_care import prune_command, restore_command, stats_command, verify_command
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
@@ -19,10 +20,13 @@ from neuronbuild.cli.commands import Commands
 from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
-from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.errors import NEWER, NewerRecordError, StoreError, UsageError
+from neuronbuild.store.cas import understand
 from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name
 
 if TYPE_CHECKING:
+    from neuronbuild.digest import ActionKey
     from neuronbuild.store.cas import CasStore
 
 
@@ -70,9 +74,7 @@ def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) 
     """Sum up the artifact whose KEY begins so; with --json, print its whole manifest."""
     store = _open(changes)
     [found] = find_keys(store, [key])
-    manifest = store.lookup(found)
-    if manifest is None:
-        raise StoreError(store.location, f"the manifest of {found} can't be read", hint="run `neuronbuild cache verify`")
+    manifest = _read(store, found)
     if show_log:
         log = store.read_blob(manifest.log) if manifest.log else None
         if log is None:
@@ -103,6 +105,21 @@ def remove_command(*, keys: tuple[str, ...], as_json: bool, **changes: object) -
         put_json({"version": 1, "artifacts": found, "freed": freed})
     else:
         put(f"{counted(len(found), 'artifact')} removed, {size_text(freed)} freed")
+
+
+def _read(store: CasStore, key: ActionKey) -> Manifest:
+    """An artifact's manifest. To look at an artifact is no use of it: `cache prune` goes by those.
+
+    Raises:
+        NewerRecordError: a newer version recorded it.
+        StoreError: it can't be read.
+    """
+    found = understand(store, key, store.objects.read(action_name(key)) or b"")
+    if isinstance(found, Manifest):
+        return found
+    if found == NEWER:
+        raise NewerRecordError(store.location, key)
+    raise StoreError(store.location, f"the manifest of {key} can't be read", hint="run `neuronbuild cache verify`")
 
 
 def _open(changes: dict[str, object]) -> CasStore:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,12 @@ from click.testing import CliRunner
 
 from neuronbuild.artifact.codec import encode
 from neuronbuild.cli.cache import cache_group
-from neuronbuild.errors import StoreError, UsageError
+from neuronbuild.errors import NewerRecordError, StoreError, UsageError
+from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name
 from tests.conftest import run_cli
-from tests.unit.store.artifacts import put
+from tests.unit.store.artifacts import key_of, make_newer, put
 
 
 def run(*arguments: object):
@@ -91,3 +93,27 @@ def test_the_table_stays_aligned_whatever_a_name_holds(hostile, tmp_path):
     heading, *lines = run("ls", "--remote", tmp_path / "far").stdout.splitlines()
     assert len(lines) == 2
     assert {line.index("batch_size=") for line in lines} == {heading.index("SHAPE")}
+
+
+def test_to_look_at_an_artifact_is_no_use_of_it(tmp_path, monkeypatch):
+    store = open_store(str(tmp_path))
+    put(store, 1)
+    os.utime(tmp_path / action_name(key_of(1)), (0, 0))
+    touched = []
+    monkeypatch.setattr(LocalObjects, "touch", lambda _, name: touched.append(name))
+    for command in (["ls"], ["show", key_of(1)], ["show", key_of(1), "--log"], ["show", key_of(1), "--json"]):
+        run(*command, "--cache", tmp_path)
+    assert touched == []
+    store.lookup(key_of(1))
+    assert touched == [action_name(key_of(1))]
+
+
+def test_what_cant_be_shown_says_why(tmp_path):
+    store = open_store(str(tmp_path))
+    make_newer(store, 1)
+    put(store, 2)
+    store.objects.write(action_name(key_of(2)), b"{}")
+    with pytest.raises(NewerRecordError):
+        run("show", key_of(1), "--cache", tmp_path)
+    with pytest.raises(StoreError, match="can't be read"):
+        run("show", key_of(2), "--cache", tmp_path)
