@@ -122,6 +122,14 @@ def test_every_command_has_help_and_stands_in_the_reference():
         assert f"neuronbuild {command}" in reference
 
 
+def test_every_command_is_in_the_table_of_what_it_may_do():
+    page = (ROOT / "docs/security.md").read_text()
+    rows = page.partition("| command | reads | writes | runs | sends |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    assert [row for row in rows if len(row.strip("| ").split(" | ")) != 5] == []
+    assert sorted(name for name in named if not re.search(r"[(_]", name)) == sorted(commands())
+
+
 def test_the_readme_names_the_two_commands_and_they_exist():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     for target in ("apply", "test"):
