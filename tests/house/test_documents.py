@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from neuronbuild.source import gguf
 from neuronbuild.tasks import FAMILIES, TASKS, families_for
 from neuronbuild.tasks.families import GENERATION
 from tests.conftest import ROOT
+from tests.tools import fault_matrix
 
 RECIPES = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 MODELS = (ROOT / "docs/models.md").read_text(encoding="utf-8")
@@ -72,3 +74,21 @@ def test_recipes_say_which_model_types_come_in_gguf_files():
 def test_the_classes_that_the_guide_names_are_there():
     there = {task.model_class for task in TASKS.values()}
     assert set(re.findall(r"Neuron(?:ModelFor|Sentence)\w+", MODELS)) <= there
+
+
+def test_a_matrix_of_faults_tells_cases_that_are_missing():
+    def said(fault: str, case: int, result: str = "told") -> str:
+        return json.dumps({"where": "here", "fault": fault, "case": case, "of": 3, "result": result})
+
+    whole = [said("all", case, "absorbed") for case in (0, 1, 2, 2)]
+    page = fault_matrix.render([*whole, said("some", 0), said("some", 2, "absorbed")])
+    rows = page.removeprefix(fault_matrix.HEAD).splitlines()
+    assert rows == ["| here | all | 3 | absorbed |", "| here | some | 2 of 3 | absorbed 1, told 1 |"]
+
+
+def test_the_matrix_of_faults_is_of_whole_runs():
+    page = fault_matrix.PAGE.read_text()
+    assert page.startswith(fault_matrix.HEAD)
+    rows = [line.strip("| ").split(" | ") for line in page.removeprefix(fault_matrix.HEAD).splitlines()]
+    assert [row for row in rows if not row[2].isdecimal()] == []
+    assert ["a far store of two teams", "keys changed in any order", "720", "absorbed"] in rows

@@ -27,7 +27,7 @@ the next build or fetch.
 
 
 def note(where: str, fault: str, case: object, cases: int, result: str) -> None:
-    """Keep one result, where results are kept."""
+    """Keep the result of one of so many cases, where results are kept."""
     file = os.environ.get(VARIABLE)
     if file:
         with Path(file).open("a") as notes:
@@ -35,16 +35,20 @@ def note(where: str, fault: str, case: object, cases: int, result: str) -> None:
 
 
 def render(lines: list[str]) -> str:
-    """The page: one line for each place and fault."""
+    """The page: one line for each place and fault. Cases that there are, and that didn't run or didn't pass, are told."""
     results: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    wanted: dict[tuple[str, str], int] = defaultdict(int)
     for line in lines:
         said = json.loads(line)
-        results[said["where"], said["fault"]][str(said["case"])] = said["result"]
+        place = said["where"], said["fault"]
+        results[place][str(said["case"])] = said["result"]
+        wanted[place] = max(wanted[place], said["of"])
     rows = []
-    for (where, fault), by_case in sorted(results.items()):
+    for place, by_case in sorted(results.items()):
         counts = Counter(by_case.values())
         words = ", ".join(f"{result} {count}" if len(counts) > 1 else result for result, count in sorted(counts.items()))
-        rows.append(f"| {where} | {fault} | {len(by_case)} | {words} |")
+        cases = f"{len(by_case)} of {wanted[place]}" if len(by_case) < wanted[place] else len(by_case)
+        rows.append(f"| {' | '.join(place)} | {cases} | {words} |")
     return HEAD + "\n".join(rows) + "\n"
 
 
