@@ -32,10 +32,11 @@ def hide_passwords(text: str) -> str:
 class NeuronBuildError(Exception):
     """An expected failure: what happened as `message`, what to do as `hint`, and both as `str(error)`.
 
-    None shows a password of an address.
+    `others` are further failures that end the same call, and are told in the same text. None shows a password of an address.
     """
 
     exit_code: ClassVar[int] = 1
+    others: tuple[NeuronBuildError, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = hide_passwords(message)
@@ -43,7 +44,15 @@ class NeuronBuildError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+        own = f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+        return "\n".join([own, *map(str, self.others)])
+
+
+def together(errors: Sequence[NeuronBuildError]) -> NeuronBuildError:
+    """The first of some errors, which tells the others as well."""
+    first, *others = errors
+    first.others = tuple(others)
+    return first
 
 
 class UsageError(NeuronBuildError):

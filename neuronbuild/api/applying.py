@@ -50,7 +50,8 @@ def apply(
 ) -> ApplyReport:
     """Compile what is missing, then write the releases of all recipes whose every target is there.
 
-    `failures` gets what is wrong with recipes that can't be planned, and the others are built; without it, that is raised.
+    `failures` gets what is wrong with recipes that can't be planned, and the others are built, if there are any; without it,
+    that is raised.
 
     Raises:
         RecipeError, SourceError, StoreError, ToolchainError: before anything is built.
@@ -60,6 +61,8 @@ def apply(
     context = Context.open(settings)
     observer = progress or Silent()
     prepared = prepare(recipes, context, failures)
+    if failures and not prepared:
+        return ApplyReport(())
     plan = make_full_plan(prepared, context.store)
     refuse_misses(plan, settings)
     observer.planned(plan)

@@ -19,6 +19,7 @@ from neuronbuild.errors import (
     SourceError,
     ToolchainError,
     UnsupportedModelError,
+    together,
 )
 from neuronbuild.intact import MEMORY
 from neuronbuild.plan.planner import Plan, make_plan
@@ -177,7 +178,7 @@ class Context:
 def plan(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBuildError] | None = None) -> Plan:
     """What exists and what must be compiled, and why. Compiles nothing and imports no torch.
 
-    `failures` gets what is wrong with some recipes, and the others are planned; without it, that is raised.
+    `failures` gets what is wrong with recipes, and the others are planned, if there are any; without it, that is raised.
 
     Raises:
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
@@ -186,8 +187,10 @@ def plan(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBu
     return make_full_plan(prepare(recipes, context, failures), context.store)
 
 
-def lock(recipes: Iterable[Located], settings: Settings) -> bool:
+def lock(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBuildError] | None = None) -> bool:
     """Write the lock of some recipes, by what they come to now, and say whether it changed.
+
+    `failures` gets what is wrong with recipes; without it, that is raised. Where there are any, nothing is written.
 
     Raises:
         RecipeError, SourceError, ToolchainError, LockError: as their names say.
@@ -195,7 +198,8 @@ def lock(recipes: Iterable[Located], settings: Settings) -> bool:
     if settings.lock is None:
         raise LockError("neuronbuild.lock", "no place is named for it", hint="set Settings.lock")
     context = Context.open(replace(settings, lock=None, locked=False))
-    return write_lock(settings.lock, make_lock(prepare(recipes, context), settings.lock.parent))
+    prepared = prepare(recipes, context, failures)
+    return not failures and write_lock(settings.lock, make_lock(prepared, settings.lock.parent))
 
 
 def make_full_plan(prepared: Iterable[Prepared], store: Store) -> Plan:
@@ -220,20 +224,20 @@ def prepare(recipes: Iterable[Located], context: Context, failures: list[NeuronB
     Args:
         recipes: what to prepare.
         context: what is opened once for all of them.
-        failures: gets what is wrong with some recipes, and the others are prepared; without it, that is raised.
+        failures: gets what is wrong with recipes, and the others are prepared, if there are any; without it, that is raised.
 
     Raises:
         RecipeError: with what is wrong in any of them, their models included.
         SourcesError: nothing is wrong but with models.
-        ToolchainError: as its name says.
+        ToolchainError: as its name says. The first of these that applies tells the others.
         LockError: something has drifted from the lock, and `locked` is set.
     """
     prepared, wrong = prepare_each(recipes, context)
     context.memory.save()
-    if wrong and (failures is None or not prepared):
-        raise wrong[0]
     if failures is not None:
         failures += wrong
+    elif wrong:
+        raise together(wrong)
     _tell_drift(context)
     return prepared
 

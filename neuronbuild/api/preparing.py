@@ -1,8 +1,9 @@
-"""Recipes to targets and actions: each for itself, so that one that is wrong leaves the others as they are."""
+"""Recipes to targets and actions: each platform of each for itself, so that what is wrong with one hides no other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import contextlib
+from typing import TYPE_CHECKING, Protocol, final
 
 from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
@@ -17,7 +18,7 @@ from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.toolchain.base import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.fingerprint import Fingerprint
@@ -43,53 +44,78 @@ class Context(Protocol):
 
 
 def prepare_each(recipes: Iterable[Located], context: Context) -> tuple[list[Prepared], list[NeuronBuildError]]:
-    """Recipes that can be planned, for every platform that is wanted; and what is wrong with the others, of a kind in one."""
+    """What can be planned: recipes, each for every platform that is wanted; and what is wrong with the rest.
+
+    A recipe that is wrong for one of its platforms, or lacks a toolchain for it, is planned for the others.
+    """
     prepared: list[Prepared] = []
-    issues: list[Issue] = []
-    faults: list[tuple[Issue, str | None]] = []
-    lacks: dict[str, NeuronBuildError] = {}
-    causes: list[NeuronBuildError] = []
+    faults = _Faults()
     for located in recipes:
+        with faults.of(located):
+            model = context.model(located)
+            subject = _subject(located, model)
+            for options, group in _by_options(located, subject).items():
+                if context.settings.platforms is None or options.platform in context.settings.platforms:
+                    with faults.of(located):
+                        prepared.append(_prepare(located, options, group, (model, subject), context))
+    return prepared, faults.told()
+
+
+@final
+class _Faults:
+    """What is wrong with recipes: all that can be told at a place in one of them as one error, and what toolchains lack."""
+
+    def __init__(self) -> None:
+        self._issues: list[Issue] = []
+        self._sources: list[tuple[Issue, str | None]] = []
+        self._lacks: dict[str, NeuronBuildError] = {}
+        self._causes: list[NeuronBuildError] = []
+
+    @contextlib.contextmanager
+    def of(self, located: Located) -> Iterator[None]:
+        """Keep what is found to be wrong with a recipe, and go on."""
         try:
-            prepared += _prepare(located, context)
+            yield
         except RecipeError as error:
-            causes.append(error)
-            issues += error.issues
+            self._causes.append(error)
+            self._issues += error.issues
         except SourceError as error:
-            causes.append(error)
-            faults.append((located.issue(_blamed(located, error), error.message), error.hint))
+            self._causes.append(error)
+            self._sources.append((located.issue(_blamed(located, error), error.message), error.hint))
         except ToolchainError as error:
-            lacks.setdefault(error.message, error)
-    told = _told(issues, faults)
-    for each in told:
-        each.__cause__ = causes[0]
-    return prepared, [*told, *lacks.values()]
+            self._lacks.setdefault(error.message, error)
+
+    def told(self) -> list[NeuronBuildError]:
+        """The errors, recipes' own first."""
+        found: list[NeuronBuildError] = []
+        if self._issues:
+            found = [RecipeError([*self._issues, *(issue for issue, _ in self._sources)])]
+        elif self._sources:
+            found = [SourcesError(self._sources)]
+        for each in found:
+            each.__cause__ = self._causes[0]
+        return [*found, *self._lacks.values()]
 
 
-def _told(issues: list[Issue], faults: list[tuple[Issue, str | None]]) -> list[NeuronBuildError]:
-    if issues:
-        return [RecipeError([*issues, *(issue for issue, _ in faults)])]
-    return [SourcesError(faults)] if faults else []
-
-
-def _prepare(located: Located, context: Context) -> list[Prepared]:
-    model = context.model(located)
-    subject = _subject(located, model)
+def _by_options(located: Located, subject: Subject) -> dict[Options, list[Target]]:
+    """The targets of a recipe, by their options: a group a platform."""
     targets = expand(located, subject.task.name, subject.sizes)
     tell_length(located, targets, subject)
     refuse_misfits(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
     for target in targets:
         by_options.setdefault(target.options, []).append(target)
-    wanted = context.settings.platforms
-    prepared = []
-    for options, group in by_options.items():
-        if wanted is None or options.platform in wanted:
-            way = _way(located, options, model, subject, context)
-            maker = ActionMaker(subject, way)
-            steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
-            prepared.append(Prepared(located, options, model, subject, way.fingerprint, steps))
-    return prepared
+    return by_options
+
+
+def _prepare(
+    located: Located, options: Options, group: list[Target], what: tuple[Model, Subject], context: Context
+) -> Prepared:
+    model, subject = what
+    way = _way(located, options, model, subject, context)
+    maker = ActionMaker(subject, way)
+    steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
+    return Prepared(located, options, model, subject, way.fingerprint, steps)
 
 
 def _way(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> Way:

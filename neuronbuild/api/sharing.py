@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.digest import ActionKey
+    from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.located import Located
     from neuronbuild.store.cas import CasStore
     from neuronbuild.store.sharing import Sharing
@@ -54,15 +55,25 @@ class Moved:
         return {"version": 1, "from": self.source, "to": self.target, **counts, **more}
 
 
-def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool = False) -> list[Moved]:
+def push(
+    recipes: Iterable[Located] | None,
+    settings: Settings,
+    failures: list[NeuronBuildError] | None = None,
+    *,
+    weights: bool = False,
+) -> list[Moved]:
     """Send what far stores lack: everything, or what some recipes need. With `weights`, their models' files as well.
+
+    `failures` gets what is wrong with recipes; without it, that is raised. Where there are any, nothing is sent.
 
     Raises:
         UsageError: there is no far store that can be written.
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
     """
     context, store = _open(settings)
-    prepared = None if recipes is None else prepare(recipes, context)
+    prepared = None if recipes is None else prepare(recipes, context, failures)
+    if failures:
+        return []
     for each in prepared or ():
         context.sharing.learn(each.model.snapshot)
     fars = [far.store for far in store.fars if not far.read_only]
@@ -78,15 +89,19 @@ def push(recipes: Iterable[Located] | None, settings: Settings, *, weights: bool
     return done
 
 
-def pull(recipes: Iterable[Located] | None, settings: Settings) -> list[Moved]:
+def pull(recipes: Iterable[Located] | None, settings: Settings, failures: list[NeuronBuildError] | None = None) -> list[Moved]:
     """Fetch what the near store lacks: everything that far stores have, or what some recipes need.
+
+    `failures` gets what is wrong with recipes; without it, that is raised. Where there are any, nothing is fetched.
 
     Raises:
         UsageError: there is no far store.
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
     """
     context, store = _open(settings)
-    prepared = None if recipes is None else prepare(recipes, context)
+    prepared = None if recipes is None else prepare(recipes, context, failures)
+    if failures:
+        return []
     done = []
     for far in (far.store for far in store.fars):
         done.append(_move(far, store.near, _wanted(far, prepared)))

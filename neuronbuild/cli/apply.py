@@ -9,7 +9,7 @@ import click
 
 from neuronbuild import api
 from neuronbuild.build.report import InterruptedBuildError, count
-from neuronbuild.cli.failures import errors_json, read, tell
+from neuronbuild.cli.failures import errors_json, read, tell, told_first
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
@@ -23,8 +23,9 @@ from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.cli.progress import LineProgress
 
 if TYPE_CHECKING:
-    from neuronbuild.api import ApplyReport
+    from neuronbuild.api import ApplyReport, Settings
     from neuronbuild.errors import NeuronBuildError
+    from neuronbuild.recipe.located import Located
 
 
 @click.command("apply")
@@ -49,22 +50,27 @@ def apply_command(*, recipes: tuple[Path, ...], recursive: bool, as_json: bool, 
     settings = settings_for(**changes)
     failures: list[NeuronBuildError] = []
     located = read(recipes, settings, failures, recursive=recursive)
+    with told_first(failures):
+        report = _apply(located, settings, failures)
+        if as_json:
+            put_json({**report.as_json(), **errors_json(failures)})
+        elif report.outcomes or not failures:
+            put(f"Applied: {_summary(count(report.outcomes))}.")
+            for release in report.releases:
+                put(f"  {release.folder}")
+    unplanned = tell(failures)
+    return _status(report) or unplanned
+
+
+def _apply(located: list[Located], settings: Settings, failures: list[NeuronBuildError]) -> ApplyReport:
     progress = LineProgress()
     try:
-        report = api.apply(located, settings, progress, failures)
+        return api.apply(located, settings, progress, failures)
     except InterruptedBuildError as error:
         say(f"interrupted: {_summary(count(error.outcomes))}")
         raise
     finally:
         progress.close()
-    if as_json:
-        put_json({**report.as_json(), **errors_json(failures)})
-    else:
-        put(f"Applied: {_summary(count(report.outcomes))}.")
-        for release in report.releases:
-            put(f"  {release.folder}")
-    unplanned = tell(failures)
-    return _status(report) or unplanned
 
 
 def _summary(counts: dict[str, int]) -> str:

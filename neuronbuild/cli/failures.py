@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
 
 from neuronbuild.cli.options import recipe_paths
 from neuronbuild.cli.output import say_error
-from neuronbuild.errors import RecipeError
+from neuronbuild.errors import NeuronBuildError, RecipeError
 from neuronbuild.recipe.load import read_recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from neuronbuild.api.settings import Settings
-    from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.located import Located
 
 
 def read(recipes: tuple[Path, ...], settings: Settings, failures: list[NeuronBuildError], *, recursive: bool) -> list[Located]:
-    """The recipes that were named, or the usual folder's; `failures` gets what is wrong with others of them.
-
-    Raises:
-        RecipeError: none can be used.
-    """
+    """The recipes that were named, or the usual folder's; `failures` gets what is wrong with others of them."""
     found, issues = read_recipes(recipe_paths(recipes), defaults=settings.defaults, recursive=recursive)
-    if issues and not found:
-        raise RecipeError(issues)
     if issues:
         failures.append(RecipeError(issues))
     return found
@@ -45,7 +39,17 @@ def tell(failures: Iterable[NeuronBuildError]) -> int:
     return statuses[0] if statuses else 0
 
 
+@contextlib.contextmanager
+def told_first(failures: Iterable[NeuronBuildError]) -> Iterator[None]:
+    """Tell them before an error that ends the command meanwhile."""
+    try:
+        yield
+    except NeuronBuildError:
+        tell(failures)
+        raise
+
+
 def errors_json(failures: Iterable[NeuronBuildError]) -> dict[str, object]:
-    """What `plan --json` and `apply --json` say of recipes that can't be used, where there are any."""
+    """What `--json` says of recipes that can't be used, where there are any."""
     told = [{"message": error.message, "hint": error.hint} for error in failures]
     return {"errors": told} if told else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild.api.prepare import plan
-from neuronbuild.cli.failures import errors_json, read, tell
+from neuronbuild.cli.failures import errors_json, read, tell, told_first
 from neuronbuild.cli.options import (
     cache_option,
     json_option,
@@ -61,13 +61,14 @@ def plan_command(
     settings = settings_for(**changes)
     failures: list[NeuronBuildError] = []
     located = read(recipes, settings, failures, recursive=recursive)
-    made = plan(located, settings, failures)
-    if changes["sdk"] is not None:
-        made = _against(located, settings_for(**{**changes, "sdk": None}), made, str(settings.sdk))
-    if as_json:
-        put_json({**made.as_json(), **errors_json(failures)})
-    else:
-        put(*_lines(made), style=_coloured)
+    with told_first(failures):
+        made = plan(located, settings, failures)
+        if changes["sdk"] is not None:
+            made = _against(located, settings_for(**{**changes, "sdk": None}), made, str(settings.sdk))
+        if as_json:
+            put_json({**made.as_json(), **errors_json(failures)})
+        elif made.steps or not failures:
+            put(*_lines(made), style=_coloured)
     pending = PENDING if detailed_exitcode and made.misses else 0
     return tell(failures) or pending
 

@@ -28,6 +28,7 @@ from neuronbuild.errors import (
     ToolchainError,
     UnsupportedModelError,
     UsageError,
+    together,
 )
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NeuronBuildError)]
@@ -185,3 +186,11 @@ def test_no_error_shows_a_password_of_an_address(text):
 @pytest.mark.parametrize("text", WITHOUT)
 def test_what_is_no_password_is_shown(text):
     assert str(NeuronBuildError(text)) == text
+
+
+def test_one_of_several_errors_tells_the_others_with_their_hints():
+    first = together(
+        [SourceError("./one", "it is gone", hint="look"), ToolchainError("neuronx", "it is missing", hint="get it")]
+    )
+    assert isinstance(first, SourceError)
+    assert str(first) == "model ./one: it is gone\n  hint: look\ntoolchain neuronx: it is missing\n  hint: get it"

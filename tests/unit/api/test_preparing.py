@@ -53,8 +53,25 @@ def test_all_that_is_wrong_is_told_those_of_a_kind_together(settings, recipe):
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_without_a_place_for_failures_and_where_nothing_is_left_they_are_raised(settings, recipe, kind):
+def test_where_nothing_is_left_failures_are_told_all_the_same(settings, recipe, kind):
+    failures = []
+    assert plan(recipe("wrong", **WRONG[kind]), settings, failures).steps == ()
+    assert [type(failure) for failure in failures] == [kind]
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_without_a_place_for_failures_they_are_raised(settings, recipe, kind):
     with pytest.raises(kind):
         plan([*recipe("wrong", **WRONG[kind]), *recipe("right")], settings)
-    with pytest.raises(kind):
-        plan(recipe("wrong", **WRONG[kind]), settings, [])
+
+
+def test_what_is_raised_tells_all_that_is_wrong(settings, recipe):
+    wrong = [located for number, keys in enumerate(WRONG.values()) for located in recipe(f"wrong-{number}", **keys)]
+    with pytest.raises(RecipeError, match=r"(?s)\./nowhere.*there is no Neuron SDK here"):
+        plan(wrong, settings)
+
+
+def test_a_platform_that_lacks_its_toolchain_leaves_the_others_of_its_recipe(settings, recipe):
+    failures = []
+    assert plan(recipe("both", platforms=["inf2", "cpu"]), settings, failures) == plan(recipe("both"), settings)
+    assert [type(failure) for failure in failures] == [ToolchainError]
