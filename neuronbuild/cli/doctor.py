@@ -175,16 +175,16 @@ def _neuron(settings: Settings, used: Used | None) -> Iterator[Finding]:
 
 
 def _environments(settings: Settings, used: Used | None) -> Iterator[Finding]:
-    """Those that recipes use, each for a platform of theirs; all where there are no recipes."""
+    """Those that recipes use, each for all platforms of theirs; all where there are no recipes."""
     for name, kind in NEURON.items():
         if used is None or not used.recipes:
-            yield _environment(settings, name, kind)
+            yield _environment(settings, name, [kind])
         elif name in used.recipes:
             yield replace(_environment(settings, name, used.platforms[name]), needed=True)
 
 
-def _environment(settings: Settings, name: str, kind: str) -> Finding:
-    toolchain = open_toolchain(name, kind, settings.toolchain(name))
+def _environment(settings: Settings, name: str, platforms: list[str]) -> Finding:
+    toolchain = open_toolchain(name, platforms[0], settings.toolchain(name))
     if not isinstance(toolchain, SdkToolchain):
         raise TypeError(f"{name} is no toolchain of the SDK")
     try:
@@ -195,6 +195,7 @@ def _environment(settings: Settings, name: str, kind: str) -> Finding:
         found = f"Python {installed.python}{lineage}: " + ", ".join(f"{name} {version}" for name, version in versions.items())
         if not faults:
             toolchain.preflight()
+            faults = list(filter(None, map(toolchain.objection, platforms)))
     except NeuronBuildError as error:
         return Finding(f"toolchain {name}", ok=False, found=error.message, advice=error.hint or "")
     problems = "; ".join(fault.problem for fault in faults)

@@ -20,10 +20,10 @@ ANY_TASK = "feature-extraction"
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What recipes use: by toolchain, the recipes and a platform; and how much is wrong with recipes."""
+    """What recipes use: by toolchain, the recipes and the platforms; and how much is wrong with recipes."""
 
     recipes: dict[str, list[str]]
-    platforms: dict[str, str]
+    platforms: dict[str, list[str]]
     faults: int = 0
 
 
@@ -35,12 +35,11 @@ def used_by(paths: tuple[Path, ...], settings: Settings) -> Used | None:
     if not found:
         return None if not issues else Used({}, {}, len(issues))
     recipes: dict[str, list[str]] = {}
-    platforms: dict[str, str] = {}
+    platforms: dict[str, list[str]] = {}
     for recipe in (located.recipe for located in found):
         for platform in recipe.platforms:
             name = options_for(recipe, platform, recipe.task or ANY_TASK).toolchain
-            recipes.setdefault(name, [])
-            if recipe.name not in recipes[name]:
-                recipes[name].append(recipe.name)
-            platforms.setdefault(name, platform)
+            for kept, value in ((recipes, recipe.name), (platforms, platform)):
+                if value not in kept.setdefault(name, []):
+                    kept[name].append(value)
     return Used(recipes, platforms, len(issues))

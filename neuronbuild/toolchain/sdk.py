@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS, neuron_platform
-from neuronbuild.sdks import SDKS, Sdk, releases_like
-from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.sdks import SDKS, Sdk, minor_of, releases_like
+from neuronbuild.toolchain.base import OptionError, Toolchain, WorkerCommand
+from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.inductor import CLEARED as OF_TORCH
-from neuronbuild.toolchain.interpreter import ask, locate, search_path
+from neuronbuild.toolchain.interpreter import Fault, ask, locate, search_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from neuronbuild.toolchain.interpreter import Fault, Installed
+    from neuronbuild.toolchain.interpreter import Installed
     from neuronbuild.toolchain.setup import Setup
 
 OVERRIDES = {2: "trn1", 3: "trn2", 4: "trn3"}
@@ -94,6 +95,16 @@ class SdkToolchain(Toolchain):
         environment = {key: value for key, value in os.environ.items() if key.startswith(KEPT) or not key.startswith(CLEARED)}
         environment |= {"PATH": search_path(place), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         return WorkerCommand(place, environment, self.name)
+
+    def objection(self, platform: str) -> Fault | None:
+        """Why the compiler, as pinned or found, is too old for a platform, or `None`."""
+        compiler = self.versions().get("neuronx-cc")
+        try:
+            if compiler is not None:
+                refuse_platform(platform, minor_of(compiler))
+        except OptionError as error:
+            return Fault(str(error), "get the newer one, or leave the platform to another machine")
+        return None
 
     def runs_here(self, platform: str) -> bool:
         """Whether this host has a device with cores of the platform's generation."""

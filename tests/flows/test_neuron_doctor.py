@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from neuronbuild.cli import cli
-from tests.conftest import run_cli
+from tests.conftest import run_cli, write_recipe
 from tests.doubles.neuron_sdk import PLACEHOLDERS, install_sdk
 from tests.unit.neffs import neff
 
@@ -53,6 +53,15 @@ def test_a_pin_that_the_environment_isnt_is_told(tmp_path, sdk):
     found = findings(work)
     assert found["sdk"]["ok"]
     assert "2.25.3371.0 is pinned" in found["toolchain neuronx"]["found"]
+
+
+@pytest.mark.parametrize(("platforms", "ok"), [(["inf2", "trn2"], True), (["inf2", "trn3"], False)])
+def test_an_environment_that_is_too_old_for_one_of_the_platforms_is_told(tmp_path, platforms, ok):
+    work = install_sdk(tmp_path / "sdk", "2.26.1").workspace(tmp_path / "work")
+    shapes = {"batch_size": 1, "sequence_length": 8}
+    write_recipe(work / "recipes/a.yaml", model="org/name", task="fill-mask", platforms=platforms, shapes=shapes)
+    found = findings(work)["toolchain neuronx"]
+    assert (found["ok"], "doesn't compile for trn3" in found["found"]) == (ok, not ok)
 
 
 def test_flags_in_the_environment_are_told_to_have_no_effect(tmp_path):

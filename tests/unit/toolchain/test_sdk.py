@@ -6,6 +6,8 @@ import pytest
 
 from neuronbuild import host
 from neuronbuild.errors import ToolchainError
+from neuronbuild.sdks import SDKS
+from neuronbuild.toolchain.neuron import Neuron
 from neuronbuild.toolchain.neuronx import Neuronx
 from neuronbuild.toolchain.sdk import known_sdk, pick
 from neuronbuild.toolchain.setup import Setup
@@ -24,6 +26,14 @@ def opened(tmp_path, platform="inf2", **said) -> Neuronx:
 def test_a_pinned_release_needs_no_environment(tmp_path):
     found = opened(tmp_path, sdk="2.31.0").fingerprint("inf2").versions
     assert (found["neuronx-cc"], found["torch"]) == ("2.26.6360.0", "2.9.0")
+
+
+def test_a_platform_that_the_compiler_is_too_old_for_is_objected_to(tmp_path):
+    old = opened(tmp_path, sdk=list(SDKS)[-1])
+    assert old.objection("inf2") is None
+    assert "doesn't compile for trn3" in old.objection("trn3").problem
+    assert opened(tmp_path, sdk=next(iter(SDKS))).objection("trn3") is None
+    assert Neuron(Setup(tmp_path, sdk="2.31.0")).objection("inf1") is None
 
 
 def test_a_pin_says_the_same_with_and_without_an_environment(tmp_path, sdk):
