@@ -12,7 +12,7 @@ from neuronbuild.artifact.snapshot import holds_tokenizer
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError, SourceError
 from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Work:
             if all(action.key in usable for _, action in each.steps):
                 try:
                     releases.append(self._release(each, built))
-                except (ReleaseError, NewerRecordError) as error:
+                except (ReleaseError, NewerRecordError, SourceError) as error:
                     failures.append(Failure(each.located.recipe.name, each.platform, error))
         self._context.memory.save()
         return tuple(releases), tuple(failures)

@@ -14,7 +14,7 @@ from neuronbuild.build.model_files import linked_model
 from neuronbuild.build.process import STOPPED
 from neuronbuild.build.report import Outcome, StepError
 from neuronbuild.build.scratch import ScratchError, blame_disk
-from neuronbuild.errors import NewerRecordError
+from neuronbuild.errors import NewerRecordError, SourceError
 from neuronbuild.store.provenance import provenance
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, graph_inputs
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neuronbuild.build.process import Answer
     from neuronbuild.build.workbench import Workbench
     from neuronbuild.digest import ActionKey
+    from neuronbuild.errors import NeuronBuildError
     from neuronbuild.plan.planner import Step
     from neuronbuild.store.base import Store
     from neuronbuild.store.lease import Lease
@@ -111,8 +112,8 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, to
                 return None
             storing()
             return Outcome(step, "built", answer.seconds, manifest=_store(step, answer, result, store, folder))
-    except ScratchError as error:
-        return Outcome(step, "failed", error=error.as_step_error)
+    except (ScratchError, SourceError) as error:  # of this step alone, or of its model
+        return Outcome(step, "failed", error=_step_error(error))
 
 
 def _look(step: Step, store: Store) -> Outcome | None:
@@ -120,10 +121,14 @@ def _look(step: Step, store: Store) -> Outcome | None:
     try:
         manifest = store.lookup(step.action.key)
     except NewerRecordError as error:
-        return Outcome(step, "failed", error=StepError("system", f"{error.message}; {error.hint}"))
+        return Outcome(step, "failed", error=_step_error(error))
     if manifest is None or store.lack(manifest) is not None:
         return None
     return Outcome(step, "reused", manifest=manifest)
+
+
+def _step_error(error: NeuronBuildError) -> StepError:
+    return StepError("system", "; ".join(filter(None, (error.message, error.hint))))
 
 
 @contextlib.contextmanager

@@ -102,6 +102,7 @@ class Executor:
             try:
                 outcome = self._try(step, todo)
                 if outcome is None:
+                    self._put_off(step)
                     todo.put(step)
                 else:
                     self._settle(outcome)
@@ -152,6 +153,7 @@ class Executor:
         first = self._starved.get(outcome.step.action.key)
         if outcome.error is not None and outcome.error.kind == MEMORY and first is None:
             self._starved[outcome.step.action.key] = outcome
+            self._put_off(outcome.step)
             self._note(f"{outcome.step.target}: {outcome.error.message}; trying again alone, later")
             return
         if first is not None and first.error is not None:
@@ -182,6 +184,9 @@ class Executor:
                 outcomes.append(replace(outcome, step=step))
             told.add(step.action.key)
         return tuple(outcomes)
+
+    def _put_off(self, step: Step) -> None:
+        self._tell(lambda: self._progress.put_off(step))
 
     def _note(self, text: str) -> None:
         self._tell(lambda: self._progress.note(text))

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def phase(self, step: Step, name: str) -> None:
         """A step that has started, or waits to, does something else now: `waiting`, `compiling`, `storing`."""
 
+    def put_off(self, step: Step) -> None:
+        """Nobody works on a step now that may have started: it is taken up again later."""
+
     def finished(self, outcome: Outcome) -> None:
         """A step is done, whatever came of it."""
 
@@ -38,6 +41,9 @@ class Silent:
         """Nothing."""
 
     def phase(self, step: Step, name: str) -> None:
+        """Nothing."""
+
+    def put_off(self, step: Step) -> None:
         """Nothing."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -67,6 +67,11 @@ class LineProgress:
         with self._lock:
             self._running.setdefault(step.action.key, _Running(str(step.target), name)).phase = name
 
+    def put_off(self, step: Step) -> None:
+        """Show it no longer."""
+        with self._lock:
+            self._running.pop(step.action.key, None)
+
     def finished(self, outcome: Outcome) -> None:
         """Say what came of it."""
         with self._lock:

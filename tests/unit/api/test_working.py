@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from neuronbuild import api
 from neuronbuild.api.prepare import Context, make_full_plan, prepare
 from neuronbuild.api.working import Work
 from neuronbuild.build.progress import Silent
-from neuronbuild.errors import BlobCorruptError
+from neuronbuild.errors import BlobCorruptError, SourceError
 from neuronbuild.plan.planner import Plan
+from tests.flows.checkpoints import WEIGHTS, copy_model, train
 from tests.flows.stores import blob_of, copy_store, flip_a_byte
 from tests.unit.store.disks import make_read_only, mounted
 
@@ -28,6 +30,16 @@ def test_where_nothing_is_missing_releases_are_written_at_once(settings, recipe)
     assert [(release.recipe, release.written) for release in releases] == [("one", True), ("two", True)]
     assert failures == ()
     assert [release.written for release in work(recipe("one"), settings)[0].release()] == [False]
+
+
+def test_a_model_that_changed_meanwhile_costs_no_release_but_its_own(settings, recipe, models, tmp_path):
+    model = copy_model(models["fill-mask"], tmp_path / "model")
+    worker, plan = work([*recipe("one", model=str(model)), *recipe("two")], settings)
+    shutil.copy(copy_model(models["fill-mask"], tmp_path / "trained", train) / WEIGHTS, model)
+    outcomes, releases, failures = worker.build_and_release(plan)
+    assert [outcome.kind for outcome in outcomes] == ["reused", "reused"]
+    assert [release.recipe for release in releases] == ["two"]
+    assert [(failure.recipe, type(failure.error)) for failure in failures] == [("one", SourceError)]
 
 
 def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor, InterruptedBuildError
 from neuronbuild.build.report import StepError
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.errors import StoreError, ToolchainError
-from tests.doubles.toolchain import Recorder, Site, fake_plan, finish, is_gone, kinds, wait_until
+from neuronbuild.digest import digest_bytes
+from neuronbuild.errors import SourceError, StoreError, ToolchainError
+from tests.doubles.toolchain import Recorder, Site, fake_plan, finish, is_gone, kinds, number_of, wait_until
 from tests.limits import SOON
 from tests.unit.store.artifacts import assert_whole
 from tests.unit.store.disks import fill, small_disk
@@ -103,6 +105,22 @@ def test_want_of_memory_is_tried_again_alone_after_everything_else(site, act):
     assert sorted(site.toolchain.compiles()[:5]) == [1, 2, 3, 4, 5]
     assert sorted(site.toolchain.compiles()[5:]) == [1, 3]
     assert "trying again alone, later" in site.progress.notes[0]
+
+
+def test_a_step_that_is_left_for_later_is_told_to_be_before_others_start(site):
+    told = []
+
+    class Order(Recorder):
+        def started(self, step):
+            told.append(("started", number_of(step)))
+
+        def put_off(self, step):
+            told.append(("put off", number_of(step)))
+
+    site = site({1: "memory once"})
+    site.progress = Order()
+    site.build(2)
+    assert told == [("started", 1), ("put off", 1), ("started", 2), ("started", 1)]
 
 
 def test_want_of_memory_twice_is_a_failure(site):
@@ -216,6 +234,24 @@ def test_a_store_error_of_one_thread_ends_the_compiles_of_the_others(site):
     wait_until(lambda: all(map(is_gone, site.toolchain.processes())))  # a killed process is there until it is waited for
     site.store.record = record
     assert recorded(site) == 0
+
+
+def test_a_fault_of_one_steps_model_ends_neither_other_compiles_nor_the_build(site, tmp_path):
+    site = site({1: "slow"})
+    plan = fake_plan(3, site.store)
+
+    def open_file(name):
+        wait_until(lambda: 1 in site.toolchain.compiles())
+        raise SourceError("./model", f"{name} changed while it was being used", hint="run the command again")
+
+    model = Model(Snapshot("./model", None, {"model.safetensors": digest_bytes(b"weights")}), {}, open_file)
+    with Workbench(site.work, 20) as bench:
+        place = Place(site.store, bench, tmp_path / "logs", {plan.steps[1].action.key: model})
+        executor = Executor({("inductor", "cpu"): site.toolchain}, place, Recorder(), keep_going=True)
+        outcomes = executor.run(plan, 2)
+    assert kinds(outcomes) == ["built", "failed", "built"]
+    assert outcomes[1].error.kind == "system"
+    assert "changed while it was being used; run the command again" in outcomes[1].error.message
 
 
 def test_a_fault_of_ours_is_raised_and_not_lost_in_a_thread(site):

@@ -83,6 +83,16 @@ def test_a_live_line_ends_with_the_last_step_or_when_it_is_closed(plan, monkeypa
     assert terminal.getvalue().endswith("after\n")
 
 
+def test_a_step_that_is_put_off_is_shown_no_longer(plan):
+    progress = LineProgress()
+    for step in plan.steps:
+        progress.started(step)
+    progress.put_off(plan.steps[0])
+    shown, total = progress._lines()
+    assert f"compiling  {plan.steps[1].target}" in shown
+    assert "1 running" in total
+
+
 def test_steps_that_differ_in_platform_or_graph_alone_bear_names_of_their_own(plan, capsys):
     step = plan.steps[0]
     options = replace(step.target.options, platform="inf2")
