@@ -17,14 +17,12 @@ from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
 
     from neuronbuild.api.prepare import Context
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.artifact.release_index import ReleaseIndex
     from neuronbuild.build.progress import Progress
     from neuronbuild.build.report import Outcome
-    from neuronbuild.digest import ActionKey
     from neuronbuild.plan.planner import Plan
     from neuronbuild.release.request import RunJob
 
@@ -133,22 +131,24 @@ class Work:
 
     def _release_all(self, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Release, ...], tuple[Failure, ...]]:
         usable = {outcome.step.action.key for outcome in outcomes if outcome.kind in {"built", "reused"}}
-        built = {outcome.step.action.key for outcome in outcomes if outcome.kind == "built"}
         releases, failures = [], []
         for each in self._prepared:
             if all(action.key in usable for _, action in each.steps):
                 try:
-                    releases.append(self._release(each, built))
+                    releases.append(self._release(each))
                 except (ReleaseError, NewerRecordError, SourceError) as error:
                     failures.append(Failure(each.located.recipe.name, each.platform, error))
         self._context.memory.save()
         return tuple(releases), tuple(failures)
 
-    def _release(self, each: Prepared, built: AbstractSet[ActionKey] = frozenset()) -> Release:
-        """Write a release, unless it is there. `built` are the keys of what was compiled just now."""
+    def _release(self, each: Prepared) -> Release:
+        """Write a release, unless it is there.
+
+        One that is up to date stays also where its artifacts were compiled just now, because the store was pruned or is a new
+        one: it holds what other builds of the same actions made, and others may run from it.
+        """
         context, settings = self._context, self._context.settings
         request = release_request(each, settings, checked=context.runs_here(each))
-        rebuilt = not built.isdisjoint(request.keys)
 
         def is_current() -> bool:
             return request.is_up_to_date(context.verified)
@@ -157,8 +157,7 @@ class Work:
         if not settings.no_build:
             toolchain = context.toolchains[each.options.toolchain, each.platform]
             jobs = ReleaseJobs(request.folder.name, toolchain, self._bench, settings.scratch / "logs", self._observer.note)
-        current = not rebuilt and is_current()
-        index = None if current else write_release(request, context.store, jobs, is_current, rebuilt=rebuilt)
+        index = None if is_current() else write_release(request, context.store, jobs, is_current)
         if index is None:
             self._observer.note(f"release {request.folder} is up to date")
             return Release(request.recipe, each.platform, request.folder, written=False)

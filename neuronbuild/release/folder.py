@@ -49,14 +49,13 @@ ELSEWHERE = "choose an --output that can be written, then run again"
 
 
 def write_release(
-    request: ReleaseRequest, store: Store, run: RunJob, is_current: Callable[[], bool] = lambda: False, *, rebuilt: bool = False
+    request: ReleaseRequest, store: Store, run: RunJob, is_current: Callable[[], bool] = lambda: False
 ) -> ReleaseIndex | None:
     """Write a release, in place of one that is there, and give its index.
 
     One process at a time writes a folder. `is_current` is asked once this process has its turn: another one may have written
-    the release meanwhile. A release that is equal already stays as it is, since a process may have loaded it and not opened all
-    of its files yet; the result is `None` then. `rebuilt` says that an artifact was compiled anew under a key that the present
-    release may hold: what `is_current` says isn't enough then.
+    the release meanwhile. A release that is up to date stays as it is, since a process may have loaded it and not opened all
+    of its files yet; the result is `None` then.
 
     Raises:
         ReleaseError: something else is in the folder's place, the disk can't take it, or a check fails.
@@ -66,12 +65,10 @@ def write_release(
     place = Path(os.path.realpath(request.folder))  # beside the real folder, where the new one can be renamed to it
     with _writing(place) as temporary:
         _refuse_foreign(place)
-        if not rebuilt and is_current():
+        if is_current():
             return None
         index = sign_index(compose(request, store, run, Files(temporary)), store.trust)
         (temporary / FILENAME).write_bytes(encode(index))
-        if rebuilt and is_current() and read_plain(place / FILENAME) == encode(index):
-            return None
         put_in_place(temporary, place)
     return index
 

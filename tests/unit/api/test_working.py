@@ -3,15 +3,23 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from neuronbuild import api
+from neuronbuild.api import working
 from neuronbuild.api.prepare import Context, make_full_plan, prepare
 from neuronbuild.api.working import Work
+from neuronbuild.artifact.codec import decode
+from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.build.progress import Silent
+from neuronbuild.build.report import Outcome
 from neuronbuild.errors import BlobCorruptError, SourceError
 from neuronbuild.plan.planner import Plan
+from neuronbuild.runtime.reader import read_release
+from neuronbuild.store.location import open_store
+from neuronbuild.store.names import action_name
 from tests.flows.checkpoints import WEIGHTS, copy_model, train
 from tests.flows.stores import blob_of, copy_store, flip_a_byte
 from tests.unit.store.disks import make_read_only, mounted
@@ -40,6 +48,37 @@ def test_a_model_that_changed_meanwhile_costs_no_release_but_its_own(settings, r
     assert [outcome.kind for outcome in outcomes] == ["reused", "reused"]
     assert [release.recipe for release in releases] == ["two"]
     assert [(failure.recipe, type(failure.error)) for failure in failures] == [("one", SourceError)]
+
+
+class Recompiles:
+    """Stands for an executor whose compiles make what is in `kept` again, in another time."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def __init__(self, toolchains, place, progress, *, keep_going) -> None:
+        self.store = place.store
+
+    def run(self, plan, jobs):
+        for step in plan.misses:
+            manifest = decode(Manifest, self.kept[step.action.key], newest=FORMAT)
+            self.store.record(replace(manifest, provenance=replace(manifest.provenance, seconds=99.0)))
+        return tuple(Outcome(step, "built") for step in plan.steps)
+
+
+def test_a_release_that_is_up_to_date_stays_where_only_the_store_is_new(settings, recipe, monkeypatch):
+    worker, plan = work(recipe(), settings)
+    [release] = worker.build_and_release(plan)[1]
+    loaded = read_release(release.folder)
+    store, key = open_store(settings.cache), plan.steps[0].action.key
+    Recompiles.kept = {key: store.objects.read(action_name(key))}
+    store.objects.delete(action_name(key))
+    monkeypatch.setattr(working, "Executor", Recompiles)
+    worker, plan = work(recipe(), settings)
+    assert [step.state for step in plan.steps] == ["miss"]
+    outcomes, releases, _ = worker.build_and_release(plan)
+    assert store.lookup(key).provenance.seconds == 99.0
+    assert ([outcome.kind for outcome in outcomes], [each.written for each in releases]) == (["built"], [False])
+    loaded.refuse_replaced()
 
 
 def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path):

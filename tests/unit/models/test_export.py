@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import transformers
 import neuronbuild
 from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
 from neuronbuild.models.export import export_model, make_recipe
+from neuronbuild.runtime.reader import read_release
 from tests.conftest import ROOT, TEXT
 from tests.flows.checkpoints import copy_model, train
 from tests.flows.stores import contents, copy_store, manifest, records
@@ -235,16 +237,25 @@ print(model._release.folder)
 """
 
 
-@pytest.mark.soak
-def test_eight_processes_that_export_at_once_over_an_empty_store_all_get_a_model_that_runs(models, tmp_path):
-    command = [sys.executable, "-c", EXPORT, str(models[TASK]), str(tmp_path / "store"), str(tmp_path / "out")]
+def export_eight_times(model, place) -> str:
+    """Have eight processes export a model at once and open all of it; gives the release's folder, as each of them says."""
+    command = [sys.executable, "-c", EXPORT, str(model), str(place / "store"), str(place / "out")]
     processes = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)
     ]
     said = [process.communicate(timeout=LONG) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, said
-    assert len({out for out, _ in said}) == 1
-    assert len(compiles({"cache": tmp_path / "store"})) == 1
+    assert len(compiles({"cache": place / "store"})) == 1
+    [folder] = {out.strip() for out, _ in said}
+    return folder
+
+
+@pytest.mark.soak
+def test_eight_processes_that_export_at_once_over_an_empty_store_all_get_a_model_that_runs(models, tmp_path):
+    release = read_release(Path(export_eight_times(models[TASK], tmp_path)))
+    shutil.rmtree(tmp_path / "store")
+    assert export_eight_times(models[TASK], tmp_path) == str(release.folder)
+    release.refuse_replaced()
 
 
 def test_what_only_the_settings_say_of_the_code_is_in_the_releases_name():

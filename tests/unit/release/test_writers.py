@@ -52,18 +52,19 @@ def test_a_release_that_was_written_meanwhile_is_not_written_again(site):
     assert state(request.folder) == before
 
 
-def test_a_release_of_a_rebuilt_artifact_is_replaced_if_the_artifact_differs(site):
+def test_a_release_whose_artifact_was_compiled_anew_stays_while_it_is_whole(site):
     request, store = made_request(site)
     write_release(request, store, no_job)
     loaded, verified = read_release(request.folder), VerifiedReleases(None)
 
     def rewrite():
-        return write_release(request, store, no_job, lambda: request.is_up_to_date(verified), rebuilt=True)
+        return write_release(request, store, no_job, lambda: request.is_up_to_date(verified))
 
-    assert rewrite() is None
-    loaded.refuse_replaced()
     store.objects.delete(action_name(request.keys[0]))
     assert kinds(Site(site).build(1)) == ["built"]  # its record says another time
+    assert rewrite() is None
+    loaded.refuse_replaced()
+    (request.folder / "config.json").write_text("{}")
     assert rewrite() is not None
     with pytest.raises(ReleaseError, match="written anew"):
         loaded.refuse_replaced()
