@@ -1,4 +1,4 @@
-"""Single artifacts out of a store, by the beginnings of their keys."""
+"""Single artifacts of a store, by the beginnings of their keys."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import recorded_keys
-from neuronbuild.store.names import action_name
-from neuronbuild.store.prune import Rules, prune_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,16 +36,3 @@ def _find(keys: list[ActionKey], beginning: str) -> ActionKey:
     listed = ", ".join(key[:12] for key in found[:SHOWN])
     more = ", ..." if len(found) > SHOWN else ""
     raise UsageError(f"{len(found)} artifacts' keys begin with {beginning}: {listed}{more}", hint="give more of the key")
-
-
-def remove(store: CasStore, keys: Iterable[ActionKey]) -> int:
-    """Remove artifacts, and what nothing names any more and nobody has used within the hour; gives the bytes that went.
-
-    Raises:
-        StoreError: the store can't be read or written.
-    """
-    sizes = 0
-    for key in keys:
-        sizes += store.objects.size(action_name(key)) or 0
-        store.objects.delete(action_name(key))
-    return sizes + prune_store(store, Rules(keep=lambda _: True), dry_run=False).freed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.api.removing import find_keys, remove
+from neuronbuild.api.removing import find_keys
 from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.manifest import Manifest
@@ -24,6 +24,7 @@ from neuronbuild.errors import NEWER, NewerRecordError, StoreError, UsageError
 from neuronbuild.store.cas import understand
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name
+from neuronbuild.store.prune import remove_artifacts
 
 if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey
@@ -95,12 +96,12 @@ def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) 
 def remove_command(*, keys: tuple[str, ...], as_json: bool, **changes: object) -> None:
     """Remove the artifacts whose KEYs begin so from the store or, with --remote, from the remote one.
 
-    Their files go as well, but for those that something else names, and those that were used within the last hour: these go
-    with a later `cache prune`.
+    Their files go as well, but for those that something else names, and those that were used within the last hour, alone or
+    with their artifact: these go with a later `cache prune`. Nothing else goes.
     """
     store = _open(changes)
     found = find_keys(store, keys)
-    freed = remove(store, found)
+    freed = remove_artifacts(store, found)
     if as_json:
         put_json({"version": 1, "artifacts": found, "freed": freed})
     else:

@@ -12,7 +12,7 @@ from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
-from neuronbuild.store.prune import FILES
+from neuronbuild.store.prune import OF_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ def prune_command(
         if pruned.unfinished:
             put(f"unfinished writes of killed commands that {verb}: {pruned.unfinished}")
         for kept in pruned.kept:
-            noun = "file" if kept.reason == FILES else "artifact"
+            noun = "file" if kept.reason in OF_FILES else "artifact"
             put(f"  kept: {counted(kept.number, noun)} {kept.reason}: {counted(kept.bytes, 'byte')}")
     return _reached(pruned, limits[0])
 
@@ -116,7 +116,7 @@ def _reached(pruned: Pruned, most: int | None) -> int:
     """The exit status: 1, with a message, where more is left than there should be."""
     if most is None or pruned.left <= most:
         return 0
-    why = "; ".join(f"{size_text(kept.bytes)} {kept.reason}" for kept in pruned.kept) or "files that were just put there"
+    why = "; ".join(f"{size_text(kept.bytes)} {kept.reason}" for kept in pruned.kept)
     say(
         f"error: {counted(pruned.left, 'byte')} left, more than --max-size {most:,}: {why}",
         "  hint: use a shorter --grace, move releases away, or raise --max-size",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.files import parse_json
 from neuronbuild.store.cas import understand
-from neuronbuild.store.names import list_actions, list_blobs, list_snapshots
+from neuronbuild.store.names import blob_name, list_actions, list_blobs, list_snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from neuronbuild.digest import ActionKey
     from neuronbuild.store.cas import CasStore
@@ -30,6 +30,9 @@ DIGESTS = re.compile(rb"[0-9a-f]{64}")
 LEAST_GRACE = 2.0
 """Grace is at least so many times what a place takes for still fresh: within that, uses aren't noted."""
 
+GRACE = 3600.0
+"""Seconds within which what was used is left alone, unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -37,7 +40,7 @@ class Rules:
 
     max_size: int | None = None
     max_age: float | None = None
-    grace: float = 3600.0
+    grace: float = GRACE
     keep: Callable[[Manifest], bool] = lambda _: False
     keep_blobs: frozenset[str] = frozenset()
 
@@ -46,6 +49,9 @@ NAMED = "named by the lock, a release or --keep"
 USED = "used within the grace period"
 WITHIN = "within the limits"
 FILES = "files of models that the store holds"
+UNNAMED = "put there or used within the grace period, that no artifact names"
+OF_FILES = frozenset({FILES, UNNAMED})
+"""Reasons that are about files, and not about artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +99,9 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
         StoreError: the place can't be read or written.
     """
     now = time.time()
-    old = now - max(rules.grace, LEAST_GRACE * store.objects.fresh)
+    old = _in_use_since(store, rules.grace)
     blobs = dict(list_blobs(store.objects))
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        listed = list(pool.map(lambda found: _look(store, found[0], found[1], rules), list_actions(store.objects)))
+    listed = _look_at_all(store, rules)
     stay = rules.keep_blobs | _of_snapshots(store)
     victims = _choose(listed, blobs, rules, stay, (now, old))
     if not dry_run:
@@ -109,12 +114,50 @@ def prune_store(store: CasStore, rules: Rules, *, dry_run: bool) -> Pruned:
     if not dry_run:
         removed = _remove(store, free, old)
         free = [entry for entry in free if entry.name in removed]
+    names = {entry.name for entry in free}
+    fresh = [entry for sha256, entry in blobs.items() if sha256 not in named and entry.name not in names]
     freed = sum(entry.size for entry in free) + sum(victim.entry.size for victim in victims)
     total = sum(entry.size for entry in blobs.values()) + sum(each.entry.size for each in listed)
     unfinished = store.objects.sweep(now - rules.grace, dry_run=dry_run)
     kept = _kept([each for each in listed if each.entry.name not in gone], blobs, stay, old)
+    kept += (Kept(UNNAMED, len(fresh), sum(entry.size for entry in fresh)),) if fresh else ()
     keys = tuple(victim.key for victim in victims)
     return Pruned(store.location, keys, len(free), freed, total - freed, unfinished, kept)
+
+
+def remove_artifacts(store: CasStore, keys: Collection[ActionKey]) -> int:
+    """Remove artifacts, used or not, with the blobs that only they name; gives the bytes that went.
+
+    A blob stays that was used within the grace period, alone or with its artifact: it counts as used now, so that a prune
+    leaves it to whoever reads it. Nothing else in the store is touched.
+
+    Raises:
+        StoreError: the place can't be read or written.
+    """
+    old, listed = _in_use_since(store, GRACE), _look_at_all(store, Rules())
+    named = {sha256 for each in listed if each.key not in keys for sha256 in each.blobs} | _of_snapshots(store)
+    freed = 0
+    for each in (each for each in listed if each.key in keys):
+        name, alone = each.entry.name, [blob_name(sha256) for sha256 in each.blobs - named]
+        found = store.objects.stat(name)
+        in_use = found is not None and found.used >= old
+        for blob in alone if in_use else ():
+            store.objects.touch(blob)
+        store.objects.delete(name)
+        blobs = [] if in_use else list(filter(None, map(store.objects.stat, alone)))
+        gone = _remove(store, blobs, old)
+        freed += each.entry.size + sum(entry.size for entry in blobs if entry.name in gone)
+    return freed
+
+
+def _in_use_since(store: CasStore, grace: float) -> float:
+    """The time, in seconds since 1970, since when what was used is in use."""
+    return time.time() - max(grace, LEAST_GRACE * store.objects.fresh)
+
+
+def _look_at_all(store: CasStore, rules: Rules) -> list[_Listed]:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return list(pool.map(lambda found: _look(store, found[0], found[1], rules), list_actions(store.objects)))
 
 
 def _kept(listed: list[_Listed], blobs: dict[str, Entry], stay: frozenset[str], old: float) -> tuple[Kept, ...]:

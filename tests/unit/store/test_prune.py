@@ -12,7 +12,7 @@ from neuronbuild.digest import digest_bytes
 from neuronbuild.store import prune
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
-from neuronbuild.store.prune import Rules, prune_store
+from neuronbuild.store.prune import Rules, prune_store, remove_artifacts
 from tests.conftest import ROOT
 from tests.doubles.toolchain import wait_until
 from tests.limits import SOON
@@ -192,6 +192,66 @@ def test_what_stays_is_told_with_the_reason(store):
     assert [(kept.reason, kept.number) for kept in pruned.kept] == [(prune.NAMED, 1), (prune.USED, 1)]
     assert all(kept.bytes > SIZE for kept in pruned.kept)
     assert pruned.as_json()["kept"][0]["reason"] == prune.NAMED
+
+
+def test_files_that_nothing_names_yet_are_told_with_their_reason(store):
+    store.add_bytes(b"f" * 100 * SIZE)
+    pruned = prune_store(store, Rules(max_size=5 * SIZE), dry_run=True)
+    assert [(kept.reason, kept.number, kept.bytes) for kept in pruned.kept] == [(prune.UNNAMED, 1, 100 * SIZE)]
+    assert pruned.left == 100 * SIZE
+
+
+def test_what_is_left_is_told_to_the_last_byte(store):
+    store.add_bytes(b"fresh")
+    model = store.add_bytes(b"weights")
+    store.record_snapshot(Snapshot("org/name", None, {"model.safetensors": model}))
+    age(store, action_name(key_of(4)), 0)
+    pruned = prune_store(store, Rules(max_size=2 * SIZE), dry_run=False)
+    assert [kept.reason for kept in pruned.kept] == [prune.USED, prune.FILES, prune.UNNAMED]
+    assert sum(kept.bytes for kept in pruned.kept) == pruned.left
+
+
+def test_a_removed_artifact_goes_with_the_files_that_only_it_names(store, tmp_path):
+    before = sum(entry.size for entry in store.objects.list("v1/"))
+    age(store, action_name(key_of(1)), 1)
+    lone, shared = store.lookup(key_of(1)).blobs()
+    age(store, action_name(key_of(1)), 1)
+    freed = remove_artifacts(store, [key_of(1)])
+    assert left(store) == [2, 3, 4]
+    assert store.objects.size(blob_name(lone.sha256)) is None
+    assert store.objects.size(blob_name(shared.sha256)) == SIZE
+    assert get(store, 2, tmp_path) == contents(2, SIZE)
+    assert sum(entry.size for entry in store.objects.list("v1/")) == before - freed
+
+
+def test_a_removed_artifact_that_is_in_use_leaves_its_files_to_a_prune_after_the_grace_period(store):
+    manifest, record = store.lookup(key_of(1)), store.objects.size(action_name(key_of(1)))
+    lone, _ = manifest.blobs()
+    assert remove_artifacts(store, [key_of(1)]) == record
+    assert left(store) == [2, 3, 4]
+    prune_store(store, Rules(), dry_run=False)
+    assert store.lack(manifest) is None
+    age(store, blob_name(lone.sha256), 1)
+    prune_store(store, Rules(), dry_run=False)
+    assert store.objects.size(blob_name(lone.sha256)) is None
+
+
+def test_a_file_that_was_used_alone_outlasts_its_artifact(store):
+    lone, _ = store.lookup(key_of(1)).blobs()
+    age(store, action_name(key_of(1)), 1)
+    age(store, blob_name(lone.sha256), 0)
+    remove_artifacts(store, [key_of(1)])
+    assert store.objects.size(blob_name(lone.sha256)) == SIZE
+
+
+def test_removing_an_artifact_touches_nothing_else(store, tmp_path):
+    orphan = store.add_bytes(b"orphan")
+    age(store, blob_name(orphan.sha256), 9)
+    (store.objects.root / "tmp/half").write_bytes(b"half")
+    os.utime(store.objects.root / "tmp/half", (0, 0))
+    remove_artifacts(store, [key_of(1)])
+    assert store.read_blob(orphan) == b"orphan"
+    assert (store.objects.root / "tmp/half").exists()
 
 
 def test_what_is_within_the_limits_is_told_as_that(store):
