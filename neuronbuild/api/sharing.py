@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
 from neuronbuild.store.cas import recorded, understand
+from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.names import action_name, list_actions, list_snapshots
 from neuronbuild.store.sharing import kept_here
@@ -146,9 +146,9 @@ def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], shari
         except (DamageError, ForeignRecordError) as error:
             return error.message
 
-    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="copy") as pool:
-        results = list(pool.map(move, sorted(here - there)))
-        signed = list(pool.map(lambda key: _add_trust(source, target, key), sorted(there) if source.trust.signer else ()))
+    results = do_each(move, sorted(here - there), at_a_time=AT_A_TIME, name="copy")
+    signable = sorted(there) if source.trust.signer else []
+    signed = do_each(lambda key: _add_trust(source, target, key), signable, at_a_time=AT_A_TIME, name="sign")
     results += [each for each in signed if isinstance(each, str)]
     sizes = [result for result in results if isinstance(result, int)]
     failures = tuple(result for result in results if isinstance(result, str) and result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.api.jobs import NoJobs, ReleaseJobs
@@ -12,7 +13,7 @@ from neuronbuild.artifact.snapshot import holds_tokenizer
 from neuronbuild.build.builder import Place
 from neuronbuild.build.executor import Executor
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError, SourceError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, NewerRecordError, ReleaseError, SourceError, StoreError
 from neuronbuild.release.folder import write_release
 
 if TYPE_CHECKING:
@@ -48,11 +49,8 @@ class Work:
         Raises:
             InterruptedBuildError, StoreError, ToolchainError: as their names say.
         """
-        try:
-            with self._bench:
-                done = self._build_and_release(self._bring(plan))
-        finally:
-            self._close_store()
+        with self._open_store(), self._bench:
+            done = self._build_and_release(self._bring(plan))
         reused = [outcome.step.action.key for outcome in done[0] if outcome.kind == "reused"]
         note_use(self._context.store, reused=reused, built=sum(outcome.kind == "built" for outcome in done[0]))
         return done
@@ -77,9 +75,18 @@ class Work:
         self._observer.planned(plan)
         return plan
 
-    def _close_store(self) -> None:
-        for line in self._context.store.close():
-            self._observer.note(line)
+    @contextlib.contextmanager
+    def _open_store(self) -> Iterator[None]:
+        """Wait in the end for what is being sent; after an error of a store, only for what has begun."""
+        broken = False
+        try:
+            yield
+        except StoreError:
+            broken = True
+            raise
+        finally:
+            for line in self._context.store.close(abandon=broken):
+                self._observer.note(line)
 
     def _record_snapshots(self) -> None:
         """Before anything is built: what a snapshot says of licences decides what may be shared."""
@@ -107,11 +114,8 @@ class Work:
             ReleaseError, StoreError: as their names say.
         """
         self._record_snapshots()
-        try:
-            with self._bench:
-                return tuple(self._release(each) for each in self._prepared)
-        finally:
-            self._close_store()
+        with self._open_store(), self._bench:
+            return tuple(self._release(each) for each in self._prepared)
 
     def _build_again(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         """Outcomes as they were, but for steps that the store turned out to lack."""

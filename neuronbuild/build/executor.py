@@ -57,6 +57,8 @@ class Executor:
         Raises:
             InterruptedBuildError: Ctrl-C was pressed.
             StoreError: the store can't be written. Compiles that are running are ended; steps that were recorded are kept.
+                A thread that is just fetching an artifact from a far store is waited for: a connection that is silent for the
+                store's `timeout` ends that.
         """
         waiting: dict[ActionKey, Step] = {step.action.key: step for step in plan.misses}
         for toolchain in {id(self._toolchain(step)): self._toolchain(step) for step in waiting.values()}.values():

@@ -94,5 +94,8 @@ class Store(ABC):
         """Have artifacts at hand that are about to be used; gives those that can't be had, which are missing from then on."""
 
     @abstractmethod
-    def close(self) -> list[str]:
-        """Finish what goes on in the background, and give what there is to say about it, line by line."""
+    def close(self, *, abandon: bool = False) -> list[str]:
+        """Finish what goes on in the background, and give what there is to say about it, line by line.
+
+        To `abandon` it is to begin nothing any more: what has begun is finished.
+        """

@@ -192,7 +192,7 @@ class CasStore(Store):
                 lost.add(key)
         return lost
 
-    def close(self) -> list[str]:
+    def close(self, *, abandon: bool = False) -> list[str]:  # noqa: ARG002 (as every store)
         """Nothing goes on."""
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, final
 
 from neuronbuild.artifact.manifest import Manifest
@@ -120,19 +120,20 @@ class Far:
 
     def upload(self, key: ActionKey, work: Callable[[CasStore], int], then: Callable[[], None]) -> None:
         """Have an artifact sent in the background, and something done after that, whatever came of it."""
-
-        def run() -> int:
-            try:
-                return work(self.store)
-            finally:
-                then()
-
         with self._lock:
-            self._uploads[key] = self._pool.submit(run)
+            upload = self._uploads[key] = self._pool.submit(work, self.store)
+        upload.add_done_callback(lambda _: then())
 
     def is_uploading(self, key: ActionKey) -> bool:
         """Whether an artifact is on its way."""
         return key in self._uploads and not self._uploads[key].done()
+
+    def call_off(self) -> None:
+        """Begin no upload any more that hasn't begun."""
+        with self._lock:
+            uploads = list(self._uploads.values())
+        for upload in uploads:
+            upload.cancel()
 
     def finish(self) -> list[str]:
         """Wait for what is on its way, and give a line for each thing worth telling."""
@@ -142,6 +143,8 @@ class Far:
         for upload in uploads.values():
             try:
                 moved += upload.result()
+            except CancelledError:
+                failed.append(StoreError(self.store.location, "the build ended before"))
             except StoreError as error:
                 failed.append(error)
         self._pool.shutdown()

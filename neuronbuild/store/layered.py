@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import DamageError
 from neuronbuild.store.base import Store
 from neuronbuild.store.cas import recorded
+from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.lease import TTL, Lease, take_lease
 from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import copy_artifact
@@ -140,8 +140,11 @@ class LayeredStore(Store):
         known = self.near.known(keys)
         whole = {key for key in keys if known.get(key, "") is None}
         missing = list({*keys} - whole | self.near.bring(whole))
-        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
-            filled = list(pool.map(lambda key: any(far.fill(self.near, key) for far in self.fars), missing))
+
+        def fill(key: ActionKey) -> bool:
+            return any(far.fill(self.near, key) for far in self.fars)
+
+        filled = do_each(fill, missing, at_a_time=AT_A_TIME, name="fetch")
         for far in self._writable:
             there = far.ask(lambda store: recorded(store, keys), set(keys), writes=True)  # so as to send what isn't
             for key in set(keys).difference(missing, there):
@@ -150,8 +153,10 @@ class LayeredStore(Store):
                     self._outbox.send(far, manifest)
         return {key for key, came in zip(missing, filled, strict=True) if not came}
 
-    def close(self) -> list[str]:
-        """Wait for uploads."""
+    def close(self, *, abandon: bool = False) -> list[str]:
+        """Wait for uploads; to `abandon` them, only for those that have begun."""
+        for far in self.fars if abandon else ():
+            far.call_off()
         lines = [line for far in self.fars for line in far.finish()]
         return self._outbox.take_notes() + lines
 

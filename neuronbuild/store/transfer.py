@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.manifest import Manifest
@@ -11,6 +10,7 @@ from neuronbuild.counts import counted
 from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
 from neuronbuild.store.cas import publish, quarantine, understand
+from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import action_name, blob_name, list_blobs
 from neuronbuild.store.objects import has_in_use
@@ -43,13 +43,12 @@ def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publis
         raise ManifestRefusedError(source.location, key, str(manifest))
     blobs = list(_blobs(manifest))
     listed = _listed(target) if len(blobs) > MANY else None
-    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="blobs") as pool:
 
-        def move(blob: tuple[Digest, Pieces | None]) -> int:
-            is_new = listed is not None and blob[0].sha256 not in listed
-            return _move_blob(source, target, *blob) if is_new else copy_blob(source, target, *blob)
+    def move(blob: tuple[Digest, Pieces | None]) -> int:
+        is_new = listed is not None and blob[0].sha256 not in listed
+        return _move_blob(source, target, *blob) if is_new else copy_blob(source, target, *blob)
 
-        moved = sum(pool.map(move, blobs))
+    moved = sum(do_each(move, blobs, at_a_time=AT_A_TIME, name="blobs"))
     if manifest.log is not None:
         with contextlib.suppress(DamageError):  # an artifact is whole without it
             moved += copy_blob(source, target, manifest.log, None)

@@ -8,14 +8,14 @@ from typing import ClassVar
 import pytest
 
 from neuronbuild import api
-from neuronbuild.api import working
+from neuronbuild.api import Settings, working
 from neuronbuild.api.prepare import Context, make_full_plan, prepare
 from neuronbuild.api.working import Work
 from neuronbuild.artifact.codec import decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.build.progress import Silent
 from neuronbuild.build.report import Outcome
-from neuronbuild.errors import BlobCorruptError, SourceError
+from neuronbuild.errors import BlobCorruptError, SourceError, StoreError
 from neuronbuild.plan.planner import Plan
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.store.location import open_store
@@ -79,6 +79,18 @@ def test_a_release_that_is_up_to_date_stays_where_only_the_store_is_new(settings
     assert store.lookup(key).provenance.seconds == 99.0
     assert ([outcome.kind for outcome in outcomes], [each.written for each in releases]) == (["built"], [False])
     loaded.refuse_replaced()
+
+
+@pytest.mark.parametrize(
+    ("error", "abandon"), [(StoreError("place", "no room"), True), (SourceError("./model", "gone"), False)]
+)
+def test_after_an_error_of_a_store_what_hasnt_begun_to_be_sent_isnt(tmp_path, monkeypatch, error, abandon):
+    context = Context.open(replace(Settings(), cache=str(tmp_path)))
+    told = []
+    monkeypatch.setattr(type(context.store), "close", lambda _, *, abandon: told.append(abandon) or [])
+    with pytest.raises(type(error)), Work([], context, Silent())._open_store():
+        raise error
+    assert told == [abandon]
 
 
 def test_damage_that_cant_be_put_aside_ends_the_work(settings, recipe, tmp_path):

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from neuronbuild.errors import StoreError, StoreOutageError
-from neuronbuild.store.far import Far
+from neuronbuild.store.far import AT_A_TIME, Far
+from tests.doubles.toolchain import wait_until
 from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put
 from tests.unit.store.layers import far_memory, near_memory
@@ -94,3 +95,28 @@ def test_a_strict_one_fails_where_it_may_not_be_read_but_not_for_an_outage_or_a_
     for _ in range(2):
         with pytest.raises(StoreError, match="no such bucket"):
             far.ask(fail(problem), "else")
+
+
+def test_what_is_called_off_is_never_sent_and_what_has_begun_is_finished(far):
+    go, begun, over, sent = threading.Event(), [], [], []
+
+    def work(number):
+        def send(_):
+            begun.append(number)
+            assert go.wait(SOON)
+            sent.append(number)
+            return 5
+
+        return send
+
+    for number in range(10):
+        far.upload(key_of(number + 1), work(number), then=lambda number=number: over.append(number))
+    wait_until(lambda: len(begun) == AT_A_TIME)
+    far.call_off()
+    assert sorted(over) == list(range(AT_A_TIME, 10))  # their leases are let go at once
+    go.set()
+    shared, left = far.finish()
+    assert sorted(sent) == list(range(AT_A_TIME))
+    assert shared == f"{AT_A_TIME} shared with memory:far ({5 * AT_A_TIME} bytes)"
+    assert f"{10 - AT_A_TIME} not shared with memory:far: the build ended before; `neuronbuild cache push`" in left
+    assert sorted(over) == list(range(10))

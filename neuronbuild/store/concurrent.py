@@ -1,0 +1,29 @@
+"""Doing the same with many things, several at a time, so that an error is told without doing the rest first."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def do_each(work: Callable[[Item], Result], items: Iterable[Item], *, at_a_time: int, name: str) -> list[Result]:
+    """What a function gives for each of some things, in their order.
+
+    The first error, or Ctrl-C, ends it: nothing is begun any more, and what is under way is waited for.
+    """
+    with ThreadPoolExecutor(at_a_time, thread_name_prefix=name) as pool:
+        begun = [pool.submit(work, item) for item in items]
+        try:
+            wait(begun, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        failed = [each.exception() for each in begun if each.done() and not each.cancelled()]
+        for error in filter(None, failed):
+            raise error
+        return [each.result() for each in begun]
