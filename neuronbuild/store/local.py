@@ -143,11 +143,16 @@ class LocalObjects(ObjectStore):
             self.path(target).parent.mkdir(parents=True, exist_ok=True)
             self.path(name).rename(self.path(target))
 
-    def touch(self, name: str) -> None:
-        """Set the time of the last access, which nothing else about the object depends on."""
-        with contextlib.suppress(OSError):
+    def touch(self, name: str) -> bool:
+        """Set the time of the last access, which nothing else about the object depends on. Only a file's owner may."""
+        try:
             state = os.lstat(self.path(name))
             os.utime(self.path(name), ns=(time.time_ns(), state.st_mtime_ns), follow_symlinks=False)
+        except PermissionError:
+            return False
+        except OSError:
+            pass  # it is gone, or nobody may write here
+        return True
 
     def sweep(self, before: float, *, dry_run: bool = False) -> int:
         """Unlink old temporary files; never those that may be in the making."""

@@ -112,11 +112,12 @@ class MemoryObjects(ObjectStore):
             if found is not None:
                 self._objects[target] = found
 
-    def touch(self, name: str) -> None:
+    def touch(self, name: str) -> bool:
         """Note the time."""
         with self._lock:
             if name in self._objects:
                 self._objects[name] = self._objects[name]._replace(used=time.time())
+        return True
 
     def sweep(self, before: float, *, dry_run: bool = False) -> int:  # noqa: ARG002 (nothing is left of a killed process)
         """There is nothing unfinished."""

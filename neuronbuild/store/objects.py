@@ -118,8 +118,8 @@ class ObjectStore(ABC):
         """Rename an object; nothing happens if there is none."""
 
     @abstractmethod
-    def touch(self, name: str) -> None:
-        """Have an object count as used now; nothing happens if there is none, or if it may not be written."""
+    def touch(self, name: str) -> bool:
+        """Have an object count as used now; false if only writing it anew can do that. Nothing happens if there is none."""
 
     @abstractmethod
     def sweep(self, before: float, *, dry_run: bool = False) -> int:
@@ -131,10 +131,8 @@ class ObjectStore(ABC):
 
 
 def has_in_use(objects: ObjectStore, name: str, size: int) -> bool:
-    """Whether an object of that size is there; if so, it counts as used, so that nobody prunes it."""
+    """Whether an object of that size is there and counts as used, so that nobody prunes it. If not, it has to be written."""
     found = objects.stat(name)
     if found is None or found.size != size:
         return False
-    if time.time() - found.used > objects.fresh:
-        objects.touch(name)
-    return True
+    return time.time() - found.used <= objects.fresh or objects.touch(name)

@@ -227,7 +227,11 @@ def _of_snapshots(store: CasStore) -> frozenset[str]:
 
 
 def _remove(store: CasStore, entries: Iterable[Entry], old: float) -> set[str]:
-    """Remove objects that nobody has used since they were listed."""
+    """Remove objects that nobody has used since they were listed.
+
+    A use between the last look and the removal of one object isn't noticed: no place has a removal that depends on the last
+    use. Who looks an artifact up in that moment meets a miss at the next lookup, and builds it again.
+    """
 
     def remove(entry: Entry) -> str | None:
         found = store.objects.stat(entry.name)

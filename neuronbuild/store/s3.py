@@ -121,10 +121,11 @@ class S3Objects(ObjectStore):
         if self._bucket.copy(name, target):
             self.delete(name)
 
-    def touch(self, name: str) -> None:
+    def touch(self, name: str) -> bool:
         """Copy onto itself, which sets the date; a store that may only be read stays as it is."""
         with contextlib.suppress(StoreError):
             self._bucket.copy(name, name)
+        return True
 
     def digest(self, name: str) -> Digest | None:
         """GET as a stream."""

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import errno
+import os
+import time
+
 import pytest
 
 from neuronbuild.errors import ForeignRecordError
+from neuronbuild.store import local
 from neuronbuild.store.cas import CasStore, quarantine
 from neuronbuild.store.location import open_store
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, blob_name, quarantine_name
 from neuronbuild.store.trust import Trust, make_key, open_signer
+from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put
 
 
@@ -74,3 +80,38 @@ def test_what_nobody_signed_is_replaced_by_what_is_trusted(signers):
     mine = put(shared, 1, 600)
     assert shared.lookup(key_of(1)) == mine
     assert list(objects.list("quarantine/")) == []
+
+
+@pytest.fixture
+def of_another_user(tmp_path, monkeypatch):
+    """A store whose files another user made, and hasn't used for long."""
+    store = open_store(str(tmp_path / "store"))
+    put(store, 1)
+    for entry in store.objects.list("v1/"):
+        os.utime(store.objects.path(entry.name), (0, 0))
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(local.os, "utime", refuse)
+    return store
+
+
+def test_a_use_of_what_another_user_made_counts(of_another_user):
+    name = action_name(key_of(1))
+    before = of_another_user.objects.read(name)
+    assert of_another_user.lookup(key_of(1)) is not None
+    assert time.time() - of_another_user.objects.stat(name).used < SOON
+    assert of_another_user.objects.read(name) == before
+
+
+def test_a_blob_that_another_user_made_counts_as_used_when_it_is_added_again(of_another_user):
+    log = of_another_user.lookup(key_of(1)).log
+    assert of_another_user.add_bytes(b"log 1") == log
+    assert time.time() - of_another_user.objects.stat(blob_name(log.sha256)).used < SOON
+
+
+def test_what_may_only_be_read_is_read(of_another_user, monkeypatch):
+    of_another_user.read_only = True
+    monkeypatch.setattr(type(of_another_user.objects), "write", lambda *_: pytest.fail("it was written"))
+    assert of_another_user.lookup(key_of(1)) is not None
