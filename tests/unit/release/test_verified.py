@@ -10,6 +10,7 @@ from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.release.folder import write_release
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.store.cas import CasStore
+from neuronbuild.store.names import action_name
 from neuronbuild.store.trust import Trust
 from tests.unit.release.made import made_request, trust_of
 from tests.unit.release.requests import no_job
@@ -83,3 +84,37 @@ def test_whoever_signs_wants_a_signed_index(written, tmp_path):
 def test_an_artifact_that_isnt_trusted_any_more_makes_a_release_that_isnt(written, tmp_path):
     request, store = written
     assert not is_current(request, CasStore(store.objects, trust=Trust((trust_of(tmp_path, "other").own,))))
+
+
+def compiled_anew(store, key) -> None:
+    """The same in the store, of another time."""
+    manifest = store.lookup(key)
+    store.objects.delete(action_name(key))
+    store.record(replace(manifest, provenance=replace(manifest.provenance, seconds=99.0)))
+
+
+def test_a_signed_one_stays_where_its_artifact_was_compiled_anew(written):
+    request, store = written
+    compiled_anew(store, request.keys[0])
+    assert is_current(request, store)
+    assert is_current(request, CasStore(store.objects, trust=Trust(store.trust.keys)))
+
+
+def test_one_that_nobody_trusted_signed_must_be_of_the_record_that_is_signed_now(written, tmp_path):
+    request, store = written
+    tree = json.loads((request.folder / FILENAME).read_text())
+    del tree["signatures"]
+    (request.folder / FILENAME).write_text(json.dumps(tree))
+    reader = CasStore(store.objects, trust=Trust(store.trust.keys))
+    assert is_current(request, reader)
+    compiled_anew(store, request.keys[0])
+    assert not is_current(request, reader)
+
+
+def test_whoever_signs_with_another_key_than_before_wants_its_own_signature(written, tmp_path):
+    request, store = written
+    new = trust_of(tmp_path, "new")
+    both = CasStore(store.objects, trust=replace(new, keys=(*store.trust.keys, *new.keys)))
+    assert is_current(request, both)  # by the record, which is as it was
+    compiled_anew(both, request.keys[0])
+    assert not is_current(request, both)
