@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -73,10 +74,11 @@ class Memo:
         """Write what is new, if it can be written."""
         if not self._changed or self._file is None:
             return
-        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        temporary = self._file.with_name(f".{self._file.name}.{uuid.uuid4().hex}")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._load(), separators=(",", ":")), encoding="utf-8")
+            with temporary.open("x", encoding="utf-8") as file:  # a link in its place is not written through
+                file.write(json.dumps(self._load(), separators=(",", ":")))
             temporary.replace(self._file)
         except OSError:
             with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import uuid
 from typing import TYPE_CHECKING, Any, final
 
 from neuronbuild.api.subjects import planning_documents
@@ -64,8 +65,9 @@ def write_lock(path: Path, lock: LockFile) -> bool:
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return False
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        with temporary.open("x", encoding="utf-8") as file:  # a link in its place is not written through
+            file.write(text)
         temporary.replace(path)
     except OSError as error:
         raise LockError(str(path), f"it can't be written: {error.strerror}", hint="check its folder's permissions") from None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, final
 
 from neuronbuild.errors import StoreError
 from neuronbuild.files import parse_json
+from neuronbuild.store.guard import WRITING
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import LEASES, lease_name
 
@@ -41,6 +42,7 @@ LONGEST_TTL = 3600.0
 MARGIN = 2.0
 """Seconds by which a place's dates may be coarse."""
 
+NO_LEASE = "name a folder that can be written with --cache"
 ANOTHER_PROCESS = "another process of this machine"
 
 
@@ -152,7 +154,7 @@ def take_lease(
 def _lock(objects: LocalObjects, key: ActionKey, waiting: Callable[[str], bool], done: Callable[[], bool]) -> Kernel | None:
     from filelock import FileLock, Timeout  # a plan takes no lease, and this takes as long as planning a hundred targets
 
-    path = objects.root / LEASES / f"{key}.lock"
+    path = objects.path(f"{LEASES}{key}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, thread_local=False)
@@ -166,7 +168,7 @@ def _lock(objects: LocalObjects, key: ActionKey, waiting: Callable[[str], bool],
                 return Kernel(lock, path, done)
     except OSError as error:
         raise StoreError(
-            objects.location, f"no lease can be taken: {error.strerror}", hint="name a folder that can be written with --cache"
+            objects.location, f"no lease can be taken: {error.strerror} ({path})", hint=WRITING.get(error.errno or 0, NO_LEASE)
         ) from None
 
 

@@ -1,6 +1,7 @@
 """Objects in a folder: written to a temporary file, synced, renamed; so a crash leaves no half object.
 
-What is no plain file, a symbolic link for one, is no object.
+What is no plain file, a symbolic link for one, is no object. The folder itself may be a link; no link below it is followed,
+since a workspace that was cloned, or a colleague who may write there, could lead what is written and removed anywhere.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.digest import CHUNK, digest_pieces, digest_stream
 from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
 from neuronbuild.files import UnsafeNameError, check_name
-from neuronbuild.store.guard import READING, WRITING, explained, guarded
+from neuronbuild.store.guard import READING, WRITING, explained, guarded, refuse_links
 from neuronbuild.store.link import LinkMode, copy_file, link_file
+from neuronbuild.store.names import QUARANTINE
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ READ_ONLY = 0o444
 
 TEMPORARY = "tmp"
 """Where files are being written, on the same file system as the objects."""
+
+VERSIONS = "versions.lock"
+"""What conditional writers hold, one at a time. There is nothing in it."""
 
 NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -51,12 +56,14 @@ class LocalObjects(ObjectStore):
         """Where an object lies, or would.
 
         Raises:
-            StoreError: the name could mean another place than one in this folder.
+            StoreError: the name could mean another place than one in this folder, or a link leads to another one.
         """
         try:
-            return self.root / check_name(name)
+            check_name(name)
         except UnsafeNameError as error:
             raise StoreError(self.location, str(error)) from None
+        refuse_links(self.root, name.rpartition("/")[0])
+        return self.root / name
 
     def look(self, name: str) -> Version | None:
         """The file's bytes and state, or `None`."""
@@ -126,6 +133,7 @@ class LocalObjects(ObjectStore):
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Walk the folder."""
+        refuse_links(self.root, prefix)
         with guarded(self.location):
             yield from _walk(os.path.join(self.root, prefix), prefix)  # noqa: PTH118 (text all the way down: thousands of entries)
 
@@ -157,6 +165,7 @@ class LocalObjects(ObjectStore):
     def sweep(self, before: float, *, dry_run: bool = False) -> int:
         """Unlink old temporary files; never those that may be in the making."""
         before = min(before, time.time() - 2 * self.fresh)
+        refuse_links(self.root, TEMPORARY)
         with guarded(self.location):
             old = [entry.name for entry in _walk(str(self.path(TEMPORARY)), f"{TEMPORARY}/") if entry.used < before]
             for name in () if dry_run else old:
@@ -187,9 +196,12 @@ def _versions(root: Path, expected: str | None) -> Iterator[bool]:
         yield False
         return
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "versions.lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    handle = os.open(root / VERSIONS, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield True
+    finally:
+        os.close(handle)
 
 
 def place(root: Path, target: Path, fill: Callable[[Path], object], *, lasting: bool = True) -> None:
@@ -199,7 +211,9 @@ def place(root: Path, target: Path, fill: Callable[[Path], object], *, lasting: 
 
     Raises:
         OSError: the folder can't take it.
+        StoreError: a link is in the place of one of its folders.
     """
+    refuse_links(root, TEMPORARY)
     folder = root / TEMPORARY
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / uuid.uuid4().hex
@@ -208,7 +222,7 @@ def place(root: Path, target: Path, fill: Callable[[Path], object], *, lasting: 
         temporary.chmod(READ_ONLY)
         if lasting:
             sync(temporary)
-        _rename(temporary, target, root / "quarantine")
+        _rename(temporary, target, root)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -246,7 +260,7 @@ def stamp_of(state: os.stat_result) -> str:
     return f"{state.st_mtime_ns}.{state.st_ino}"
 
 
-def _rename(temporary: Path, target: Path, aside: Path) -> None:
+def _rename(temporary: Path, target: Path, root: Path) -> None:
     """Rename. A folder in the object's place is put aside: it is nobody's object, and the work is done by now."""
     try:
         temporary.replace(target)
@@ -254,6 +268,8 @@ def _rename(temporary: Path, target: Path, aside: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(target)
     except IsADirectoryError:
+        refuse_links(root, QUARANTINE)
+        aside = root / QUARANTINE
         aside.mkdir(exist_ok=True)
         target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
         temporary.replace(target)

@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from neuronbuild.files import parse_json
+from neuronbuild.files import parse_json, read_plain
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import list_actions, list_blobs
 
@@ -55,7 +55,7 @@ def note_run(objects: ObjectStore, run: Run) -> None:
     line = json.dumps({"at": now, **asdict(run)}).encode() + b"\n"
     try:
         objects.root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(objects.root / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(objects.root / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError:
         return
     try:
@@ -88,6 +88,6 @@ def measure(objects: ObjectStore) -> Sizes:
 
 def _lines(file: Path) -> list[bytes]:
     try:
-        return file.read_bytes().splitlines()
+        return read_plain(file).splitlines()
     except OSError:
         return []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path, place):
 def test_nothing_new_writes_nothing(tmp_path):
     Memo(tmp_path / "memo.json", is_pair).save()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_file_of_somebody_elses_is_replaced_and_never_written_through(tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    for name in ("memo.json", f".memo.json.{os.getpid()}"):
+        (tmp_path / name).symlink_to("victim")
+    memo = Memo(tmp_path / "memo.json", is_pair)
+    memo.put("a", [1, 2])
+    memo.save()
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert Memo(tmp_path / "memo.json", is_pair).get("a") == [1, 2]
 
 
 def test_a_file_counts_as_just_changed_for_two_seconds():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -32,6 +33,14 @@ def own(tmp_path):
 
 def keys(recipes, settings) -> list[str]:
     return [step.action.key for step in plan(recipes, settings).steps]
+
+
+def test_a_link_where_a_lock_is_made_is_never_written_through(tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    for name in ("neuronbuild.lock", f".neuronbuild.lock.{os.getpid()}"):
+        (tmp_path / name).symlink_to("victim")
+    assert write_lock(tmp_path / "neuronbuild.lock", LockFile())
+    assert (tmp_path / "victim").read_bytes() == b"precious"
 
 
 def test_a_lock_is_written_once_and_gives_the_same_keys(locked, own):

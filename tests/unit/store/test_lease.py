@@ -150,6 +150,24 @@ def test_a_store_that_breaks_meanwhile_lets_the_lease_go(store):
         assert held
 
 
+def test_a_link_in_the_place_of_a_lease_is_refused_by_name(store, lock, tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreError, match=f"{KEY}.lock"), store.hold(KEY, lambda _: True):
+        pass
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_a_link_in_the_place_of_the_folder_of_leases_is_refused_by_name(store, lock, tmp_path):
+    (tmp_path / "documents").mkdir()
+    lock.parent.parent.mkdir(parents=True)
+    lock.parent.symlink_to(tmp_path / "documents")
+    with pytest.raises(StoreError, match="v1/leases is a link"), store.hold(KEY, lambda _: True):
+        pass
+    assert list((tmp_path / "documents").iterdir()) == []
+
+
 def test_a_store_that_cant_be_written_gives_no_lease(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         make_read_only(disk)

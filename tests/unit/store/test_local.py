@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+import time
 
 import pytest
 
@@ -141,3 +143,70 @@ def test_a_folder_in_an_objects_place_is_put_aside(objects, tmp_path):
     assert objects.read(NAME) == b"bytes"
     [aside] = (tmp_path / "store/quarantine").iterdir()
     assert (aside / "deep").is_dir()
+
+
+ACTS = {
+    "write": lambda objects: objects.write(NAME, b"bytes"),
+    "write under a condition": lambda objects: objects.write(NAME + "e", b"bytes", None),
+    "receive": lambda objects: objects.receive(NAME, lambda path: path.write_bytes(b"bytes")),
+    "delete": lambda objects: objects.delete(NAME),
+    "move": lambda objects: objects.move(NAME, "quarantine/x"),
+    "touch": lambda objects: objects.touch(NAME),
+    "list": lambda objects: list(objects.list("v1/blobs/sha256/")),
+    "read": lambda objects: objects.read(NAME),
+    "sweep": lambda objects: objects.sweep(time.time()),
+}
+USED = {
+    "v1": {"write", "write under a condition", "receive", "delete", "move", "touch", "list", "read"},
+    "v1/blobs/sha256": {"write", "write under a condition", "receive", "delete", "move", "touch", "list", "read"},
+    "v1/blobs/sha256/ab": {"write", "write under a condition", "receive", "delete", "move", "touch", "read"},
+    "tmp": {"write", "write under a condition", "receive", "sweep"},
+    "quarantine": {"move"},
+}
+
+
+def states(folder):
+    """Times and sizes of all files."""
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {path: stat.S_ISREG(it.st_mode) and (it.st_size, it.st_mtime_ns, it.st_atime_ns) for path, it in found.items()}
+
+
+@pytest.mark.parametrize("place", USED)
+@pytest.mark.parametrize("act", ACTS)
+def test_a_link_in_the_place_of_a_folder_leads_nothing_astray(place, act, tmp_path):
+    documents = tmp_path / "documents"
+    for name in ("old.txt", "abcd", "ab/abcd", "sha256/ab/abcd", "blobs/sha256/ab/abcd"):
+        (documents / name).parent.mkdir(parents=True, exist_ok=True)
+        (documents / name).write_bytes(b"precious")
+        os.utime(documents / name, (1e9, 1e9))
+    objects = LocalObjects(tmp_path / "store")
+    objects.path(NAME).parent.mkdir(parents=True)
+    objects.path(NAME).write_bytes(b"bytes")
+    (objects.root / place).parent.mkdir(parents=True, exist_ok=True)
+    if (objects.root / place).exists():
+        (objects.root / place).rename(tmp_path / "away")
+    (objects.root / place).symlink_to(documents)
+    before = states(documents)
+    refused = pytest.raises(StoreError, match=f"{place} is a link") if act in USED[place] else contextlib.nullcontext()
+    with refused:
+        ACTS[act](objects)
+    assert states(documents) == before
+
+
+def test_a_link_in_the_place_of_the_lock_of_versions_empties_nothing(objects, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "store/versions.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreError, match=r"versions\.lock") as error:
+        objects.write(NAME, b"bytes", None)
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert "may be a link" in (error.value.hint or "")
+
+
+def test_the_folder_of_a_store_may_be_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "store").symlink_to("real")
+    objects = LocalObjects(tmp_path / "store")
+    objects.write(NAME, b"bytes", None)
+    assert [entry.name for entry in objects.list("v1/")] == [NAME]
+    assert (tmp_path / "real" / NAME).read_bytes() == b"bytes"

@@ -45,6 +45,14 @@ def test_a_place_that_cant_keep_it_keeps_none(tmp_path):
         assert read_runs(LocalObjects(disk)) == Run()
 
 
+def test_a_link_in_its_place_is_not_written_through(tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / FILE).symlink_to(tmp_path / "victim")
+    note_run(LocalObjects(tmp_path / "store"), Run(1))
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
 def test_a_store_is_measured_by_listing():
     store = near_memory()
     put(store, 1)
