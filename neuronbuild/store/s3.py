@@ -66,7 +66,7 @@ class S3Objects(ObjectStore):
         if tag is not None:
             return tag
         found = self.look(name)
-        if found is None and self._bucket.is_refused(name):  # archived, for one: it counts as missing, and is replaced
+        if found is None and self._bucket.refusal(name):  # archived, for one: it counts as missing, and is replaced
             return self._bucket.put(name, data, {})
         # an answer that got lost, and a second try, look like this too
         return found.tag if found is not None and found.data == data and found.tag != expected else None

@@ -33,6 +33,7 @@ UNDERSTOOD = frozenset({*OF_ACCOUNT, *REGION, *BUSY, *AGAIN, *DAMAGED, *ABSENT, 
 ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
 PATH_REFUSED = {"SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired"}
 ABOUT_PATHS = re.compile(r"virtual.?(host|style|domain)", re.IGNORECASE)
+TAG = re.compile(r"<[^<>]*>")
 ABOUT_KEYS = re.compile(r"\bkms\b|encryption", re.IGNORECASE)
 
 REFUSALS = {400, 401, 403, 405}
@@ -40,6 +41,12 @@ REFUSALS = {400, 401, 403, 405}
 
 UNSUPPORTED = {400, 405, 501}
 """HTTP statuses of what a server can't do."""
+
+PAGE = "neuronbuild-page"
+"""Where an answer keeps its status, its content type and the start of its body."""
+
+MOST_OF_PAGE = 4096
+FIRST_WORDS = 80
 
 LONGEST = 300
 """Characters of a server's message that are shown."""
@@ -52,7 +59,35 @@ class ConditionRefusedError(Exception):
 class OddAnswerError(BotoCoreError):  # type: ignore[misc]  # boto3 is untyped
     """An answer without what every answer of its kind has."""
 
-    fmt = "its answer has no {field}"
+    fmt = "its answer has no {field}{page}"
+
+
+def odd_answer(field: str, answer: dict[str, Any]) -> OddAnswerError:
+    """An answer that has no such field, and what it is instead as far as that is known."""
+    if PAGE not in answer.get("ResponseMetadata", {}):
+        return OddAnswerError(field=field, page="")
+    status, kind, body = answer["ResponseMetadata"][PAGE]
+    page = f"; it is a page of status {status}, {printable(kind)}: {first_words(body)}"
+    return OddAnswerError(field=field, page=page)
+
+
+def keep_page(response_dict: dict[str, Any] | None, parsed_response: dict[str, Any] | None, **_: object) -> None:
+    """Keep what an answer is that S3's own answers aren't: the page of a proxy, which the library reads as one of no fields."""
+    body = (response_dict or {}).get("body")
+    if response_dict is None or parsed_response is None or not isinstance(body, bytes) or not body:
+        return
+    kind = str(response_dict["headers"].get("content-type") or "of no content type").partition(";")[0]
+    parsed_response.setdefault("ResponseMetadata", {})[PAGE] = response_dict["status_code"], kind, body[:MOST_OF_PAGE]
+
+
+def first_words(page: bytes) -> str:
+    """How a page begins, for people: without its tags, and without what could move a terminal's cursor."""
+    return printable(TAG.sub(" ", page.decode(errors="replace")))[:FIRST_WORDS]
+
+
+def printable(text: str) -> str:
+    """A text in one line, without what can't be printed."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def code_of(error: ClientError) -> str:
@@ -66,7 +101,7 @@ def message_of(error: ClientError) -> str:
     """What else the server said of it: its message, and the header that it names, in one line."""
     named: dict[str, Any] = error.response.get("Error", {})
     text = " ".join(str(named[field]) for field in ("Message", "Header") if named.get(field))
-    return " ".join(text.split())[:LONGEST]
+    return printable(text)[:LONGEST]
 
 
 def status_of(error: ClientError) -> int:
@@ -76,9 +111,12 @@ def status_of(error: ClientError) -> int:
 
 
 def said(error: ClientError) -> str:
-    """What the server said, and to what: code and message, for people."""
-    message = message_of(error)
-    return f"{code_of(error)}{f': {message}' if message else ''}, to {error.operation_name}"
+    """What the server said, and to what: code and message, for people; of a page that is no answer of S3's, its first words."""
+    message, code = message_of(error), code_of(error)
+    response: dict[str, Any] = error.response
+    page = response.get("ResponseMetadata", {}).get(PAGE) if code.isdigit() else None
+    shown = f"; a page that begins: {first_words(page[2])}" if page else ""
+    return f"{code}{f': {message}' if message else ''}, to {error.operation_name}{shown}"
 
 
 def is_path_refused(error: ClientError) -> bool:

@@ -16,13 +16,13 @@ from neuronbuild.store.s3_answers import (
     CONDITION,
     NO_UPLOAD,
     ConditionRefusedError,
-    OddAnswerError,
     code_of,
     is_unsupported,
     message_of,
+    odd_answer,
 )
 from neuronbuild.store.s3_line import Line
-from neuronbuild.store.s3_listing import list_keys
+from neuronbuild.store.s3_listing import list_keys, list_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ class Bucket:
         def request(connection: Connection) -> Any:  # noqa: ANN401
             answer = connection.ask(verb, self._prefix + name, **arguments)
             if wanted is not None and not answer.get(wanted):
-                raise OddAnswerError(field=wanted)
+                raise odd_answer(wanted, answer)
             return answer if wanted is None else answer[wanted]
 
         return self._line.call(request)
@@ -82,7 +82,7 @@ class Bucket:
                 return then(plain.raw, int(plain.headers["content-length"]))
             answer = connection.ask("get_object", key, **wanted)
             if wanted and "ContentRange" not in answer:  # the whole object, which would pass for a damaged one
-                raise OddAnswerError(field="range, which was asked for")
+                raise odd_answer("range, which was asked for", answer)
             size = _need(connection.ask("head_object", key), "ContentLength") if "ContentLength" not in answer else 0
             return then(_line(answer), answer.get("ContentLength", size))
 
@@ -107,7 +107,7 @@ class Bucket:
             answer = connection.ask("head_object", key)
             return None if _is_archived(answer) else _entry(name, _need(answer, "ContentLength"), answer)
 
-        return None if self._line.is_refused(key) else self._line.read(key, read)
+        return None if self._line.refusal(key) else self._line.read(key, read)
 
     def put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
         """Put a small object, and give its tag; `None` if the condition doesn't hold.
@@ -138,9 +138,9 @@ class Bucket:
     def _tag(self, said: str | None, data: bytes) -> str:
         return said if said and self.has_tags else f'{OWN_TAG}{hashlib.sha256(data).hexdigest()}"'
 
-    def is_refused(self, name: str) -> bool:
-        """Whether an object is there, and was not handed out when it was asked for."""
-        return self._line.is_refused(self._prefix + name)
+    def refusal(self, name: str) -> str | None:
+        """What the server said when an object that is there was asked for, and was not handed out; else `None`."""
+        return self._line.refusal(self._prefix + name)
 
     def note_put(self, name: str) -> None:
         """An object was put in parts."""
@@ -187,19 +187,8 @@ class Bucket:
 
     def uploads(self, prefix: str) -> tuple[Begun, ...]:
         """Uploads in parts that are under way below a prefix. A server that can't list them has none."""
-        start = self._prefix + prefix
-
-        def request(connection: Connection) -> tuple[Begun, ...]:
-            try:
-                found = connection.client.list_multipart_uploads(Bucket=self._name, Prefix=start).get("Uploads", ())
-            except ClientError as error:
-                if is_unsupported(error):
-                    return ()
-                raise
-            mine = (each for each in found if each["Key"].startswith(start))
-            return tuple(Begun(each["Key"][len(self._prefix) :], each["UploadId"], _time(each, "Initiated")) for each in mine)
-
-        return self._line.call(request)
+        found = list_uploads(self._line, self._prefix + prefix, self.location)
+        return tuple(Begun(each["Key"][len(self._prefix) :], each["UploadId"], _time(each, "Initiated")) for each in found)
 
     def abort_upload(self, name: str, upload: str) -> None:
         """End one upload in parts. One that is over is no error."""
@@ -237,7 +226,7 @@ def _time(answer: dict[str, Any], field: str) -> float:
 def _need(answer: dict[str, Any], field: str) -> int:
     value = answer.get(field)
     if value is None:
-        raise OddAnswerError(field=field)
+        raise odd_answer(field, answer)
     return int(value)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from neuronbuild.store.s3_answers import OddAnswerError
+from neuronbuild.store.s3_answers import is_unsupported, keep_page, odd_answer
 from neuronbuild.store.s3_dialect import Dialect
 from neuronbuild.store.s3_plain import PlainRequests
 
@@ -57,8 +58,17 @@ class Connection:
         method = self.client.list_objects_v2 if second else self.client.list_objects
         page = method(Bucket=self._where.bucket, **arguments)
         if not LISTED.intersection(page):  # the library takes any XML: the page of a proxy would be a bucket with nothing in it
-            raise OddAnswerError(field="listing")
+            raise odd_answer("listing", page)
         return page
+
+    def list_uploads(self, **arguments: object) -> Any:  # noqa: ANN401
+        """A page of the uploads in parts that are under way; one of none if the server can't list them."""
+        try:
+            return self.client.list_multipart_uploads(Bucket=self._where.bucket, **arguments)
+        except ClientError as error:
+            if is_unsupported(error):
+                return {}
+            raise
 
     def encryption(self) -> dict[str, object]:
         """Arguments of a method that makes an object."""
@@ -111,7 +121,9 @@ def open_client(where: S3Location, session: boto3.session.Session, dialect: Dial
         },
     )
     region = where.region or session.region_name or "us-east-1"
-    return session.client("s3", config=config, endpoint_url=where.endpoint_url, region_name=region)
+    client = session.client("s3", config=config, endpoint_url=where.endpoint_url, region_name=region)
+    client.meta.events.register("response-received.s3", keep_page)
+    return client
 
 
 def _without_checksums(arguments: dict[str, Any]) -> dict[str, Any]:

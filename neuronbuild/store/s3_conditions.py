@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.objects import LIMIT
-from neuronbuild.store.s3_answers import ConditionRefusedError
+from neuronbuild.store.s3_answers import ConditionRefusedError, first_words
 from neuronbuild.store.s3_bucket import OWN_TAG
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ class Conditions:
         found = self._bucket.get(name, LIMIT)
         if found is None or found.data != b"1":
             hint = "check endpoint_url; the credentials need s3:GetObject as well as s3:PutObject"
-            raise StoreError(self._bucket.location, "an object that was just put there can't be read", hint=hint)
+            why = self._bucket.refusal(name) or (
+                "it isn't there" if found is None else f"what is there begins: {first_words(found.data)}"
+            )
+            raise StoreError(self._bucket.location, f"an object that was just put there can't be read ({why})", hint=hint)
         self._bucket.has_tags = found.tag == tag and not found.tag.startswith(OWN_TAG)
         try:
             fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]

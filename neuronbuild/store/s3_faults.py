@@ -19,7 +19,9 @@ from neuronbuild.store.s3_answers import (
     REGION,
     OddAnswerError,
     code_of,
+    first_words,
     is_path_refused,
+    printable,
     said,
     status_of,
 )
@@ -125,7 +127,9 @@ class Explainer:
             return Trouble(StoreError(location, problem, hint="check the network and endpoint_url"), outage=True)
         if isinstance(error, ResponseParserError | OddAnswerError):
             hint = "check endpoint_url: what answers there is no S3 server, or doesn't do all that is asked of one"
-            odd = StoreError(location, f"its answer is none of S3's ({_short(error)})", hint=hint)
+            page = first_words(str(error).partition("\n")[2].encode()) if isinstance(error, ResponseParserError) else ""
+            problem = f"its answer is none of S3's ({_short(error)}{f' {page}' if page else ''})"
+            odd = StoreError(location, problem, hint=hint)
             return Trouble(odd, outage=isinstance(error, ResponseParserError))
         if isinstance(error, boto.BotoCoreError | ValueError):
             return Trouble(StoreError(location, _short(error), hint="check the location and the AWS configuration"))
@@ -173,4 +177,4 @@ def _short(error: Exception) -> str:
     """One line, without the addresses of objects that some messages end in."""
     cause = getattr(error, "kwargs", {}).get("error")
     text = str(cause if isinstance(cause, Exception) and str(cause) else error)
-    return text.partition("object at 0x")[0].splitlines()[0][:LONGEST] if text else type(error).__name__
+    return printable(text.partition("object at 0x")[0].splitlines()[0])[:LONGEST] if text else type(error).__name__

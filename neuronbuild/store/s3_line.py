@@ -37,7 +37,7 @@ class Line:
         self._lock = threading.Lock()
         self._explain = Explainer(where)
         self._breaker = Breaker(where.text, patience, self._explain)
-        self._refused: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._told: set[str] = set()
         self._is_there = False
         try:
@@ -75,13 +75,13 @@ class Line:
 
         return self.call(attempt)
 
-    def is_refused(self, key: str) -> bool:
-        """Whether an object was asked for in vain: what may be said of it besides, it counts as missing."""
-        return key in self._refused
+    def refusal(self, key: str) -> str | None:
+        """What was said when an object was asked for in vain: whatever else is said of it, it counts as missing."""
+        return self._refused.get(key)
 
     def note_put(self, key: str) -> None:
         """An object was put: the one that was refused is gone."""
-        self._refused.discard(key)
+        self._refused.pop(key, None)
 
     def _follow(self, connection: Connection, error: ClientError) -> bool:
         """Change the dialect as a refusal asks; false if it is about something else."""
@@ -122,7 +122,7 @@ class Line:
 
     def _note_refused(self, key: str, error: ClientError) -> None:
         with self._lock:
-            self._refused.add(key)
+            self._refused[key] = said(error)
             is_new = code_of(error) not in self._told
             self._told.add(code_of(error))
         if is_new:

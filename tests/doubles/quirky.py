@@ -157,9 +157,10 @@ class Quirky:
     def _check_access(self, request: Request) -> None:
         signed = request.headers.get("authorization", "")
         if "html" in self.quirks:
-            raise RefusedError(200, "", "<html><body>Sign in to the guest network</body></html>")
+            page = "<html><body>Sign in \x85to the\nguest network</body></html>"
+            raise RefusedError(200, "", page, **{"Content-Type": "text/html; charset=utf-8"})
         if "garbled" in self.quirks:
-            raise RefusedError(200, "", "Sign in to the guest network")
+            raise RefusedError(200, "", "Sign in \x1b\x07to the guest network")
         if "slow-down" in self.quirks and len(self.seen) <= 3:
             raise RefusedError(503, "SlowDown", "Please reduce your request rate.")
         if "skewed" in self.quirks:
@@ -289,10 +290,19 @@ class Quirky:
     def _listed_uploads(self, request: Request) -> bytes:
         if "no-uploads-list" in self.quirks:
             raise RefusedError(501, "NotImplemented", "not here")
-        rows, prefix = "", "" if "foreign-keys" in self.quirks else request.query.get("prefix", "")
-        for number, upload in self.uploads.items():
-            if not upload.key.startswith(prefix):
-                continue
+        prefix = "" if "foreign-keys" in self.quirks else request.query.get("prefix", "")
+        after = request.query.get("key-marker", ""), request.query.get("upload-id-marker", "")
+        if "endless-listing" in self.quirks:
+            after = "", ""
+        found = sorted((upload.key, number) for number, upload in self.uploads.items() if upload.key.startswith(prefix))
+        left = [each for each in found if each > after]
+        shown = left[: 2 if {"small-pages", "endless-listing"} & self.quirks else 1000]
+        rows = f"<IsTruncated>{'true' if len(left) > len(shown) else 'false'}</IsTruncated>"
+        if len(left) > len(shown) and "older-listing" not in self.quirks:
+            rows += f"<NextKeyMarker>{escape(shown[-1][0])}</NextKeyMarker>"
+            rows += f"<NextUploadIdMarker>{shown[-1][1]}</NextUploadIdMarker>"
+        for _, number in shown:
+            upload = self.uploads[number]
             when = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(upload.begun))
             rows += (
                 f"<Upload><Key>{escape(upload.key)}</Key><UploadId>{number}</UploadId><Initiated>{when}</Initiated></Upload>"

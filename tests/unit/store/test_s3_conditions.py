@@ -54,3 +54,9 @@ def test_a_bucket_that_may_be_written_and_not_read_is_told():
     with serving("no-read") as server, pytest.raises(StoreError, match="just put there can't be read") as caught:
         open_objects(server.location()).write(NAME, b"bytes", None)
     assert "s3:GetObject" in caught.value.hint
+    assert "(AccessDenied: Access Denied, to GetObject)" in str(caught.value)
+
+
+def test_a_page_in_the_place_of_an_object_that_was_put_is_shown():
+    with serving("html") as server, pytest.raises(StoreError, match=r"begins: Sign in to the guest network\)"):
+        open_objects(server.location()).write(NAME, b"bytes", None)

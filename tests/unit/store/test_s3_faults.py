@@ -4,7 +4,7 @@ import pytest
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from neuronbuild.store.s3_answers import OddAnswerError
+from neuronbuild.store.s3_answers import odd_answer
 from neuronbuild.store.s3_faults import Explainer, UploadGoneError
 from neuronbuild.store.s3_location import parse_s3
 
@@ -69,7 +69,7 @@ def test_a_server_that_is_none_of_s3_is_told_to_be_one():
     assert trouble.outage
     assert "none of S3's" in str(trouble.error)
     assert "endpoint_url" in trouble.error.hint
-    odd = explain(OddAnswerError(field="listing"))
+    odd = explain(odd_answer("listing", {}))
     assert not odd.outage
     assert "its answer has no listing" in str(odd.error)
 

@@ -182,7 +182,13 @@ def test_a_public_bucket_is_read_where_there_are_no_credentials():
         assert "AWS_PROFILE" in caught.value.hint
 
 
-@pytest.mark.parametrize(("quirk", "words"), [("html", "none of S3's.*no listing"), ("garbled", "the server failed")])
+@pytest.mark.parametrize(
+    ("quirk", "words"),
+    [
+        ("html", "none of S3's.*no listing; it is a page of status 200, text/html: Sign in to the guest network"),
+        ("garbled", "the server failed.*a page that begins: Sign in to the guest network"),
+    ],
+)
 def test_what_is_no_s3_server_is_told(quirk, words):
     with serving(quirk) as server, pytest.raises(StoreError, match=words):
         list(open_objects(server.location(timeout=1)).list("v1/"))

@@ -96,6 +96,26 @@ def test_a_sweep_ends_old_uploads_and_no_others(quirks, server):
     assert objects.sweep(time.time() - 3600) == 0
 
 
+@pytest.mark.parametrize("quirks", [("small-pages",), ("small-pages", "older-listing", "foreign-keys")])
+def test_a_sweep_ends_old_uploads_of_all_pages(quirks):
+    with serving(*quirks) as server:
+        objects = open_objects(server.location())
+        for number in range(7):
+            leave_upload(server, f"{objects._bucket._prefix}v1/{number // 3}", 7200)
+        assert objects.sweep(time.time() - 3600, dry_run=True) == 7
+        assert objects.sweep(time.time() - 3600) == 7
+        assert server.uploads == {}
+
+
+def test_uploads_whose_listing_has_no_end_are_told():
+    with serving("endless-listing") as server:
+        objects = open_objects(server.location())
+        for number in range(3):
+            leave_upload(server, f"{objects._bucket._prefix}v1/{number}", 7200)
+        with pytest.raises(StoreError, match="doesn't come to an end"):
+            objects.sweep(time.time() - 3600)
+
+
 def test_a_server_that_cant_list_uploads_is_used_all_the_same(large):
     path, digest, pieces = large
     with serving("no-uploads-list") as server:
