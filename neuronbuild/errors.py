@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 PASSWORD = re.compile(
-    r"""(//|%2f%2f)                                 # the start of an address
+    r"""(//|%2f%2f|(?:https?:|endpoint_url=)/?(?!https?(?:://?|%3a)|/))  # the start of an address, or what was meant as one
         (?: [^\s"'/?#&]+                            # a user, and maybe a password, as addresses should be written
           | [^\s"'/?#&=@:]+ (?: :|%3a ) (?! \d+ (?: [/?&#\s"'] | $ ) ) [^\s"']*  # a password with slashes, but no port
         ) (?: @|%40 )""",

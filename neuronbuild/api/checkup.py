@@ -7,11 +7,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import StoreError, UsageError, hide_passwords
+from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import Remote, open_objects
 from neuronbuild.store.names import ACTIONS, LEASES
-from neuronbuild.store.s3_location import SCHEME
+from neuronbuild.store.s3_location import SCHEME, shown_location
 from neuronbuild.store.trust import check_public_key, public_key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_stores(settings: Settings) -> Iterator[Finding]:
 
 
 def _check(name: str, remote: Remote) -> Finding:
-    shown = hide_passwords(remote.location)
+    shown = shown_location(remote.location)
     try:
         objects = open_objects(remote.location)
         if isinstance(objects, LocalObjects):

@@ -14,6 +14,7 @@ from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote
+from neuronbuild.store.s3_location import shown_location
 from neuronbuild.toolchain.setup import Setup
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Settings:
 
     def __repr__(self) -> str:
         """All of it, without the passwords of locations."""
-        return hide_passwords(f"Settings({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in fields(self))})")
+        said = {one.name: getattr(self, one.name) for one in fields(self)} | {"cache": shown_location(self.cache)}
+        return hide_passwords(f"Settings({', '.join(f'{name}={value!r}' for name, value in said.items())})")
 
     def toolchain(self, name: str) -> Setup:
         """What is said of one toolchain."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import StoreError, hide_passwords
+from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
 from neuronbuild.store.guard import MAY_READ
@@ -16,7 +16,7 @@ from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.s3_location import SCHEME, parse_s3
+from neuronbuild.store.s3_location import SCHEME, parse_s3, shown_location
 from neuronbuild.store.sharing import Sharing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Remote:
 
     def __repr__(self) -> str:
         """Both, without passwords."""
-        return f"Remote({hide_passwords(self.location)!r}, read_only={self.read_only})"
+        return f"Remote({shown_location(self.location)!r}, read_only={self.read_only})"
 
 
 def open_store(location: str, trust: Trust | None = None, ttl: float = TTL, *, shared: bool = False) -> CasStore:
@@ -96,7 +96,7 @@ def open_objects(location: str) -> ObjectStore:
     if location.startswith(SCHEME):
         return _open_s3(location)
     if "://" in location:
-        raise StoreError(location, "this isn't a kind of store", hint=HINT)
+        raise StoreError(shown_location(location), "this isn't a kind of store", hint=HINT)
     if not location.strip():
         raise StoreError(repr(location), "an empty text names no store", hint=HINT)
     try:
@@ -124,6 +124,6 @@ def _open_s3(location: str) -> ObjectStore:
     try:
         module = importlib.import_module("neuronbuild.store.s3")  # boto3: half a second, and an extra
     except ModuleNotFoundError as error:
-        raise StoreError(location, f"stores on S3 need {error.name}, which isn't installed", hint=INSTALL) from None
+        raise StoreError(where.text, f"stores on S3 need {error.name}, which isn't installed", hint=INSTALL) from None
     objects: ObjectStore = module.S3Objects(where)
     return objects

@@ -8,8 +8,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from neuronbuild.errors import StoreError
 from neuronbuild.store.s3_answers import is_unsupported, keep_page, odd_answer
 from neuronbuild.store.s3_dialect import Dialect
+from neuronbuild.store.s3_location import PLAIN, plain_endpoint
 from neuronbuild.store.s3_plain import PlainRequests
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def open_client(where: S3Location, session: boto3.session.Session, dialect: Dial
 
     Raises:
         BotoCoreError, ValueError: the configuration can't be used.
+        StoreError: the environment or the profile names an endpoint that is none.
     """
     config = Config(
         connect_timeout=min(5.0, where.timeout),
@@ -121,7 +124,18 @@ def open_client(where: S3Location, session: boto3.session.Session, dialect: Dial
         },
     )
     region = where.region or session.region_name or "us-east-1"
-    client = session.client("s3", config=config, endpoint_url=where.endpoint_url, region_name=region)
+    try:
+        client = session.client("s3", config=config, endpoint_url=where.endpoint_url, region_name=region)
+        endpoint, has_user = plain_endpoint(client.meta.endpoint_url)  # the environment and the profile may name one, too
+        if has_user:
+            client = session.client("s3", config=config, endpoint_url=endpoint, region_name=region)
+    except ValueError as error:
+        if "endpoint" not in str(error):
+            raise
+        hint = "set AWS_ENDPOINT_URL, or endpoint_url in the profile, as an address without a user and a password"
+        raise StoreError(
+            where.text, f"the endpoint that the environment or the profile names isn't {PLAIN}", hint=hint
+        ) from None
     client.meta.events.register("response-received.s3", keep_page)
     return client
 

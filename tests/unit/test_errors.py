@@ -165,6 +165,8 @@ WITH_PASSWORDS = [
     f"s3://team/p?endpoint_url=http://user:a&b{SECRET}@host",
     f"s3://team/p?endpoint_url=http://{SECRET}@host",
     f"s3://key:{SECRET}@team/p",
+    f"s3://team/p?endpoint_url=user:{SECRET}@host:9000",
+    f"s3://team/p?endpoint_url=http:/user:{SECRET}@host:9000",
     f'Could not connect to the endpoint URL: "http://user:{SECRET}@host:9000/team/k"',
 ]
 WITHOUT = [

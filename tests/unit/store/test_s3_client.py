@@ -3,6 +3,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from neuronbuild.errors import StoreError
 from neuronbuild.store.s3_client import Connection, first_dialect, open_client
 from neuronbuild.store.s3_dialect import Dialect
 from neuronbuild.store.s3_location import parse_s3
@@ -18,6 +19,22 @@ def test_servers_of_ones_own_are_asked_by_path_and_amazon_by_name():
     assert not dialect_of("s3://team?endpoint_url=http://storage.example:9000").virtual
     assert dialect_of("s3://team?region=eu-west-1").virtual
     assert not dialect_of("s3://my.team?region=eu-west-1").virtual
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("address", ["http://user:hunter2@host:9", "http://user:hun'hunter2@host:9"])
+def test_a_password_in_an_endpoint_of_the_environment_goes_nowhere(variable, address, monkeypatch):
+    monkeypatch.setenv(variable, address)
+    client = open_client(parse_s3("s3://team"), boto3.session.Session(), Dialect(virtual=False))
+    assert client.meta.endpoint_url == "http://host:9"
+
+
+@pytest.mark.parametrize("address", ["user:hunter2@host", "http:/user:hunter2@host", "http://user:2024/hunter2@host"])
+def test_an_endpoint_of_the_environment_that_is_none_is_not_shown(address, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with pytest.raises(StoreError, match="isn't a plain address") as caught:
+        dialect_of("s3://team")
+    assert "hunter2" not in f"{caught.value} {vars(caught.value)}"
 
 
 @pytest.mark.parametrize("style", ["path", "virtual"])

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.errors import StoreError
-from neuronbuild.store.s3_location import TIMEOUT, S3Location, parse_s3
+from neuronbuild.store.location import Remote, open_objects
+from neuronbuild.store.s3_location import TIMEOUT, S3Location, parse_s3, shown_location
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,58 @@ def test_a_password_in_an_endpoint_is_neither_sent_nor_shown_and_that_is_told(ad
     assert "hunter2" not in repr(where) + caplog.text
     assert "are not sent" in caplog.text
     assert "***@" in where.text
+
+
+WRITTEN_WRONG = [
+    "user:hunter2@127.0.0.1:9",
+    "http:/user:hunter2@127.0.0.1:9",
+    "http%3A/%2Fuser:hunter2@host",
+    "http://user:hun'hunter2@host",
+    'http://user:"hunter2@host',
+    "http://user:2024/hunter2@host",
+    "http://user:2024/hunter2%40host",
+    "http://user:not hunter2@host",
+    "http://user:a@hunter2@host",
+    "http://user:a&hunter2=b@host",
+    "http://user:a&hunter2@host",
+    "http://user:hunter2#b@host",
+    "http://user:a#hunter2@host",
+    "http://user:hunter2?b@host",
+    "http://user:a?hunter2@host",
+    "//user:hunter2@host",
+    "ftp://user:hunter2@host",
+]
+
+
+@pytest.mark.parametrize("address", WRITTEN_WRONG)
+@pytest.mark.parametrize("options", ["", "&region=eu", "&regoin=eu", "&timeout=soon", "&sse=kms"])
+def test_no_way_to_write_a_password_shows_it(address, options, caplog):
+    location = f"s3://team/p?endpoint_url={address}{options}"
+    shown = shown_location(location) + repr(Remote(location))
+    try:
+        where = parse_s3(location)
+    except StoreError as error:
+        shown += f"{error} {error!r} {error.hint} {vars(error)}"
+    else:
+        shown += repr(where)
+        assert "***@" in where.text
+    assert "hunter2" not in shown + caplog.text
+
+
+@pytest.mark.parametrize("location", ["s3://key:hun/hunter2@team", "S3://team?endpoint_url=u:hunter2@h", "ftp://u:a/hunter2@h"])
+def test_what_names_no_store_shows_no_password(location):
+    with pytest.raises(StoreError) as caught:
+        open_objects(location)
+    assert "hunter2" not in f"{caught.value} {vars(caught.value)} {shown_location(location)}"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h", "https://h:9000", "http://127.0.0.1:9000/path/", "http://[::1]:9000", "http://my_host-1.x"]
+)
+def test_a_plain_address_is_taken_and_shown_as_it_is(address):
+    location = f"s3://team/me@corp?profile=me@corp&endpoint_url={address}"
+    where = parse_s3(location)
+    assert (where.endpoint_url, where.text, shown_location(location)) == (address, location, location)
 
 
 @pytest.mark.parametrize("name", ["secret", "aws_secret_access_key", "access_key"])
