@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
 from neuronbuild.store.cas import recorded, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.layered import LayeredStore
-from neuronbuild.store.names import action_name, list_actions, list_snapshots
+from neuronbuild.store.names import action_name, digest_in, list_actions, list_snapshots
 from neuronbuild.store.sharing import kept_here
-from neuronbuild.store.transfer import copy_artifact, copy_file_in
+from neuronbuild.store.transfer import complete, copy_artifact, copy_file_in
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, add_signatures, missing_signatures, signers_of
 from neuronbuild.store.verify import snapshot_fault
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.api.settings import Settings
     from neuronbuild.artifact.snapshot import Model
-    from neuronbuild.digest import ActionKey
     from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.located import Located
     from neuronbuild.store.cas import CasStore
@@ -120,7 +120,9 @@ def _open(settings: Settings) -> tuple[Context, LayeredStore]:
 def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]:
     """Keys in a store: all, or those of some recipes, with the conversions and checks that their releases take."""
     if prepared is None:
-        return {key for key, _ in list_actions(source.objects)}
+        listed = {key for key, _ in list_actions(source.objects)}
+        refused = (digest_in(name, action_name) for name in source.objects.refused)
+        return listed.union(ActionKey(key) for key in refused if key is not None)
     keys = {action.key for each in prepared for _, action in each.steps}
     weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
     for manifest in source.manifests():
@@ -133,7 +135,7 @@ def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]
 def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], sharing: Sharing | None = None) -> Moved:
     """Copy what the target lacks, and what lacks a signature there. `sharing` says what may be copied, where others use it."""
     here = recorded(source, keys)
-    there = recorded(target, here)
+    there = complete(target, recorded(target, here))
     left_out: set[str] = set()
 
     def move(key: ActionKey) -> int | str:

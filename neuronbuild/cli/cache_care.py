@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.store.prune import Pruned
+    from neuronbuild.store.verify import VerifyReport
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -30,8 +31,8 @@ TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
     """Read every byte of the store, and of the far ones, and check it against its digest. Exits with 1 if any is damaged.
 
-    One that was interrupted goes on where it was. What no trusted builder signed is counted, and is no damage. Nothing is
-    changed in a far store that isn't named with --remote.
+    One that was interrupted goes on where it was. What no trusted builder signed is counted, and is no damage. What a far store
+    doesn't hand out is told, stays, and exits with 1. Nothing is changed in a far store that isn't named with --remote.
     """
     reports = verify(settings_for(**changes), repair=repair, far=changes.get("remote") is not None)
     if as_json:
@@ -41,16 +42,23 @@ def verify_command(*, repair: bool, as_json: bool, **changes: object) -> int:
         for report in reports:
             for damage in report.damages:
                 put(f"{damage.name}: {damage.problem}")
+            for each in report.unreadable:
+                put(f"{each.name}: can't be read: {each.problem}")
             for stray in report.strays:
                 put(f"{stray!a:.200}: it is no object of the store, and is left alone")
-            found = f"{counted(report.artifacts, 'artifact')}, {counted(report.blobs, 'blob')}, {counted(report.size, 'byte')}"
-            read = f"{found} read, {len(report.damages)} damaged"
-            if report.untrusted:
-                read += f", {report.untrusted} that no trusted builder signed"
-            if report.newer:
-                read += f" ({report.newer} recorded by a newer version of neuronbuild, not checked)"
+            read = _read(report)
             put(f"{report.location}: {read}" if len(reports) > 1 else read)
-    return 1 if any(report.damages for report in reports) else 0
+    return 1 if any(report.damages or report.unreadable for report in reports) else 0
+
+
+def _read(report: VerifyReport) -> str:
+    found = f"{counted(report.artifacts, 'artifact')}, {counted(report.blobs, 'blob')}, {counted(report.size, 'byte')}"
+    read = f"{found} read, {len(report.damages)} damaged"
+    if report.unreadable:
+        read += f", {len(report.unreadable)} not handed out and not checked"
+    if report.untrusted:
+        read += f", {report.untrusted} that no trusted builder signed"
+    return f"{read} ({report.newer} recorded by a newer version of neuronbuild, not checked)" if report.newer else read
 
 
 @click.command("restore")

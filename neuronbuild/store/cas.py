@@ -258,9 +258,9 @@ def recorded_keys(store: CasStore) -> list[ActionKey]:
 
 
 def recorded(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:
-    """Those of some keys that have a record, whole or not: no blob is asked for, which halves the requests and more."""
+    """Those of some keys that have a record, whatever becomes of its blobs. Few are read: one may not be handed out."""
     if len(keys) <= FEW:
-        return {key for key in keys if store.objects.size(action_name(key)) is not None}
+        return {key for key in keys if store.objects.read(action_name(key)) is not None}
     return {key for key, _ in list_actions(store.objects)}.intersection(keys)
 
 

@@ -162,8 +162,8 @@ class Far:
 
 
 def _standing(store: CasStore, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
-    """Which keys have a record, and why one can't be used: by their names, but where keys are trusted, each record is read."""
-    if not store.trust.keys:
+    """Which keys have a record, and why one can't be used. Many are known by their names alone, unless keys are trusted."""
+    if len(keys) > FEW and not store.trust.keys:
         return dict.fromkeys(recorded(store, keys))
 
     def look(key: ActionKey) -> tuple[ActionKey, str | None] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from neuronbuild.digest import Digest, Pieces
@@ -55,6 +56,10 @@ class ObjectStore(ABC):
 
     fresh: float
     """Seconds after a use within which another one needn't be noted."""
+
+    refused: Mapping[str, str] = MappingProxyType({})
+    """Objects that are there and that the place didn't hand out when they were asked for, or says that it won't (they are
+    archived), by name, each with what it said. They count as missing, and listings leave them out."""
 
     @final
     def read(self, name: str) -> bytes | None:

@@ -47,6 +47,7 @@ class S3Objects(ObjectStore):
         self.location = where.text
         self.fresh = FRESH
         self._bucket = Bucket(where, patience or Patience(unknown=min(2.0, where.timeout)))
+        self.refused = self._bucket.refused
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
         self._uploads = Uploads(self._bucket, pool)
         self._downloads = Downloads(self._bucket, pool)
@@ -66,7 +67,7 @@ class S3Objects(ObjectStore):
         if tag is not None:
             return tag
         found = self.look(name)
-        if found is None and self._bucket.refusal(name):  # archived, for one: it counts as missing, and is replaced
+        if found is None and name in self.refused:  # archived, for one: it counts as missing, and is replaced
             return self._bucket.put(name, data, {})
         # an answer that got lost, and a second try, look like this too
         return found.tag if found is not None and found.data == data and found.tag != expected else None

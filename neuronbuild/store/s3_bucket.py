@@ -54,6 +54,7 @@ class Bucket:
         self._name = where.bucket
         self._prefix = where.prefix
         self._line = Line(where, patience)
+        self.refused = self._line.refused
         self.has_tags = True
         """Whether the server's own tags tell versions apart. Where they don't, digests do."""
 
@@ -102,12 +103,13 @@ class Bucket:
     def head(self, name: str) -> Entry | None:
         """An object's size, tag and date; `None` also if it can't be read."""
         key = self._prefix + name
-
-        def read(connection: Connection) -> Entry | None:
-            answer = connection.ask("head_object", key)
-            return None if _is_archived(answer) else _entry(name, _need(answer, "ContentLength"), answer)
-
-        return None if self._line.refusal(key) else self._line.read(key, read)
+        answer = None if name in self.refused else self._line.read(key, lambda connection: connection.ask("head_object", key))
+        if answer is None:
+            return None
+        if _is_archived(answer):
+            self._line.note_archived(key)
+            return None
+        return _entry(name, _need(answer, "ContentLength"), answer)
 
     def put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
         """Put a small object, and give its tag; `None` if the condition doesn't hold.
@@ -137,10 +139,6 @@ class Bucket:
 
     def _tag(self, said: str | None, data: bytes) -> str:
         return said if said and self.has_tags else f'{OWN_TAG}{hashlib.sha256(data).hexdigest()}"'
-
-    def refusal(self, name: str) -> str | None:
-        """What the server said when an object that is there was asked for, and was not handed out; else `None`."""
-        return self._line.refusal(self._prefix + name)
 
     def note_put(self, name: str) -> None:
         """An object was put in parts."""
@@ -181,9 +179,13 @@ class Bucket:
         return self._line.call(request)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Everything below a prefix, a thousand at a time."""
+        """Everything below a prefix that may be handed out as far as is known, a thousand at a time."""
         for found in list_keys(self._line, self._prefix + prefix, self.location):
-            yield _entry(found["Key"][len(self._prefix) :], _need(found, "Size"), found)
+            name = found["Key"][len(self._prefix) :]
+            if found.get("StorageClass") in ARCHIVES:
+                self._line.note_archived(found["Key"])
+            if name not in self.refused:
+                yield _entry(name, _need(found, "Size"), found)
 
     def uploads(self, prefix: str) -> tuple[Begun, ...]:
         """Uploads in parts that are under way below a prefix. A server that can't list them has none."""

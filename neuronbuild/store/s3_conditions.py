@@ -59,7 +59,7 @@ class Conditions:
         found = self._bucket.get(name, LIMIT)
         if found is None or found.data != b"1":
             hint = "check endpoint_url; the credentials need s3:GetObject as well as s3:PutObject"
-            why = self._bucket.refusal(name) or (
+            why = self._bucket.refused.get(name) or (
                 "it isn't there" if found is None else f"what is there begins: {first_words(found.data)}"
             )
             raise StoreError(self._bucket.location, f"an object that was just put there can't be read ({why})", hint=hint)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ARCHIVED_SAYS = "it is archived, and would have to be restored first"
+
 
 @final
 class Line:
@@ -37,7 +39,8 @@ class Line:
         self._lock = threading.Lock()
         self._explain = Explainer(where)
         self._breaker = Breaker(where.text, patience, self._explain)
-        self._refused: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        """What was said of objects that aren't handed out, by their names without the prefix."""
         self._told: set[str] = set()
         self._is_there = False
         try:
@@ -67,21 +70,26 @@ class Line:
 
         def attempt(connection: Connection) -> Answer | None:
             try:
-                return request(connection)
+                answer = request(connection)
             except ClientError as error:
                 if not self._is_of_object(connection, key, error):
                     raise
-            return None
+                return None
+            self.note_put(key)
+            return answer
 
         return self.call(attempt)
 
-    def refusal(self, key: str) -> str | None:
-        """What was said when an object was asked for in vain: whatever else is said of it, it counts as missing."""
-        return self._refused.get(key)
-
     def note_put(self, key: str) -> None:
-        """An object was put: the one that was refused is gone."""
-        self._refused.pop(key, None)
+        """An object was put, or handed out: if one was refused, it is gone."""
+        self.refused.pop(self._name(key), None)
+
+    def note_archived(self, key: str) -> None:
+        """An object would have to be restored before it could be read."""
+        self._note(key, "archived", ARCHIVED_SAYS)
+
+    def _name(self, key: str) -> str:
+        return key.removeprefix(self._where.prefix)
 
     def _follow(self, connection: Connection, error: ClientError) -> bool:
         """Change the dialect as a refusal asks; false if it is about something else."""
@@ -109,7 +117,7 @@ class Line:
             if not may_be_of_object(error):
                 return False
             self._look_at_bucket(connection)
-        self._note_refused(key, error)
+        self._note(key, code_of(error), said(error))
         return True
 
     def _look_at_bucket(self, connection: Connection, tolerated: frozenset[str] = frozenset()) -> None:
@@ -120,11 +128,12 @@ class Line:
                 raise
         self._is_there = True
 
-    def _note_refused(self, key: str, error: ClientError) -> None:
+    def _note(self, key: str, kind: str, why: str) -> None:
+        """Keep what is said of an object that isn't handed out; told once for each kind of reason."""
         with self._lock:
-            self._refused[key] = said(error)
-            is_new = code_of(error) not in self._told
-            self._told.add(code_of(error))
+            self.refused[self._name(key)] = why
+            is_new = kind not in self._told
+            self._told.add(kind)
         if is_new:
             text = "store %s: %s isn't handed out (%s): such objects count as missing"
-            logger.warning(text, self._where.text, key, said(error))
+            logger.warning(text, self._where.text, key, why)

@@ -9,14 +9,14 @@ from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.counts import counted
 from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
-from neuronbuild.store.cas import publish, quarantine, understand
+from neuronbuild.store.cas import UNREADABLE, publish, quarantine, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import action_name, blob_name, list_blobs
 from neuronbuild.store.objects import has_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from neuronbuild.digest import ActionKey, Digest
@@ -55,6 +55,24 @@ def copy_artifact(source: CasStore, target: CasStore, key: ActionKey, may_publis
     if may_publish():
         publish(target, key, data)
     return moved
+
+
+def complete(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:
+    """Those of some keys whose record is handed out and whose files are listed: a GET for each, and a listing of the blobs.
+
+    Records of others and of newer versions are complete as they are.
+    """
+    sizes = {sha256: entry.size for sha256, entry in list_blobs(store.objects)} if keys else {}
+
+    def is_complete(key: ActionKey) -> bool:
+        data = store.objects.read(action_name(key))
+        manifest = UNREADABLE if data is None else understand(store, key, data)
+        if not isinstance(manifest, Manifest):
+            return manifest != UNREADABLE
+        return all(sizes.get(digest.sha256) == digest.size for digest in manifest.blobs())
+
+    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="records") as pool:
+        return {key for key, whole in zip(keys, pool.map(is_complete, keys), strict=True) if whole}
 
 
 def _listed(target: CasStore) -> set[str]:

@@ -13,7 +13,7 @@ from neuronbuild.digest import digest_json
 from neuronbuild.files import UnsafeNameError, check_names, parse_json
 from neuronbuild.memo import Memo
 from neuronbuild.store.cas import CasStore, quarantine
-from neuronbuild.store.names import action_name, list_actions, list_blobs, list_snapshots, list_strays
+from neuronbuild.store.names import action_name, blob_name, list_actions, list_blobs, list_snapshots, list_strays
 from neuronbuild.store.trust import snapshot_identity
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SAVED_EVERY = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One object that isn't what its name says, or that is missing."""
+    """One object that isn't what its name says, that is missing, or that can't be read."""
 
     name: str
     problem: str
@@ -43,6 +43,7 @@ class Damage:
 class VerifyReport:
     """What was read, and what is wrong.
 
+    `unreadable` is what is there and isn't handed out, with what the place said: it wasn't checked, and stays where it is.
     `skipped` blobs were read before the last interruption. `newer` counts the records that a newer version wrote, and
     `untrusted` those that no trusted builder signed: neither is damage, and they stay where they are. `strays` are names of
     what lies there and is no object of the store: nothing reads, moves or removes it.
@@ -57,6 +58,7 @@ class VerifyReport:
     newer: int = 0
     untrusted: int = 0
     strays: tuple[str, ...] = ()
+    unreadable: tuple[Damage, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `cache verify --json` prints it."""
@@ -75,6 +77,7 @@ class VerifyReport:
             "skipped": self.skipped,
             "damages": damages,
             "strays": list(self.strays),
+            "unreadable": [{"name": each.name, "problem": each.problem} for each in self.unreadable],
         }
 
 
@@ -107,7 +110,8 @@ def verify_store(store: CasStore, *, repair: bool, progress: Path | None = None)
         progress.unlink(missing_ok=True)
     size = sum(entry.size for entry in blobs.values())
     strays = tuple(sorted(entry.name for entry in list_strays(store.objects)))
-    counts = skipped, len(newer), len(untrusted), strays
+    unreadable = tuple(Damage(name, problem) for name, problem in sorted(store.objects.refused.items()))
+    counts = skipped, len(newer), len(untrusted), strays, unreadable
     return VerifyReport(store.location, len(manifests), len(blobs), size, tuple(bad), *counts)
 
 
@@ -120,7 +124,7 @@ def _check_blobs(store: CasStore, blobs: list[tuple[str, Entry]], progress: Path
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             for (_, entry), damage in zip(left, pool.map(lambda found: _check_blob(store, *found), left), strict=True):
                 found.append(damage)
-                if damage is None:
+                if damage is None and entry.name not in store.objects.refused:
                     memo.put(entry.name, [entry.stamp])
                 if time.monotonic() - saved > SAVED_EVERY:
                     memo.save()
@@ -137,7 +141,7 @@ def _is_stamp(entry: object) -> bool:
 
 def _check_blob(store: CasStore, sha256: str, entry: Entry) -> Damage | None:
     actual = store.objects.digest(entry.name)
-    if actual is None or actual.sha256 == sha256:  # gone since it was listed: no damage
+    if actual is None or actual.sha256 == sha256:  # gone since it was listed, or not handed out: no damage
         return None
     return Damage(entry.name, f"it holds other bytes: SHA-256 {actual.sha256}")
 
@@ -163,7 +167,8 @@ def _check_manifest(
         return
     if store.trust.objection(data) is not None:
         untrusted.append(entry.name)
-    missing = [file.path for file in manifest.files if whole.get(file.digest.sha256) != file.digest.size]
+    lacking = [file for file in manifest.files if whole.get(file.digest.sha256) != file.digest.size]
+    missing = [file.path for file in lacking if blob_name(file.digest.sha256) not in store.objects.refused]
     if missing:
         yield Damage(entry.name, f"it names files whose bytes are missing or damaged: {', '.join(missing)}")
 

@@ -70,12 +70,13 @@ class RefusedError(Exception):
 
 @dataclass
 class Stored:
-    """An object: its bytes, when it was written, how it was encrypted, and why it isn't handed out, if it isn't."""
+    """An object: its bytes, when it was written, how it was encrypted, why it isn't handed out, if it isn't, and its class."""
 
     data: bytes
     written: float = field(default_factory=time.time)
     encryption: str | None = None
     refused: str = ""
+    kind: str = ""
 
     @property
     def tag(self) -> str:
@@ -285,7 +286,9 @@ class Quirky:
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(stored.written)) + f".{int(stored.written % 1 * 1000):03}Z"
         tag = "" if "no-tags" in self.quirks else f"<ETag>{escape(stored.tag)}</ETag>"
         date = "" if "no-dates" in self.quirks else f"<LastModified>{when}</LastModified>"
-        return f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.data)}</Size>{tag}{date}</Contents>"
+        kind = "GLACIER" if stored.refused == "InvalidObjectState" else stored.kind
+        said = f"{tag}{date}<StorageClass>{kind}</StorageClass>" if kind else f"{tag}{date}"
+        return f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.data)}</Size>{said}</Contents>"
 
     def _listed_uploads(self, request: Request) -> bytes:
         if "no-uploads-list" in self.quirks:

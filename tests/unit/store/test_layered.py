@@ -260,10 +260,10 @@ def builder(tmp_path):
     return Trust((public,), open_signer(tmp_path / "builder"), public)
 
 
-def test_without_trusted_keys_no_far_record_is_read_to_know_it(near, far, monkeypatch):
+def test_without_trusted_keys_no_far_record_of_many_is_read_to_know_it(near, far, monkeypatch):
     put(far, 1)
     monkeypatch.setattr(far.objects, "look", None)
-    assert layered(near, far).known([key_of(1), key_of(2)]) == {key_of(1): None}
+    assert layered(near, far).known([key_of(number) for number in range(1, FEW + 2)]) == {key_of(1): None}
 
 
 @pytest.mark.parametrize("count", [1, FEW + 5])

@@ -29,7 +29,16 @@ def damages(store, *, repair=False):
 
 def test_a_sound_store_has_no_damage(store):
     report = verify_store(store, repair=False)
-    counts = {"artifacts": 2, "newer": 0, "untrusted": 0, "blobs": 5, "bytes": report.size, "skipped": 0, "strays": []}
+    counts = {
+        "artifacts": 2,
+        "newer": 0,
+        "untrusted": 0,
+        "blobs": 5,
+        "bytes": report.size,
+        "skipped": 0,
+        "strays": [],
+        "unreadable": [],
+    }
     assert report.as_json() == {"version": 1, "location": store.location, **counts, "damages": []}
 
 
