@@ -71,8 +71,8 @@ def complete(store: CasStore, keys: Collection[ActionKey]) -> set[ActionKey]:
             return manifest != UNREADABLE
         return all(sizes.get(digest.sha256) == digest.size for digest in manifest.blobs())
 
-    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="records") as pool:
-        return {key for key, whole in zip(keys, pool.map(is_complete, keys), strict=True) if whole}
+    whole = do_each(is_complete, keys, at_a_time=AT_A_TIME, name="records")
+    return {key for key, is_whole in zip(keys, whole, strict=True) if is_whole}
 
 
 def _listed(target: CasStore) -> set[str]:

@@ -1,8 +1,8 @@
-"""Headers of torch's that every compiled graph includes, in a form that takes g++ less time.
+"""A header of torch's that every compiled graph includes, in a form that takes g++ less time.
 
 `aoti_runtime/model_base.h` reads the name of a device ("cpu", "cuda:0") with a std::regex. The code of its automaton is half of
-what g++ compiles around a small graph: with torch 2.13 and g++ 12 a wrapper takes 11.3 CPU seconds with it and 5.7 without. What
-is compiled here runs on the CPU alone, whose name torch's runner gives without a number, so the copy knows no other.
+what g++ compiles around a small graph: with torch 2.13 and g++ 12 a wrapper takes 11.3 CPU seconds with it, and 5.7 without.
+What is compiled here runs on the CPU alone, whose name torch's runner gives without a number, so the copy knows no other.
 """
 
 from __future__ import annotations
