@@ -97,10 +97,17 @@ def refuse_settings(config: GenerationConfig) -> None:
 
 
 def _said(config: GenerationConfig, names: Iterable[str]) -> dict[str, object]:
-    """Those of some settings that ask for something: they aren't transformers' defaults."""
+    """Those of some settings that ask for something: they aren't transformers' defaults.
+
+    Where transformers states no default, `None` and `False` ask for nothing; 0 does, though it equals `False`.
+    """
     neutral = {**config._get_default_generation_params(), "guidance_scale": 1}  # noqa: SLF001 (transformers has them nowhere else)
     values = {name: getattr(config, name, None) for name in sorted(names)}
-    return {name: value for name, value in values.items() if value not in (None, False) and value != neutral.get(name)}
+    return {name: value for name, value in values.items() if value is not None and _differs(value, name, neutral)}
+
+
+def _differs(value: object, name: str, neutral: Mapping[str, object]) -> bool:
+    return value != neutral[name] if name in neutral else value is not False
 
 
 def _cause(config: GenerationConfig) -> str:

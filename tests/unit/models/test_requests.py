@@ -55,6 +55,22 @@ def test_every_setting_that_transformers_has_is_known_or_refused():
             refuse_settings(complete(**{name: value}))
 
 
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("value", [0, 0.0, ""])
+def test_a_refused_setting_that_python_counts_as_false_says_something_all_the_same(name, value):
+    config = complete()
+    setattr(config, name, value)
+    with pytest.raises(InputError, match=f"{name}={value!r} is not supported"):
+        refuse_settings(config)
+
+
+def test_a_scale_of_guidance_is_a_request_unless_it_is_one():
+    for value in (1, 1.0, None):
+        refuse_settings(complete(guidance_scale=value))
+    with pytest.raises(InputError, match="guidance_scale=False"):  # transformers counts with it as 0
+        refuse_settings(complete(guidance_scale=False))
+
+
 def test_a_setting_that_nobody_has_looked_at_is_refused_once_it_says_something(monkeypatch):
     monkeypatch.setattr(requests, "SETTINGS", SETTINGS - {"top_p", "early_stopping"})
     refuse_settings(complete(top_k=5))
