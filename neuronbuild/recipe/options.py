@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from neuronbuild.recipe.schema import Compiler, Recipe
 
 CAST, TYPE = ("compiler", "auto_cast"), ("compiler", "auto_cast_type")
-LOWERS_NOTHING = "fp32"
+LOWERS_NOTHING, FULL = "fp32", "float32"
 
 
 def cast_of(recipe: Recipe, task: str) -> str:
     """`auto_cast` as a task has it: for a model that generates, a type alone says that all of the model is of that type.
 
-    So optimum-neuron's users say it, whose decoders have a type and no casts.
+    So optimum-neuron's users say it, whose decoders have a type and no casts. `fp32` says what the weights are without a cast.
     """
-    return "all" if TASKS[task].generates and _is_type_alone(recipe.compiler) else recipe.compiler.auto_cast
+    compiler = recipe.compiler
+    lowers = TASKS[task].generates and _is_type_alone(compiler) and compiler.auto_cast_type != LOWERS_NOTHING
+    return "all" if lowers else compiler.auto_cast
 
 
 def option_issues(located: Located, task: str) -> list[Issue]:
@@ -40,6 +42,8 @@ def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]
     recipe, compiler = located.recipe, located.recipe.compiler
     if _is_type_alone(compiler) and not TASKS[task].generates:
         yield TYPE, f"auto_cast_type alone casts nothing for {task}: set auto_cast as well (matmul or all), or leave it out"
+    elif _is_full(compiler) and recipe.dtype != FULL:
+        yield TYPE, f"auto_cast_type: fp32 says that weights are {FULL}, and dtype that they are {recipe.dtype}: leave one out"
     if _contradicts(located):
         yield TYPE, "nothing is cast with auto_cast: none; leave auto_cast_type out, or set auto_cast to matmul or all"
     if "cpu" in recipe.platforms and cast_of(recipe, task) == "all":
@@ -53,7 +57,11 @@ def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]
 
 def _is_type_alone(compiler: Compiler) -> bool:
     said = compiler.model_fields_set
-    return "auto_cast_type" in said and "auto_cast" not in said and compiler.auto_cast_type != LOWERS_NOTHING
+    return "auto_cast_type" in said and "auto_cast" not in said
+
+
+def _is_full(compiler: Compiler) -> bool:
+    return "auto_cast_type" in compiler.model_fields_set and compiler.auto_cast_type == LOWERS_NOTHING
 
 
 def _contradicts(located: Located) -> bool:

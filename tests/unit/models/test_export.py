@@ -199,6 +199,12 @@ def test_an_unknown_keyword_is_told_with_the_nearest(models, word, near):
         ({**TEXT, "inline_weights_to_neff": True}, "`weights: inline` isn't supported on cpu"),
         ({**TEXT, "tensor_parallel_size": 2}, "num_cores is for Neuron platforms"),
         ({**TEXT, "sequence_length": 1000}, "longer than this model can read: 66 tokens"),
+        ({**TEXT, "auto_cast_type": "fp32"}, "auto_cast_type alone casts nothing for text-classification"),
+        ({**TEXT, "auto_cast": "none", "auto_cast_type": "bf16"}, "nothing is cast with auto_cast: none"),
+        (
+            {**TEXT, "auto_cast": "none", "auto_cast_type": "fp32", "torch_dtype": "bfloat16"},
+            "and dtype that they are bfloat16",
+        ),
         ({**TEXT, "platform": "gpu"}, "unknown platform 'gpu'"),
     ],
 )

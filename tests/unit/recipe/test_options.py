@@ -34,9 +34,27 @@ def test_a_type_alone_is_a_cast_of_all_or_an_error(task, loaded):
         assert fault.startswith(f"2: auto_cast_type alone casts nothing for {task}")
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_a_type_that_lowers_nothing_says_what_a_generating_model_is_or_is_an_error(task, loaded):
+    located = loaded("compiler: {auto_cast_type: fp32}")
+    assert cast_of(located.recipe, task) == "none"
+    expected = [] if task in GENERATING else [f"2: auto_cast_type alone casts nothing for {task}"]
+    assert [told.partition(": set")[0] for told in issues(located, task)] == expected
+
+
+@pytest.mark.parametrize("task", GENERATING)
+@pytest.mark.parametrize("cast", ["", "auto_cast: none, "])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_type_of_full_precision_contradicts_weights_of_half(task, cast, dtype, loaded):
+    [told] = issues(loaded(f"compiler: {{{cast}auto_cast_type: fp32}}\ndtype: {dtype}"), task)
+    assert told.startswith(f"2: auto_cast_type: fp32 says that weights are float32, and dtype that they are {dtype}")
+    assert issues(loaded(f"compiler: {{{cast}auto_cast_type: fp32}}\ndtype: float32"), task) == []
+
+
 @pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
 @pytest.mark.parametrize(
-    "text", ["", "compiler: {auto_cast: none}", "compiler: {auto_cast_type: fp32}", "compiler: {optlevel: 1}"]
+    "text",
+    ["", "compiler: {auto_cast: none}", "compiler: {auto_cast: none, auto_cast_type: fp32}", "compiler: {optlevel: 1}"],
 )
 def test_nothing_said_of_a_cast_is_none(task, text, loaded):
     assert (cast_of(loaded(text).recipe, task), issues(loaded(text), task)) == ("none", [])
