@@ -13,6 +13,7 @@ from neuronbuild.cli.trial import NEW_TOKENS, Rows, Trial
 from neuronbuild.cli.unpiped import UNPIPED
 from neuronbuild.errors import NeuronBuildError, ShapeError, UsageError
 from neuronbuild.models import open_model
+from neuronbuild.runtime.padding import padding_refused
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.images import TEXT_BATCH
 
@@ -38,7 +39,8 @@ def answer(release: Path, inputs: list[str], *, fit: bool) -> Rows:
     model = open_model(release)
     trial = Trial(model, release, fit)
     try:
-        return ANSWERS[model.task](trial, inputs)
+        with padding_refused():
+            return ANSWERS[model.task](trial, inputs)
     except ShapeError as error:
         hint = _advice(error, fit=fit)
         raise ShapeError(error.given, error.compiled, hint=hint) from None

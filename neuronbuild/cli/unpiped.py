@@ -9,7 +9,6 @@ import torch
 from neuronbuild.cli.spans import best_answer
 from neuronbuild.cli.trial import NEW_TOKENS
 from neuronbuild.errors import UsageError
-from neuronbuild.models.checked import refuse_padding
 from neuronbuild.models.similarity import BETWEEN_ALL
 
 if TYPE_CHECKING:
@@ -82,7 +81,6 @@ def _heard(trial: Trial, paths: list[str]) -> Iterator[tuple[str, Any, float]]:
     extractor = getattr(trial.model.processor, "feature_extractor", trial.model.processor)
     for path, samples in trial.sounds(extractor, paths):
         inputs = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        refuse_padding(trial.model, inputs.get(trial.model.main_input_name))
         yield path, trial.model(**inputs), len(samples) / extractor.sampling_rate
 
 

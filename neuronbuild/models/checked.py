@@ -16,15 +16,13 @@ from transformers.utils.chat_template_utils import Chat
 from neuronbuild.counts import counted
 from neuronbuild.errors import ShapeError, UsageError
 from neuronbuild.recipe.words import unknown_word
+from neuronbuild.runtime.padding import padding_refused
 from neuronbuild.tasks import BATCH
-from neuronbuild.tasks.audio import AUDIO
-from neuronbuild.tasks.table import BEAMS, SEQUENCE
+from neuronbuild.tasks.table import BEAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-
-    import torch
 
     from neuronbuild.models.base import NeuronModel
 
@@ -104,8 +102,8 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
 
     def forward(self, model_inputs: Any, **parameters: Any) -> Any:  # noqa: ANN401 (as above)
         """Run the model on tensors of an input, or of a batch."""
-        refuse_padding(self.model, model_inputs.get(getattr(self.model, "main_input_name", "")))
-        return super().forward(model_inputs, **parameters)
+        with padding_refused():
+            return super().forward(model_inputs, **parameters)
 
     def save_pretrained(self, save_directory: str | Path, max_shard_size: object = None) -> None:  # noqa: ARG002 (push_to_hub's)
         """Copy the release, which holds tokenizer and processors as they are; see the model's method."""
@@ -148,21 +146,6 @@ class Checked(transformers.Pipeline):  # type: ignore[misc]  # lint knows no typ
 def listed(model: NeuronModel) -> list[str]:
     """The compiled shapes in words."""
     return [", ".join(f"{axis}={size}" for axis, size in shape.items()) for shape in model.shapes]
-
-
-def refuse_padding(model: NeuronModel, tensor: torch.Tensor | None) -> None:
-    """Stop at inputs that would be padded, where a model's results change with padding.
-
-    Raises:
-        ShapeError: `tensor`, of shape (batch, length, ...), is shorter than every compiled length that it fits in.
-    """
-    axis = next((axis for axis in (SEQUENCE, AUDIO) if axis in model.shapes[0]), None)
-    if not model.padding_matters or model.can_generate() or axis is None or tensor is None:
-        return
-    lengths = [shape[axis] for shape in model.shapes]
-    if tensor.shape[1] < max(lengths) and tensor.shape[1] not in lengths:
-        hint = "padding changes this model's results: give it inputs of just a compiled length, padded or cut by yourself"
-        raise ShapeError(f"{axis}={tensor.shape[1]}", listed(model), hint=hint)
 
 
 def checked(pipeline_class: type) -> type:

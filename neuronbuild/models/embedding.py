@@ -19,13 +19,14 @@ from neuronbuild.errors import InputError, ShapeError
 from neuronbuild.models.quantization import PRECISIONS, quantize
 from neuronbuild.models.texts import characters
 from neuronbuild.runtime.bucket import cover_rows
-from neuronbuild.runtime.padding import pad_token
+from neuronbuild.runtime.padding import ADVICE, CHANGES, pad_token
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from neuronbuild.artifact.shape import Shape
     from neuronbuild.runtime.reader import ReleaseFolder
     from neuronbuild.runtime.runner import Runner
 
@@ -101,7 +102,8 @@ class Embedder:
         """What is wanted of every text, in the order of the texts; `read` are the tokens of each batch.
 
         Raises:
-            ShapeError: a text has more tokens than any compiled shape: nothing is computed then.
+            ShapeError: a text has more tokens than any compiled shape, or would be padded where that changes its embedding:
+                nothing is computed then.
         """
         whole = wanted.value is None or self._padding_matters
         rows = [row for features in read for row in self._rows(features, whole=whole)]
@@ -127,7 +129,6 @@ class Embedder:
     def _run(self, rows: Sequence[Row], names: Sequence[str], *, show: bool) -> list[dict[str, torch.Tensor]]:
         """Outputs of each row, by name: rows of like length together, in the cheapest shapes."""
         order = sorted(range(len(rows)), key=lambda place: -rows[place].length)
-        self._refuse_long(rows[order[0]].length if order else 0)
         sizes = self._sizes([rows[place].length for place in order])
         made: dict[int, dict[str, torch.Tensor]] = {}
         start = 0
@@ -141,9 +142,19 @@ class Embedder:
         return [made[place] for place in range(len(rows))]
 
     def _sizes(self, lengths: Sequence[int]) -> list[int]:
-        """How many rows to run at a time: only those of one length where padding changes a result, as the runner then warns."""
-        groups = [list(group) for _, group in itertools.groupby(lengths)] if self._padding_matters else [lengths]
-        return [size for group in groups for size in cover_rows(group, self._shapes)]
+        """How many rows to run at a time, by their lengths from the longest: of just a compiled length where padding matters."""
+        self._refuse_long(lengths[0] if lengths else 0)
+        if not self._padding_matters:
+            return cover_rows(lengths, self._shapes)
+        groups = [(length, list(group)) for length, group in itertools.groupby(lengths)]
+        return [size for length, group in groups for size in cover_rows(group, self._shapes_of(length))]
+
+    def _shapes_of(self, length: int) -> list[Shape]:
+        """Those that rows of a length fill."""
+        found = [shape for shape in self._shapes if shape.as_dict()[SEQUENCE] == length]
+        if not found:
+            raise ShapeError(f"{SEQUENCE}={length}", [str(shape) for shape in self._shapes], hint=f"{CHANGES}: {ADVICE}")
+        return found
 
     def _padded(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Tensors (rows, tokens), padded behind to the longest."""

@@ -138,7 +138,7 @@ class NeuronSentenceTransformers(Similarity, ForwardModel):
 
         Raises:
             InputError: something that is no text is among the inputs, or an argument isn't known or supported.
-            ShapeError: a text has more tokens than any compiled shape.
+            ShapeError: a text has more tokens than any compiled shape, or would be padded where that changes its embedding.
         """
         _refuse_arguments({**kwargs, "device": device, "pool": pool, "chunk_size": chunk_size})
         width = self.truncate_dim if truncate_dim is None else truncate_dim

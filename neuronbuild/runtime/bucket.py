@@ -22,13 +22,13 @@ Chunk = tuple[int, int]
 """Index of a shape, and how many rows of the batch it takes."""
 
 
-def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool) -> list[Chunk]:
-    """Cover the needed batch, in order, by shapes whose other axes all fit; one chunk unless `split`.
+def choose(shapes: Sequence[Shape], needed: Mapping[str, int], *, split: bool, exact: frozenset[str] = EXACT) -> list[Chunk]:
+    """Cover the needed batch, in order, by shapes whose other axes all fit, the `exact` ones just so; one chunk unless `split`.
 
     Raises:
         ShapeError: nothing fits.
     """
-    fitting = [index for index, shape in enumerate(shapes) if _fits(shape, needed, split=split)]
+    fitting = [index for index, shape in enumerate(shapes) if _fits(shape, needed, split=split, exact=exact)]
     if not fitting:
         raise _misfit(shapes, needed, split=split)
     costs = {index: CALL + math.prod(size for _, size in shapes[index].axes) for index in fitting}
@@ -77,9 +77,9 @@ def cover_rows(lengths: Sequence[int], shapes: Sequence[Shape]) -> list[int]:
     return taken
 
 
-def _fits(shape: Shape, needed: Mapping[str, int], *, split: bool) -> bool:
+def _fits(shape: Shape, needed: Mapping[str, int], *, split: bool, exact: frozenset[str] = EXACT) -> bool:
     return all(
-        size == needed[axis] if axis in EXACT else size >= needed[axis]
+        size == needed[axis] if axis in exact else size >= needed[axis]
         for axis, size in shape.axes
         if not (split and axis == BATCH)
     )

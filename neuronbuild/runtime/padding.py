@@ -1,19 +1,45 @@
-"""Inputs up to the compiled shape, outputs back to the given one."""
+"""Inputs up to the compiled shape, outputs back to the given one; and who would rather have an error than that."""
 
 from __future__ import annotations
 
+import contextlib
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import torch
 
 from neuronbuild.files import parse_json, read_plain
-from neuronbuild.tasks.table import MASK
+from neuronbuild.tasks.audio import AUDIO
+from neuronbuild.tasks.table import MASK, SEQUENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from neuronbuild.artifact.signature import TensorSpec
+
+LENGTHS = frozenset({SEQUENCE, AUDIO})
+"""Axes whose padding may change what a model says of the rest. Further rows and choices don't: each is read by itself."""
+
+CHANGES = "padding changes this model's results"
+ADVICE = "compile this length too, or give inputs of just a compiled length"
+
+_refused: ContextVar[bool] = ContextVar("padding is refused", default=False)
+
+
+@contextlib.contextmanager
+def padding_refused() -> Iterator[None]:
+    """A block within which inputs that would be padded are refused, where that changes a model's results."""
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+
+
+def is_padding_refused() -> bool:
+    """Whether this is within such a block."""
+    return _refused.get()
 
 
 def pad_input(tensor: torch.Tensor, spec: TensorSpec, pad_token: int) -> torch.Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.errors import ShapeError
 from neuronbuild.runtime.bucket import Chunk, choose
 from neuronbuild.runtime.inputs import complete_inputs
-from neuronbuild.runtime.padding import cut_output, pad_input, pad_token
+from neuronbuild.runtime.padding import ADVICE, CHANGES, LENGTHS, cut_output, is_padding_refused, pad_input, pad_token
 from neuronbuild.runtime.sessions import Sessions
-from neuronbuild.tasks import all_sizes
+from neuronbuild.tasks import EXACT, all_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +42,13 @@ class Runner:
 
         Raises:
             InputError: inputs are missing, unknown or of the wrong kind.
-            ShapeError: they fit no compiled shape.
+            ShapeError: they fit no compiled shape, or would be padded where `padding_refused`.
         """
         first = self._release.buckets[0]
         inputs, sizes = complete_inputs(given, first.signature.inputs, self._limits, self._optional)
         chunks = self._choose(tuple(sizes.items()))
+        if self._release.index.padding_matters:
+            self._tell_padding(self._shapes[chunks[0][0]].as_dict(), sizes)
         sizes = all_sizes(sizes, first.config)
         if len(chunks) == 1:
             return self._run_chunk(chunks[0][0], inputs, sizes)
@@ -59,12 +63,23 @@ class Runner:
         self._sessions.warm()
 
     def _choose_now(self, sizes: tuple[tuple[str, int], ...]) -> list[Chunk]:
-        return choose(self._shapes, dict(sizes), split=self._release.index.dynamic_batch_size)
+        needed, split = dict(sizes), self._release.index.dynamic_batch_size
+        if self._release.index.padding_matters:
+            with contextlib.suppress(ShapeError):  # a shape that is padded may cost less, or is all that there is
+                return choose(self._shapes, needed, split=split, exact=EXACT | LENGTHS)
+        return choose(self._shapes, needed, split=split)
+
+    def _tell_padding(self, chosen: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+        """Warn of inputs that will be padded, or refuse them."""
+        if all(chosen[axis] == sizes[axis] for axis in LENGTHS & chosen.keys()):
+            return
+        if is_padding_refused():
+            given = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
+            raise ShapeError(given, [str(shape) for shape in self._shapes], hint=f"{CHANGES}: {ADVICE}")
+        warnings.warn(f"{CHANGES}: {ADVICE}", stacklevel=4)
 
     def _run_chunk(self, index: int, inputs: list[torch.Tensor], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
         signature, release = self._release.buckets[index].signature, self._release.index
-        if release.padding_matters and tuple(inputs[0].shape[1:]) != signature.inputs[0].shape[1:]:
-            warnings.warn("padding changes this model's results: give it inputs of just a compiled length", stacklevel=2)
         padded = [pad_input(tensor, spec, self._pad_token) for tensor, spec in zip(inputs, signature.inputs, strict=True)]
         outputs = self._sessions.get(index).run(padded)
         cut = {**sizes, str(signature.inputs[0].axes[0]): inputs[0].shape[0]}

@@ -8,13 +8,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+import transformers
 
+from neuronbuild.artifact.manifest import Check
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.build.builder import _signature
+from neuronbuild.models import MODEL_CLASSES
 from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.runtime.session import Session
 from neuronbuild.tasks import TASKS
-from neuronbuild.worker import aot, graphs
+from neuronbuild.worker import aot, graphs, padding
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
 
@@ -50,26 +53,29 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
     """Sessions and buckets of a model for graphs of some shapes."""
     sessions, buckets = [], []
     for name, sizes in shapes:
-        graph = TASKS[task].graph(name)
         made = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU)
-        action = made.document
-        module = graphs.open_graph(model, action)
-        example = module.example(0)
-        with torch.no_grad():
-            outputs = module(*[tensor.clone() for tensor in example])
-        states = zip(module.states, example[len(module.input_names) :], strict=True)
-        said = {
-            "inputs": action["inputs"],
-            "outputs": [spec(*pair) for pair in zip(module.output_names, outputs, strict=True)],
-            "states": [spec(*pair) for pair in states],
-            "constants": [],
-        }
-        shape = Shape.of(sizes, graph.axes)
-        step = SimpleNamespace(action=made, target=SimpleNamespace(task=task, graph=name, shape=shape))
-        signature = _signature(said, step)
-        buckets.append(CompiledShape(name, shape, Path(), Path(), signature, {}, {}))
-        sessions.append(Exported(module, example))
+        module = graphs.open_graph(model, made.document)
+        session, bucket = export_graph(module, made, task, name, sizes)
+        buckets.append(bucket)
+        sessions.append(session)
     return ExportedSessions(sessions), buckets
+
+
+def export_graph(module, made, task: str, name: str, sizes: dict[str, int]):
+    """A session and a bucket of one graph."""
+    example = module.example(0)
+    with torch.no_grad():
+        outputs = module(*[tensor.clone() for tensor in example])
+    states = zip(module.states, example[len(module.input_names) :], strict=True)
+    said = {
+        "inputs": made.document["inputs"],
+        "outputs": [spec(*pair) for pair in zip(module.output_names, outputs, strict=True)],
+        "states": [spec(*pair) for pair in states],
+        "constants": [],
+    }
+    shape = Shape.of(sizes, TASKS[task].graph(name).axes)
+    step = SimpleNamespace(action=made, target=SimpleNamespace(task=task, graph=name, shape=shape))
+    return Exported(module, example), CompiledShape(name, shape, Path(), Path(), _signature(said, step), {}, {})
 
 
 def open_exported(model_class, model, task: str, shapes: list[tuple[str, dict[str, int]]], folder: Path):
@@ -80,6 +86,36 @@ def open_exported(model_class, model, task: str, shapes: list[tuple[str, dict[st
     made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=index, **sound))
     made.sessions = sessions
     return made
+
+
+def open_forward(folder: Path, task: str, auto_class: str, shapes: list[dict[str, int]], *, split: bool = False):
+    """A model of ours of one graph over a folder of transformers; whether padding matters is measured as a build does."""
+    model = getattr(transformers, auto_class).from_pretrained(folder).eval()
+    sessions, buckets, seen = [], [], []
+    for sizes in shapes:
+        made = make_action(config=model.config.to_dict(), task=task, graph="forward", sizes=sizes, auto_cast="none", **CPU)
+        module = graphs.open_graph(model, made.document)
+        session, bucket = export_graph(module, made, task, "forward", sizes)
+        sessions.append(session)
+        buckets.append(bucket)
+        seen += padding.measure(module)
+    index = release_index(task, (file.name for file in folder.iterdir()), seen, split=split)
+    opened = MODEL_CLASSES[task](SimpleNamespace(folder=folder, index=index, buckets=tuple(buckets)))
+    opened._runner._sessions = ExportedSessions(sessions)
+    return opened
+
+
+def release_index(task: str, files, seen: list[dict], *, split: bool = False) -> SimpleNamespace:
+    """What a release of one graph says of itself, `seen` being the records of what its builds measured of padding."""
+    return SimpleNamespace(
+        files=[SimpleNamespace(path=path) for path in files],
+        bindings={},
+        dynamic_batch_size=split,
+        padding_matters=any(Check(**record).is_exceeded for record in seen),
+        omitted_outputs=(),
+        task=task,
+        platform="cpu",
+    )
 
 
 def spec(name: str, tensor: torch.Tensor) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,18 +12,15 @@ import torch
 
 from neuronbuild.api.subjects import subject_of
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.build.builder import _signature
 from neuronbuild.build.model_files import link_model
 from neuronbuild.models.sentences import NeuronSentenceTransformers
 from neuronbuild.plan.action import ActionMaker
-from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.source.local import FolderSource
-from neuronbuild.tasks import TASKS
-from neuronbuild.worker import graphs, weights
+from neuronbuild.worker import graphs, padding, weights
 from tests.conftest import make_model
 from tests.tools.action_keys import CPU
-from tests.tools.exported import Exported, ExportedSessions, spec
+from tests.tools.exported import ExportedSessions, export_graph, release_index
 from tests.unit.plan.cases import OPTIONS, way
 
 TASK = "sentence-similarity"
@@ -40,14 +38,21 @@ def write_folder(folder: Path, *, model: dict | None = None, scale: float = 6, *
 
 def widen(folder: Path, scale: float) -> None:
     """Multiply the weights: initial ones are so small that every text says almost the same."""
+    _alter_weights(folder, lambda _, tensor: tensor * scale if tensor.dim() > 1 else tensor)
+
+
+def fill_padding(folder: Path) -> None:
+    """Give the padding token the embedding of another, as training may: initial ones are zeros, which are no padding at all."""
+    _alter_weights(
+        folder, lambda name, tensor: torch.cat([tensor[7:8], tensor[1:]]) if name.endswith("word_embeddings.weight") else tensor
+    )
+
+
+def _alter_weights(folder: Path, alter: Callable[[str, torch.Tensor], torch.Tensor]) -> None:
     from safetensors.torch import load_file, save_file
 
-    tensors = load_file(folder / "model.safetensors")
-    save_file(
-        {name: tensor * scale if tensor.dim() > 1 else tensor for name, tensor in tensors.items()},
-        folder / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    tensors = {name: alter(name, tensor) for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def write_settings(
@@ -94,31 +99,16 @@ def open_release(folder: Path, place: Path, shapes: list[dict[str, int]]) -> Neu
     model = FolderSource(folder.parent, DigestMemory(None)).resolve(str(folder), None)
     subject = subject_of(model, TASK)
     link_model(model, place)
-    buckets, sessions = [], []
+    buckets, sessions, seen = [], [], []
     for sizes in shapes:
         action = ActionMaker(subject, way(AS_IS, CPU["fingerprint"])).make("forward", Shape.of(sizes))
         loaded, _ = weights.load(str(place), action.document, torch.float32)
         module = graphs.open_graph(loaded, action.document)
-        example = module.example(0)
-        with torch.no_grad():
-            outputs = module(*example)
-        said = {
-            "inputs": action.document["inputs"],
-            "outputs": [spec(*pair) for pair in zip(module.output_names, outputs, strict=True)],
-            "constants": [],
-        }
-        shape = Shape.of(sizes, TASKS[TASK].graphs[0].axes)
-        step = SimpleNamespace(action=action, target=SimpleNamespace(task=TASK, graph="forward", shape=shape))
-        buckets.append(CompiledShape("forward", shape, Path(), Path(), _signature(said, step), {}, {}))
-        sessions.append(Exported(module, example))
-    index = SimpleNamespace(
-        files=[SimpleNamespace(path=path) for path in model.snapshot.files],
-        bindings={},
-        dynamic_batch_size=False,
-        padding_matters=False,
-        omitted_outputs=(),
-        task=TASK,
-    )
+        session, bucket = export_graph(module, action, TASK, "forward", sizes)
+        buckets.append(bucket)
+        sessions.append(session)
+        seen += padding.measure(module)
+    index = release_index(TASK, model.snapshot.files, seen)
     sound = {"refuse_altered": lambda: None}
     made = NeuronSentenceTransformers(SimpleNamespace(folder=place, index=index, buckets=tuple(buckets), **sound))
     made._runner._sessions = ExportedSessions(sessions)

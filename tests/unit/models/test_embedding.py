@@ -72,8 +72,18 @@ def test_rows_run_without_the_padding_behind_them_and_results_come_in_the_order_
 
 def test_where_padding_matters_rows_keep_that_of_the_batch_and_only_those_of_one_length_run_together(tmp_path):
     made, runner = embedder(tmp_path, padding_matters=True)
-    made.embed([[0, 1], [2], [3]], [tokens([1, 2, 3], [4]), tokens([5]), tokens([6])], wanted(), show=False)
-    assert [given["input_ids"].tolist() for given in runner.seen] == [[[1, 2, 3], [4, 9, 9]], [[5], [6]]]
+    long, short = list(range(10, 18)), [1, 2, 3, 4]
+    read = [tokens(short, [4]), tokens(long), *[tokens(short)] * 2]
+    made.embed([[0, 1], [2], [3], [4]], read, wanted(), show=False)
+    assert [given["input_ids"].tolist() for given in runner.seen] == [[long], [short, [4, 9, 9, 9], short, short]]
+
+
+def test_where_padding_matters_nothing_is_run_unless_all_rows_are_of_a_compiled_length(tmp_path):
+    made, runner = embedder(tmp_path, padding_matters=True)
+    with pytest.raises(ShapeError, match="inputs of sequence_length=3 fit no compiled shape") as caught:
+        made.embed([[0], [1]], [tokens([1, 2, 3, 4]), tokens([1, 2, 3])], wanted(), show=False)
+    assert caught.value.hint.startswith("padding changes this model's results")
+    assert runner.seen == []
 
 
 def test_everything_is_wanted_with_the_padding_of_the_batch(tmp_path):

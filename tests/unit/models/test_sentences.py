@@ -15,7 +15,8 @@ from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm
 from neuronbuild.errors import InputError, ShapeError
 from neuronbuild.models.sentences import NeuronSentenceTransformers
 from tests.conftest import WORDS, make_model
-from tests.tools.sentences import open_release, write_folder
+from tests.tools.sentences import fill_padding, open_release, write_folder
+from tests.tools.tiny import OWN_ENCODER
 
 SHAPES = [{"batch_size": 4, "sequence_length": 16}, {"batch_size": 2, "sequence_length": 66}]
 SHORT = [{"batch_size": 4, "sequence_length": 16}, {"batch_size": 2, "sequence_length": 40}]
@@ -113,8 +114,11 @@ class Opened:
     def __init__(self, place, settings: dict) -> None:
         settings = dict(settings)
         heads, shapes = settings.pop("heads", {}), settings.pop("shapes", SHAPES)
+        filled = settings.pop("padding", False)
         torch.manual_seed(0)
         folder = write_folder(place / "model", **settings)
+        if filled:
+            fill_padding(folder)
         for name, module in heads.items():
             module.save(str(folder / name))
         with warnings.catch_warnings():
@@ -162,6 +166,48 @@ def test_embeddings_are_those_of_sentence_transformers(opened, name):
     assert same(each.ours.encode_document(texts, batch_size=7), each.theirs.encode_document(texts, batch_size=7))
     assert same(each.ours.encode(texts, prompt="who is The "), each.theirs.encode(texts, prompt="who is The "))
     assert np.std(each.ours.encode(texts), axis=0).max() > 0.01
+
+
+PADDED = {
+    "ConvBERT, whose convolutions run over padding": "convbert",
+    "MobileBERT, whose tokens look at their neighbours": "mobilebert",
+}
+FULL = " ".join(WORDS[:14])
+"""A text of 16 tokens."""
+
+
+@pytest.fixture(scope="module", params=PADDED.values(), ids=PADDED)
+def padded(request, tmp_path_factory):
+    """A folder whose embeddings change with padding, for 16 and 20 tokens."""
+    model = {"model_type": request.param, **OWN_ENCODER[request.param]}
+    shapes = [{"batch_size": 3, "sequence_length": 16}, {"batch_size": 8, "sequence_length": 20}]
+    each = Opened(tmp_path_factory.mktemp("padded"), {"model": model, "shapes": shapes, "padding": True})
+    assert each.ours.padding_matters
+    return each
+
+
+def test_where_padding_matters_batches_of_a_compiled_length_are_embedded_as_by_sentence_transformers(padded):
+    long = " ".join(WORDS[:18])
+    batches = [
+        [FULL],
+        [long],
+        [FULL] * 7,
+        [FULL, "the cat", "a red dog runs"],
+        [long, FULL, ""],
+        [" ".join(WORDS[13::-1]), FULL],
+    ]
+    for texts in batches:
+        assert same(padded.ours.encode(texts), padded.theirs.encode(texts))
+        assert same(padded.ours.encode(texts, output_value=None), padded.theirs.encode(texts, output_value=None))
+    several = [FULL, "who", *[FULL.upper()] * 2, *[FULL] * 2]
+    assert same(padded.ours.encode(several, batch_size=3), padded.theirs.encode(several, batch_size=3))
+
+
+@pytest.mark.parametrize("texts", [["the cat"], [FULL, f"{FULL} is"], [""]])
+def test_where_padding_matters_texts_that_would_be_padded_further_are_refused_by_name(padded, texts):
+    with pytest.raises(ShapeError, match="sequence_length=") as caught:
+        padded.ours.encode(texts)
+    assert caught.value.hint.startswith("padding changes this model's results: compile this length too")
 
 
 @pytest.mark.soak

@@ -97,6 +97,14 @@ def test_other_axes_count_too():
     assert choose(shapes, needed, split=False) == [(1, 1)]
 
 
+def test_axes_that_must_be_exact_leave_out_what_would_be_padded_though_it_costs_less():
+    shapes, exact = [shape(1, 16), shape(8, 20)], frozenset({"sequence_length"})
+    assert choose(shapes, needs(3, 16), split=True) == [(1, 3)]
+    assert choose(shapes, needs(3, 16), split=True, exact=exact) == [(0, 1), (0, 1), (0, 1)]
+    with pytest.raises(ShapeError):
+        choose(shapes, needs(3, 12), split=True, exact=exact)
+
+
 def test_the_error_names_what_was_given_and_what_is_compiled():
     with pytest.raises(ShapeError) as caught:
         choose([shape(1, 8), shape(4, 16)], needs(2, 32), split=False)
