@@ -142,7 +142,7 @@ class Embedder:
         return [made[place] for place in range(len(rows))]
 
     def _sizes(self, lengths: Sequence[int]) -> list[int]:
-        """How many rows to run at a time, by their lengths from the longest: of just a compiled length where padding matters."""
+        """How many rows to run at a time, by lengths from the longest: of just a compiled one where padding matters."""
         self._refuse_long(lengths[0] if lengths else 0)
         if not self._padding_matters:
             return cover_rows(lengths, self._shapes)
