@@ -135,7 +135,11 @@ def refuse_files(reference: str, present: Collection[str], selected: Collection[
 def _refuse_folder(reference: str, present: Collection[str], layout: Layout) -> NoReturn:
     if ADAPTER in present:
         raise UnsupportedModelError(reference, f"it is an adapter ({ADAPTER}) and not a whole model", hint=MERGE)
-    raise SourceError(reference, f"it has no {layout.document}", hint=f"choose a model in {layout.library}' format")
+    hint = f"choose a model in {layout.library}' format"
+    inner = sorted(path.rpartition("/")[0] for path in present if path.endswith(f"/{layout.document}"))
+    if inner:
+        hint = f"there is one in its folder {inner[0]}: give that, or get the file that says what it is for (modules.json)"
+    raise SourceError(reference, f"it has no {layout.document}", hint=hint)
 
 
 def _refuse_other_weights(reference: str, present: Collection[str]) -> None:

@@ -91,7 +91,7 @@ def _mention_folder(error: SourceError, reference: str, base: Path) -> None:
     name = os.path.normpath(reference).lstrip("./")
     for place in (base, base.parent, Path.cwd()):
         folder = place / name
-        tried = is_folder_reference(reference) and folder == base / reference
+        tried = is_folder_reference(reference) and folder.resolve() == (base / reference).resolve()
         if name and not tried and _is_model(folder):
             path = os.path.relpath(folder, base)
             written = path if path.startswith("..") else f"./{path}"

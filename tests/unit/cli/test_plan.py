@@ -5,9 +5,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from neuronbuild.artifact.manifest import FileEntry, Manifest, Provenance
-from neuronbuild.cli.plan import SHOWN, _lines
+from neuronbuild.cli.plan import SHOWN, _lines, plan_command
+from neuronbuild.errors import SourceError
 from neuronbuild.store.location import open_store
 from tests.conftest import TEXT, run_cli, write_recipe
 from tests.doubles.toolchain import fake_plan
@@ -91,3 +93,61 @@ def test_a_plan_is_coloured_on_terminals_unless_no_color_is_set(workspace):
     assert "\x1b[33m\x1b[1m  + \x1b[0mforward" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     assert command_on_terminal("plan", cwd=workspace, columns=200, NO_COLOR="1") == plain
+
+
+BERT = {"model_type": "bert", "architectures": ["BertForMaskedLM"]}
+WHOLE = {"config.json": BERT, "model.safetensors": None}
+ADAPTER = {"adapter_config.json": {"peft_type": "LORA"}, "adapter_model.safetensors": None}
+MODULES = {
+    "modules.json": [
+        {"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ],
+    "1_Pooling/config.json": {"embedding_dimension": 32, "pooling_mode": "mean"},
+}
+
+
+def quantized(**said):
+    return {**WHOLE, "config.json": {**BERT, "quantization_config": said}}
+
+
+def within(files):
+    return {f"0_Transformer/{name}": content for name, content in files.items()}
+
+
+CHECKPOINTS = {
+    "GPTQ": (quantized(quant_method="gptq", bits=4), "its weights are quantized (gptq: quantization_config in config.json)"),
+    "bitsandbytes": (quantized(quant_method="bitsandbytes", load_in_8bit=True), "its weights are quantized (bitsandbytes: "),
+    "compressed tensors": (quantized(quant_method="compressed-tensors", format="float-quantized"), "(compressed-tensors: "),
+    "a method that nobody knows": (quantized(bits=3), "its weights are quantized (an unnamed method: "),
+    "quantized, in a folder of its own": (
+        {**MODULES, **within(quantized(quant_method="gptq"))},
+        "its weights are quantized (gptq: quantization_config in config.json)",
+    ),
+    "a file beside the config": ({**WHOLE, "quantize_config.json": {"bits": 4}}, "(GPTQ: quantize_config.json)"),
+    "an adapter beside the model": ({**WHOLE, **ADAPTER}, "an adapter lies beside it (adapter_config.json)"),
+    "an adapter alone": (ADAPTER, "it is an adapter (adapter_config.json) and not a whole model"),
+    "an adapter, in a folder of its own": (
+        {**MODULES, **within({**WHOLE, **ADAPTER})},
+        "an adapter lies beside it (adapter_config.json)",
+    ),
+    "a model in a folder that nothing names": (within(WHOLE), "there is one in its folder 0_Transformer: give that"),
+}
+"""Folders by what is the matter with them: their files, and what `plan` says. `None` stands for weights."""
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_checkpoint_that_would_be_loaded_otherwise_stops_the_plan_at_the_recipes_line(name, tmp_path):
+    files, told = CHECKPOINTS[name]
+    for path, content in files.items():
+        file = tmp_path / "model" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("weights" if content is None else json.dumps(content))
+    task = "sentence-similarity" if "modules.json" in files else "fill-mask"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"task: {task}\nshapes: {json.dumps(TEXT)}\n\nmodel: ./model\n")
+    with pytest.raises(SourceError, match=r"recipe\.yaml:4:1: model \./model: ") as caught:
+        CliRunner().invoke(
+            plan_command, [str(recipe), "--cache", str(tmp_path / "store")], standalone_mode=False, catch_exceptions=False
+        )
+    assert told in f"{caught.value} {caught.value.hint}"

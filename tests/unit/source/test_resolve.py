@@ -102,3 +102,12 @@ def test_where_no_folder_is_nearby_none_is_mentioned(tmp_path):
     with pytest.raises(SourceError) as caught:
         resolve_model("./my-bert", None, base=tmp_path, memory=DigestMemory(None))
     assert "write" not in str(caught.value)
+
+
+def test_the_very_folder_that_was_written_is_not_mentioned_however_its_place_is_told(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError) as caught:
+        resolve_model("./model", None, base=Path(), memory=DigestMemory(None))
+    assert "write" not in str(caught.value)
+    assert "write" not in str(caught.value.hint)
