@@ -33,12 +33,9 @@ def _pairs(names: Sequence[str], vectors: torch.Tensor, column: str, measure: Me
 
 
 def _text_similarities(trial: Trial, texts: list[str]) -> Rows:
-    """By the mean over each text's tokens."""
-    vectors = []
-    for text in texts:
-        encoded = trial.encode([text])
-        mask = encoded["attention_mask"].unsqueeze(-1)
-        vectors.append((trial.model(**encoded).last_hidden_state * mask).sum(1) / mask.sum(1))
+    """By the mean over what the pipeline gives for each text's tokens, which nobody reads number by number."""
+    pipe = trial.pipe()
+    vectors = [pipe(text, return_tensors=True, **trial.cut).mean(1) for text in texts]
     return _pairs(texts, torch.cat(vectors), "text")
 
 

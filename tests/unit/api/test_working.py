@@ -13,22 +13,23 @@ from neuronbuild.api.prepare import Context, make_full_plan, prepare
 from neuronbuild.api.working import Work
 from neuronbuild.artifact.codec import decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.build.progress import Silent
+from neuronbuild.build.progress import Progress, Silent
 from neuronbuild.build.report import Outcome
 from neuronbuild.errors import BlobCorruptError, SourceError, StoreError
 from neuronbuild.plan.planner import Plan
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name
+from tests.conftest import SHAPES, TEXT
 from tests.flows.checkpoints import WEIGHTS, copy_model, train
 from tests.flows.stores import blob_of, copy_store, flip_a_byte
 from tests.unit.store.disks import make_read_only, mounted
 
 
-def work(recipes, settings) -> tuple[Work, Plan]:
+def work(recipes, settings, observer: Progress | None = None) -> tuple[Work, Plan]:
     context = Context.open(settings)
     prepared = prepare(recipes, context)
-    return Work(prepared, context, Silent()), make_full_plan(prepared, context.store)
+    return Work(prepared, context, observer or Silent()), make_full_plan(prepared, context.store)
 
 
 def test_where_nothing_is_missing_releases_are_written_at_once(settings, recipe):
@@ -48,6 +49,26 @@ def test_a_model_that_changed_meanwhile_costs_no_release_but_its_own(settings, r
     assert [outcome.kind for outcome in outcomes] == ["reused", "reused"]
     assert [release.recipe for release in releases] == ["two"]
     assert [(failure.recipe, type(failure.error)) for failure in failures] == [("one", SourceError)]
+
+
+class Notes(Silent):
+    """Keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def note(self, text):
+        self.noted.append(text)
+
+
+@pytest.mark.parametrize(("task", "warned"), [("audio-classification", True), ("fill-mask", False)])
+def test_whoever_applies_is_told_that_padding_changes_the_results(settings, recipe, models, task, warned):
+    notes = Notes()
+    shapes = SHAPES.get(task, TEXT)
+    worker, plan = work(recipe("heard", model=str(models[task]), task=task, shapes=shapes), settings, notes)
+    worker.build_and_release(plan)
+    told = "heard: padding changes this model's results; compile the very lengths that are used"
+    assert (told in notes.noted) == warned
 
 
 class Recompiles:

@@ -113,6 +113,20 @@ def test_the_whole_cache_can_be_filled(model, eager):
     assert torch.equal(got, expected)
 
 
+def test_without_a_cache_tokens_are_those_of_eager_transformers_up_to_the_last_slot(model, eager):
+    how = {"max_new_tokens": SLOTS - 40, "min_new_tokens": SLOTS - 40, "do_sample": False, "use_cache": False}
+    got, expected = both(model, eager, prompts(1, 40), **how)
+    assert got.shape == (1, SLOTS)
+    assert torch.equal(got, expected)
+
+
+def test_without_a_cache_more_tokens_than_there_are_slots_are_refused_before_anything_is_computed(model, monkeypatch):
+    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    for length, new in ((20, SLOTS - 19), (SLOTS, 1)):
+        with pytest.raises(ShapeError, match=f"1 sequence of {SLOTS + 1} tokens"):
+            model.generate(**prompts(1, length), max_new_tokens=new, use_cache=False)
+
+
 def test_more_tokens_than_the_cache_has_room_for_are_refused_before_anything_is_computed(model, monkeypatch):
     monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
     with pytest.raises(ShapeError, match=f"1 sequence of {SLOTS + 1} tokens"):

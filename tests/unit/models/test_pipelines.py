@@ -22,6 +22,9 @@ from tests.conftest import VIVID, WORDS
 from tests.tools.answers import alter_json, assert_alike, random_picture, random_sound
 from tests.unit.runtime.releases import copy_release
 
+MODALITIES = "'input_modalities': "
+"""What is shown after the class, the dtype and the device; transformers has a word for it in one model, a tuple in the next."""
+
 GREEDY = {"max_new_tokens": 5, "do_sample": False}
 SPEECH = {"generate_kwargs": {"max_new_tokens": 12, "num_beams": 1}}
 NLI = {"candidate_labels": ["red", "blue", "green"], "hypothesis_template": "a {} car"}
@@ -265,9 +268,17 @@ def test_the_models_tokenizer_stays_as_it_was(vivid):
     assert (model.tokenizer.padding_side, model.tokenizer.model_max_length) == before
 
 
-def test_a_pipeline_is_shown_and_saved_with_its_release(vivid, tmp_path):
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_a_pipeline_is_shown_as_transformers_shows_it_with_our_class(pipelines, name, task, capsys):
+    compiled, reference = pipelines(name, task)
+    print(compiled)
+    shown, told = (text.partition(MODALITIES) for text in (capsys.readouterr().out.splitlines()[-1], repr(reference)))
+    assert shown[0] == told[0].replace(type(reference.model).__name__, type(compiled.model).__name__)
+    assert str(compiled.model.input_modalities) in shown[2]
+
+
+def test_a_pipeline_is_saved_with_its_release(vivid, tmp_path):
     found = pipeline("text-classification", vivid.releases["text-classification"])
-    assert "NeuronModelForSequenceClassification" in repr(found)
     found.save_pretrained(tmp_path / "saved")
     assert_alike(pipeline("text-classification", tmp_path / "saved")("the cat"), found("the cat"))
 
