@@ -14,6 +14,9 @@ from neuronbuild.models.generation import GenerativeModel, refuse_no_tensor
 from neuronbuild.runtime.decoder import open_decoder
 
 if TYPE_CHECKING:
+    from transformers import GenerationConfig
+    from transformers.utils import ModelOutput
+
     from neuronbuild.runtime.decoder import Decoder
 
 
@@ -70,7 +73,7 @@ class NeuronModelForCausalLM(GenerativeModel):
     __call__ = forward
 
     def _positions(self, given: torch.Tensor | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Positions (batch, tokens) that are in the model's table, where it has one."""
+        """Positions (batch, tokens) that the graphs can read."""
         if given is None:
             if not self._turns_positions() and not bool(mask.all()):
                 hint = "position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0), as generate() has them"
@@ -79,14 +82,34 @@ class NeuronModelForCausalLM(GenerativeModel):
         refuse_no_tensor("position_ids", given)
         if given.is_floating_point() or given.dim() != 2 or given.shape not in {(1, ids.shape[1]), tuple(ids.shape)}:  # noqa: PLR2004
             raise InputError(f"position_ids must be integers of shape {list(ids.shape)}, not {list(given.shape)}")
-        limit = getattr(self.config, "max_position_embeddings", None)
-        if int(given.min()) < 0 or (limit is not None and int(given.max()) >= limit):
-            raise InputError(f"position_ids hold a position outside 0 to {limit - 1 if limit else 'the longest'}")
+        self._refuse_far(int(given.min()), int(given.max()))
         return given.to(torch.int64).expand(ids.shape)
+
+    def _refuse_far(self, lowest: int, highest: int) -> None:
+        """Refuse positions outside the model's table, and those from which on its rotary embeddings would be others."""
+        limit = self.buckets[0].limits.get("position_ids")
+        if lowest < 0 or (limit is not None and highest >= limit):
+            known = "from 0 on" if limit is None else f"from 0 to {limit - 1}"
+            raise InputError(
+                f"position_ids reach {lowest if lowest < 0 else highest}; this model is compiled for those {known}"
+            )
 
     def _turns_positions(self) -> bool:
         """Whether only the distance of two tokens counts (rotary embeddings), so that it's all one where positions begin."""
         return any(getattr(self.config, name, None) is not None for name in ("rope_parameters", "rope_theta"))
+
+    def _prefill(
+        self,
+        input_ids: torch.Tensor,
+        generation_config: GenerationConfig,
+        model_kwargs: dict[str, Any],
+        **named: Any,  # noqa: ANN401
+    ) -> ModelOutput:
+        """Positions go on from those that were given: those that would lead too far are refused before anything is computed."""
+        following = max(0, generation_config.max_length - input_ids.shape[1] - 1)
+        for last in model_kwargs["position_ids"][..., -1].flatten().tolist():
+            self._refuse_far(0, last + following)
+        return super()._prefill(input_ids, generation_config, model_kwargs, **named)
 
     def _open_cache(self, model_kwargs: dict[str, Any], rows: int, slots: int) -> DecoderCache[Decoder]:  # noqa: ARG002
         """In the cheapest shape that has room."""

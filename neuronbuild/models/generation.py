@@ -79,7 +79,7 @@ class GenerativeModel(NeuronModel, CacheHooks):
             if given.get(name) is not None and (name != "inputs" or self.main_input_name == "input_ids"):
                 self._checked(given[name], name)
         for name in self._inputs():
-            if given.get(name) is not None and name.endswith(("_mask", "_features")):
+            if given.get(name) is not None and name.endswith(("_mask", "_features", "position_ids")):
                 refuse_no_tensor(name, given[name])
 
     def _prepare_generation_config(self, generation_config: GenerationConfig | None, **named: Any) -> tuple[Any, Any]:  # noqa: ANN401
@@ -111,7 +111,7 @@ class GenerativeModel(NeuronModel, CacheHooks):
 
     def _checked(self, ids: torch.Tensor, name: str) -> torch.Tensor:
         """An id outside its table would end the whole process: compiled loops run in threads that can't throw."""
-        limit = self.buckets[0].limits.get("input_ids")
+        limit = self.buckets[0].limits.get("input_ids" if name == "inputs" else name)
         kinds = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
         if not isinstance(ids, torch.Tensor) or ids.dim() != 2 or ids.dtype not in kinds or 0 in ids.shape:  # noqa: PLR2004
             shown = f"{ids.dtype} {list(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__

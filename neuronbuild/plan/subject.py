@@ -9,20 +9,18 @@ from neuronbuild.counts import counted
 from neuronbuild.digest import canonical_json
 from neuronbuild.plan.config import normalise_config
 from neuronbuild.plan.decoders import MOST_LAYERS
-from neuronbuild.plan.rotations import KNOWN as ROTATIONS
-from neuronbuild.plan.rotations import fixed_length, unknown_rotation
 from neuronbuild.plan.sentences import leaves_prompts_out, make_steps
 from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.checking import SettingError
+from neuronbuild.tasks.limits import longest_sequence, text_part
+from neuronbuild.tasks.rotations import KNOWN as ROTATIONS
+from neuronbuild.tasks.rotations import fixed_length, unknown_rotation
 from neuronbuild.tasks.sentences import MODULES, POOLING_MASK, read_settings
 from neuronbuild.tasks.table import SEQUENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LENGTHS = ("max_position_embeddings", "n_positions", "max_target_positions")
-"""Keys under which families say how many tokens they can read."""
 
 LAYERS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
 """Where configs say how many layers there are. A billion would be compiled until the time limit."""
@@ -175,11 +173,5 @@ def _sentence_steps(documents: Mapping[str, object], config: Mapping[str, object
 
 
 def _sizes(config: Mapping[str, object], family: Family) -> dict[str, int]:
-    part = config.get("text_config")
-    words = part if isinstance(part, dict) else config
-    stated = next((words[key] for key in LENGTHS if key in words), None)
-    longest = {SEQUENCE: stated - family.positions} if isinstance(stated, int) and family.positions is not None else {}
-    fixed = fixed_length(words)
-    if fixed is not None:
-        longest[SEQUENCE] = min(fixed, longest.get(SEQUENCE, fixed))
-    return config_sizes(config) | longest
+    longest = longest_sequence(text_part(config), family.positions)
+    return config_sizes(config) | ({} if longest is None else {SEQUENCE: longest})

@@ -24,6 +24,7 @@ from neuronbuild.intact import MEMORY, IntactReleases
 from neuronbuild.memo import user_cache
 from neuronbuild.runtime.hosts import AGAIN, check_host
 from neuronbuild.runtime.private import AlteredError, private_copy, private_package
+from neuronbuild.tasks.limits import TYPE_SIZE, input_limits, text_part
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.artifact.signature import Signature
-
-TYPE_SIZE = "type_vocab_size"
-"""The config's key for the number of token types, where a model has a table of them."""
 
 PACKAGE = "model.pt2"
 """The compiled file where an index doesn't name it."""
@@ -68,14 +66,8 @@ class CompiledShape:
 
     @property
     def limits(self) -> dict[str, int]:
-        """By input, which ids its table ends before, as the config says; 0 there means that there is no table.
-
-        Token types are looked up among the words where a model has no table of their own (XLM, FlauBERT).
-        """
-        words = self._words
-        vocabulary = words.get("vocab_size")
-        sizes = {"input_ids": vocabulary, TOKEN_TYPES: words.get(TYPE_SIZE, vocabulary)}
-        return {name: size for name, size in sizes.items() if isinstance(size, int) and size > 0}
+        """By input, which number its values end before, as the config says."""
+        return input_limits(self.config)
 
     @property
     def optional(self) -> frozenset[str]:
@@ -83,13 +75,7 @@ class CompiledShape:
 
         Zeros that are looked up among the words are not the same as no token types.
         """
-        return frozenset({MASK, POOLING_MASK, *((TOKEN_TYPES,) if TYPE_SIZE in self._words else ())})
-
-    @property
-    def _words(self) -> Mapping[str, object]:
-        """The part of the config that is about text."""
-        part = self.config.get("text_config")
-        return part if isinstance(part, dict) else self.config
+        return frozenset({MASK, POOLING_MASK, *((TOKEN_TYPES,) if TYPE_SIZE in text_part(self.config) else ())})
 
     @contextlib.contextmanager
     def verified(self, *, unpacked: bool) -> Iterator[CompiledShape]:

@@ -41,7 +41,7 @@ def fixed_rotations(model: torch.nn.Module):
     """For a while, have rotary embeddings keep the frequencies that they were made with.
 
     Those are right for all positions that a graph may be compiled for: recipes with more are refused
-    (`neuronbuild.plan.rotations`). The choice in each call can't be traced, or would write into a constant. It is undone
+    (`neuronbuild.tasks.rotations`). The choice in each call can't be traced, or would write into a constant. It is undone
     afterwards, so that the eager model still shows where the frequencies change.
     """
     changed = []

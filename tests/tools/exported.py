@@ -75,15 +75,16 @@ def export_graph(module, made, task: str, name: str, sizes: dict[str, int]):
     }
     shape = Shape.of(sizes, TASKS[task].graph(name).axes)
     step = SimpleNamespace(action=made, target=SimpleNamespace(task=task, graph=name, shape=shape))
-    return Exported(module, example), CompiledShape(name, shape, Path(), Path(), _signature(said, step), {}, {})
+    config = made.document["model"]["config"]
+    return Exported(module, example), CompiledShape(name, shape, Path(), Path(), _signature(said, step), config, {})
 
 
 def open_exported(model_class, model, task: str, shapes: list[tuple[str, dict[str, int]]], folder: Path):
     """A generating model of ours over such graphs, with the files of the eager one."""
     model.save_pretrained(folder)
     sessions, buckets = export_graphs(model, task, shapes)
-    index, sound = SimpleNamespace(bindings={}), {"refuse_altered": lambda: None}
-    made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=index, **sound))
+    index = SimpleNamespace(bindings={})
+    made = model_class(SimpleNamespace(folder=folder, buckets=tuple(buckets), index=index, refuse_altered=lambda: None))
     made.sessions = sessions
     return made
 
@@ -100,7 +101,7 @@ def open_forward(folder: Path, task: str, auto_class: str, shapes: list[dict[str
         buckets.append(bucket)
         seen += padding.measure(module)
     index = release_index(task, (file.name for file in folder.iterdir()), seen, split=split)
-    opened = MODEL_CLASSES[task](SimpleNamespace(folder=folder, index=index, buckets=tuple(buckets)))
+    opened = MODEL_CLASSES[task](SimpleNamespace(folder=folder, index=index, buckets=tuple(buckets), refuse_altered=lambda: None))
     opened._runner._sessions = ExportedSessions(sessions)
     return opened
 

@@ -59,16 +59,17 @@ WHISPER = {"num_mel_bins": 8, "max_source_positions": 20, "max_target_positions"
 OWN_ANSWERER = {"t5": T5, "mt5": T5 | {"feed_forward_proj": "gated-gelu"}, "whisper": ANSWERER | WHISPER}
 
 
-def tiny_decoder(family: str):
-    """A decoder with random weights."""
+def tiny_decoder(family: str, **own):
+    """A decoder with random weights; `own` are values of its config."""
     torch.manual_seed(0)
-    config = transformers.CONFIG_MAPPING[family](**DECODER | OWN_DECODER.get(family, {}))
+    config = transformers.CONFIG_MAPPING[family](**DECODER | OWN_DECODER.get(family, {}) | own)
     return transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
 
 
-def tiny_answerer(family: str):
-    """An encoder and decoder with random weights."""
+def tiny_answerer(family: str, **own):
+    """An encoder and decoder with random weights; `own` are values of its config."""
     torch.manual_seed(0)
-    config = transformers.CONFIG_MAPPING[family](**OWN_ANSWERER.get(family, ANSWERER | {"max_position_embeddings": 40}))
+    values = OWN_ANSWERER.get(family, ANSWERER | {"max_position_embeddings": 40})
+    config = transformers.CONFIG_MAPPING[family](**values | own)
     auto = transformers.AutoModelForSpeechSeq2Seq if family == "whisper" else transformers.AutoModelForSeq2SeqLM
     return auto.from_config(config, attn_implementation="sdpa").eval()

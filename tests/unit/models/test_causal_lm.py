@@ -11,6 +11,8 @@ import neuronbuild
 from neuronbuild.errors import InputError, ShapeError, UsageError
 from tests.conftest import SHAPES
 from tests.flows.checkpoints import copy_model
+from tests.tools.exported import open_exported
+from tests.tools.tiny import tiny_decoder
 from tests.unit.models.strange import STRANGE
 
 SLOTS = 48
@@ -330,3 +332,49 @@ def test_threads_generate_side_by_side(model):
 def test_warming_opens_every_graph(built):
     model = neuronbuild.NeuronModelForCausalLM.from_pretrained(built.releases["text-generation"], warm=True)
     assert len(model.sessions._sessions) == 3
+
+
+def opened(family: str, folder, **own):
+    """A model of ours with room for two sequences of 24 tokens, and the eager one."""
+    eager, shapes = tiny_decoder(family, **own), {"batch_size": 2, "sequence_length": 24}
+    graphs = [("prefill", {**shapes, "prefill_length": 8}), ("decode", {**shapes, "num_beams": 2})]
+    return open_exported(neuronbuild.NeuronModelForCausalLM, eager, "text-generation", graphs, folder), eager
+
+
+FACTORS = {"short_factor": [1.0] * 4, "long_factor": [2.0, 3.0, 4.0, 5.0], "rope_theta": 10_000.0}
+LONGROPE = {"original_max_position_embeddings": 32, "rope_parameters": {"rope_type": "longrope", **FACTORS}}
+
+
+def test_positions_are_refused_from_where_rotary_embeddings_take_other_frequencies(tmp_path, monkeypatch):
+    model, eager = opened("phi3", tmp_path, **LONGROPE)
+    ids, last = prompts(1, 7)["input_ids"] % 100, torch.arange(25, 32)[None]
+    with torch.no_grad():
+        expected = eager(ids, position_ids=last).logits
+    assert torch.allclose(model(ids, position_ids=last).logits, expected, atol=1e-4)
+    how = {"position_ids": last - 3, "do_sample": False}
+    assert torch.equal(*both(model, eager, {"input_ids": ids}, max_new_tokens=4, min_new_tokens=4, **how))
+    monkeypatch.setattr(type(model.sessions), "get", lambda *_: pytest.fail("a graph was opened"))
+    refused = r"position_ids reach (32|46); this model is compiled for those from 0 to 31"
+    for first in (26, 40):
+        with pytest.raises(InputError, match=refused):
+            model(ids, position_ids=torch.arange(first, first + 7)[None])
+    for asked in ({**how, "max_new_tokens": 5}, {"position_ids": last + 15, "max_new_tokens": 1}):
+        with pytest.raises(InputError, match=refused):
+            model.generate(ids, **asked)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_mask_of_any_length_given_to_generate_is_read_as_transformers_reads_it_or_refused(family, tmp_path):
+    model, eager = opened(family, tmp_path)
+    ids, how = prompts(2, 7)["input_ids"] % 100, {"max_new_tokens": 5, "min_new_tokens": 5}
+    for length in (3, 6, 7, 8, 10):
+        for zeros in range(3):
+            mask = torch.ones((2, length), dtype=torch.int64)
+            mask[1, :zeros] = 0
+            for beams in (1, 2):
+                given = {"input_ids": ids, "attention_mask": mask}
+                if length == 7 or (length > 7 and not zeros):
+                    assert torch.equal(*both(model, eager, given, num_beams=beams, **how)), (length, zeros, beams)
+                else:
+                    with pytest.raises(InputError, match=r"attention_mask has shape|position_ids must be"):
+                        model.generate(**given, num_beams=beams, **how)

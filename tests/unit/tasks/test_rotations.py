@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from neuronbuild.plan.rotations import KNOWN, fixed_length, unknown_rotation
 from neuronbuild.plan.subject import SubjectError, make_subject
+from neuronbuild.tasks.rotations import KNOWN, fixed_length, unknown_rotation
 
 PHI3 = {"model_type": "phi3", "architectures": ["Phi3ForCausalLM"], "max_position_embeddings": 131_072}
 LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 8192}
