@@ -5,6 +5,8 @@ Both are the same function of tokens, their positions, the slots of the cache th
 
 from __future__ import annotations
 
+import typing
+
 import torch
 from transformers.cache_utils import DynamicCache
 
@@ -15,7 +17,12 @@ CHUNK = 3
 """Slots of the example inputs that hold something already, so that a graph that ignored the cache would show in the check."""
 
 PREFIX = 6
-"""Tokens that a probe of `decode` finds in the cache, where there is room for them."""
+"""Tokens of which a probe finds keys and values in the cache. Each is spread over its part of the slots: eager PyTorch would
+take long to read thousands, and of many that are alike it would hardly show which are looked at.
+"""
+
+PADDED = 3
+"""Slots of padding before the first row of a probe whose tokens' positions aren't their slots."""
 
 DISTINCT = 3
 """Rows of a probe that hold tokens of their own; further rows repeat them, since each takes a call of eager PyTorch."""
@@ -75,44 +82,42 @@ class CausalGraph(graph.Graph):
     def probes(self, seed: int):
         """The first slots, in several chunks where tokens come in chunks; the middle; and the last slots and positions.
 
-        Rows but the first are padded on the left. A row of few tokens stands at the highest positions, since eager PyTorch
-        would take long for a whole one: positions are inputs, and both are given the same.
+        All slots before are full, so that a window shows wherever it ends. Rows but the first are padded on the left, and in
+        one probe the first is as well: there a token's position isn't its slot.
         """
         generator = torch.Generator().manual_seed(seed)
         if self.chunked:
             end = min(self.slots, self.length + max(1, self.length // 2))
-            spans = {"in a prompt of several chunks": (0, end), "at the last slots": (self.slots - self.length, self.slots)}
-        else:
-            ends = {"at the first slot": 1, "amid the cache": max(1, self.slots // 2), "at the last slot": self.slots}
-            spans = {where: (max(0, end - 1 - PREFIX), end) for where, end in ends.items()}
-        for where, (first, end) in spans.items():
-            yield self._probe(where, first, end, generator)
+            yield self._probe("in a prompt of several chunks", (0, end), PADDED, generator)
+            yield self._probe("at the last slots", (self.slots - self.length, self.slots), 0, generator)
+            return
+        yield self._probe("at the first slot", (0, 1), 0, generator)
+        yield self._probe("amid the cache", (self.slots // 2, self.slots // 2 + 1), PADDED, generator)
+        yield self._probe("at the last slot", (self.slots - 1, self.slots), 0, generator)
 
-    def _probe(self, where: str, first: int, end: int, generator: torch.Generator) -> Probe:
-        """Rows whose tokens stand in the slots from `first` to `end`, at the positions of these numbers.
-
-        The cache holds all tokens but the last before a graph reads one token, and none before it reads chunks.
-        """
-        vocabulary = graph.vocabulary(self.action["model"]["config"])
+    def _probe(self, where: str, span: tuple, padded: int, generator: torch.Generator) -> Probe:
+        """A graph reads the slots of a span. The first row begins after so many slots of padding, each further one later."""
+        first, end = span
         distinct = min(self.rows, DISTINCT)
-        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (distinct, end - first), generator=generator)
-        starts = [first + min(2 * row, end - first - 1) for row in range(distinct)]
-        said = [self._said(row[start - first :], first) for row, start in zip(ids, starts)]
+        said = [self._said(min(padded + 2 * row, end - 1), first, end, generator) for row in range(distinct)]
         states = {name: torch.zeros(shape) for name, shape in self.states.items()}
         tokens, mask, positions = (torch.zeros((self.rows, self.slots), dtype=torch.int64) for _ in range(3))
         expected = []
         for row in range(self.rows):
-            own = row % distinct
-            start, (logits, kept) = starts[own], said[own]
-            tokens[row, start:end], mask[row, start:end] = ids[own, start - first :], 1
-            positions[row, start:end] = torch.arange(first, first + end - start)
-            expected.append(("logits", row, logits))
-            for name, tensor in zip(self.states, kept):
-                expected.append((name, (row, slice(None), slice(start, end)), tensor))
-                if not self.chunked:
-                    states[name][row, :, start : end - 1] = tensor[:, :-1]
-        begins = range(first, end, self.length) if self.chunked else [end - 1]
-        calls = [self._call(min(begin, self.slots - self.length), end, tokens, mask, positions) for begin in begins]
+            own = said[row % distinct]
+            old, new = slice(own.start, own.begin), slice(own.begin, end)
+            tokens[row, new], mask[row, own.start : end] = own.ids, 1
+            positions[row, new] = torch.arange(own.begin, end) - own.start
+            expected.append(("logits", row, own.logits))
+            for index, (name, state) in enumerate(states.items()):
+                if own.few:
+                    state[row, :, old] = _spread(own.few[index], own.begin - own.start)
+                    expected.append((name, (row, slice(None), old), state[row, :, old]))
+                expected.append((name, (row, slice(None), new), own.kept[index]))
+        calls = [
+            self._call(min(begin, self.slots - self.length), end, tokens, mask, positions)
+            for begin in range(first, end, self.length)
+        ]
         return Probe(where, calls, expected, tuple(states.values()))
 
     def _call(self, start: int, end: int, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> tuple:
@@ -127,12 +132,40 @@ class CausalGraph(graph.Graph):
         }
         return tuple(given[name] for name in self.input_names)
 
-    def _said(self, ids: torch.Tensor, position: int) -> tuple:
-        """What eager PyTorch gives for tokens (n,) from a position on.
+    def _said(self, start: int, first: int, end: int, generator: torch.Generator) -> Row:
+        """What eager PyTorch gives for a row from the slot `start` on, of which a graph reads the slots `first` to `end`."""
+        begin, vocabulary = max(start, first), graph.vocabulary(self.action["model"]["config"])
+        words = torch.randint(min(5, vocabulary - 1), vocabulary, (PREFIX + end - begin,), generator=generator)
+        few, cache = [], DynamicCache()
+        if begin > start:
+            _, few = self._read(words[: min(PREFIX, begin - start)], 0, DynamicCache())
+            for layer, (keys, values) in enumerate(zip(few[::2], few[1::2])):
+                cache.update(_spread(keys, begin - start)[None], _spread(values, begin - start)[None], layer)
+        logits, kept = self._read(words[PREFIX:], begin - start, cache)
+        return Row(start, begin, words[PREFIX:], few, logits, [tensor[:, begin - start :] for tensor in kept])
 
-        Those are logits (vocabulary,), and keys and values (heads, n, size) of each layer.
-        """
-        cache = DynamicCache()
+    def _read(self, ids: torch.Tensor, position: int, cache: DynamicCache) -> tuple:
+        """Logits (vocabulary,) after tokens (n,) from a position on, and what the cache holds then."""
         positions = torch.arange(position, position + len(ids))[None]
         out = self.model(input_ids=ids[None], position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[0, -1], [tensor[0] for layer in cache.layers for tensor in (layer.keys, layer.values)]
+
+
+class Row(typing.NamedTuple):
+    """A row of a probe: its first slot, the first that a graph reads, the tokens there, and what eager PyTorch gives.
+
+    Each layer's keys and values (heads, n, size) are `few` for what stands before, which is spread over all slots there, and
+    `kept` for the tokens.
+    """
+
+    start: int
+    begin: int
+    ids: torch.Tensor
+    few: list
+    logits: torch.Tensor
+    kept: list
+
+
+def _spread(few: torch.Tensor, slots: int) -> torch.Tensor:
+    """Keys or values (heads, n, size) of some tokens, each over its part of so many slots."""
+    return few[:, torch.arange(slots) * few.shape[1] // slots]

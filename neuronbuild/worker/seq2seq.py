@@ -83,33 +83,41 @@ class DecoderGraph(graph.Graph):
         """A token amid a sequence: what came before is noise, and so is what the encoder said."""
         generator = torch.Generator().manual_seed(seed)
         inputs = dict(zip(self.input_names, graph.example_inputs(self.action, seed)))
+        inputs["decoder_input_ids"] = self._tokens((self.rows, 1), generator)
         inputs["cache_start"] = torch.tensor([min(3, self.action["shape"]["sequence_length"] - 1)])
         states = [0.5 * torch.randn(shape, generator=generator) for shape in self.states.values()]
         return (*inputs.values(), *(state.to(self.dtype) for state in states))
 
     def probes(self, seed: int):
-        """The first, a middle and the last token of answers as long as the cache, to inputs of which some are padded."""
+        """The first, a middle and the last token of answers as long as the cache.
+
+        Where a graph takes a mask, answers are to inputs without padding and padded on either side, which small batches take
+        several calls for.
+        """
         generator = torch.Generator().manual_seed(seed)
-        vocabulary = graph.vocabulary(self.action["model"]["config"])
         rows = min(self.rows, DISTINCT)
         order = torch.arange(self.rows) % rows
-        hidden = torch.randn((rows, self.source, self.model.config.hidden_size), generator=generator)
-        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (rows, self.slots), generator=generator)
-        mask = graph.padded_mask([rows, self.source])
-        logits, kept = self._said(hidden, mask, ids)
-        for where, slot in (
-            ("at the first token", 0),
-            ("amid the answer", self.slots // 2),
-            ("at the last token", self.slots - 1),
-        ):
-            call = {"decoder_input_ids": ids[order, slot : slot + 1], "attention_mask": mask[order]}
-            call["cache_start"] = torch.tensor([slot])
-            before = {name: _until(slot, name, tensor[order]) for name, tensor in kept.items()}
-            after = [(name, (), _until(slot + 1, name, tensor[order])) for name, tensor in kept.items()]
-            calls = [tuple(call[name] for name in self.input_names)]
-            yield Probe(
-                where, calls, [("logits", (), logits[order, slot]), *after], tuple(before[name] for name in self.states)
-            )
+        for call in range(-(-len(graph.PADDINGS) // rows) if graph.MASK in self.input_names else 1):
+            hidden = torch.randn((rows, self.source, self.model.config.hidden_size), generator=generator)
+            mask, ids = graph.padded_mask([rows, self.source], call), self._tokens((rows, self.slots), generator)
+            logits, kept = self._said(hidden, mask, ids)
+            for where, slot in (
+                ("at the first token", 0),
+                ("amid the answer", self.slots // 2),
+                ("at the last token", self.slots - 1),
+            ):
+                before = {name: _until(slot, name, tensor[order]) for name, tensor in kept.items()}
+                after = [(name, (), _until(slot + 1, name, tensor[order])) for name, tensor in kept.items()]
+                given = {"decoder_input_ids": ids[order, slot : slot + 1], graph.MASK: mask[order]}
+                given["cache_start"] = torch.tensor([slot])
+                inputs = tuple(given[name] for name in self.input_names)
+                states = tuple(before[name] for name in self.states)
+                yield Probe(where, [inputs], [("logits", (), logits[order, slot]), *after], states)
+
+    def _tokens(self, shape: tuple, generator: torch.Generator) -> torch.Tensor:
+        """Ids of the decoder's own table: Marian may have another one for what its encoder reads."""
+        vocabulary = len(self.model.get_decoder().get_input_embeddings().weight)
+        return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator)
 
     def _said(self, hidden: torch.Tensor, mask: torch.Tensor, ids: torch.Tensor) -> tuple:
         """What eager PyTorch gives for whole answers (rows, tokens): logits, and keys and values by the names of the states."""

@@ -25,11 +25,11 @@ def open_graph(model, task: str, name: str, **sizes) -> graph.Graph:
     return graphs.open_graph(model, document)
 
 
-def decoder_graph(name: str, family: str = "llama", slots: int = 24, **config) -> graph.Graph:
+def decoder_graph(name: str, family: str = "llama", slots: int = 24, batch: int = 2, **config) -> graph.Graph:
     torch.manual_seed(0)
     made = transformers.CONFIG_MAPPING[family](**DECODER | OWN_DECODER.get(family, {}) | config)
     model = transformers.AutoModelForCausalLM.from_config(made, attn_implementation="sdpa").eval()
-    sizes = {"batch_size": 2, "num_beams": 1, "prefill_length": 8, "sequence_length": slots}
+    sizes = {"batch_size": batch, "num_beams": 1, "prefill_length": 8, "sequence_length": slots}
     return open_graph(model, "text-generation", name, **sizes)
 
 
@@ -38,17 +38,26 @@ def check(module: graph.Graph, compiled=None) -> dict:
     return probes.check(compiled, module, torch.float32, "random-weights")
 
 
-def with_input(module: graph.Graph, name: str, change):
-    """The graph, with one of its inputs changed before it sees it."""
-    index = module.input_names.index(name)
+def with_inputs(module: graph.Graph, change):
+    """The graph, with its inputs changed by name before it sees them."""
     right = Exported(module, module.example(seed=0)).run
 
     def wrong(tensors: list) -> list:
-        tensors = list(tensors)
-        tensors[index] = change(tensors[index])
-        return right(tensors)
+        given = dict(zip(module.input_names, tensors, strict=False))
+        return right([*{**given, **change(given)}.values(), *tensors[len(given) :]])
 
     return wrong
+
+
+def with_input(module: graph.Graph, name: str, change):
+    """The graph, with one of its inputs changed before it sees it."""
+    return with_inputs(module, lambda given: {name: change(given[name])})
+
+
+def slots_as_positions(given: dict) -> dict:
+    """As a graph that takes the position of a token from its slot."""
+    ids = given["input_ids"]
+    return {"position_ids": (given["cache_start"] + torch.arange(ids.shape[1])).expand(ids.shape)}
 
 
 @pytest.mark.parametrize("name", ["prefill", "decode"])
@@ -63,6 +72,7 @@ def test_rotations_that_change_beyond_a_length_are_right_up_to_it_and_found_wron
         check(beyond)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("name", ["prefill", "decode"])
 @pytest.mark.parametrize(
     ("wrong", "change"),
@@ -70,18 +80,30 @@ def test_rotations_that_change_beyond_a_length_are_right_up_to_it_and_found_wron
         ("attention_mask", torch.ones_like),
         ("position_ids", torch.zeros_like),
         ("cache_start", lambda start: (start + 1).clamp(max=10)),
-        ("input_ids", lambda ids: ids.flip(0)),
+        ("input_ids", lambda ids: (ids + 1) % 101),
     ],
 )
-def test_an_input_without_its_effect_is_found(name, wrong, change):
-    module = decoder_graph(name)
+def test_an_input_without_its_effect_is_found(name, wrong, change, batch):
+    module = decoder_graph(name, batch=batch)
     with pytest.raises(UserError, match="differs from eager PyTorch"):
         check(module, with_input(module, wrong, change))
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
 @pytest.mark.parametrize("name", ["prefill", "decode"])
-def test_a_window_that_is_left_out_is_found(name):
-    module, whole = (decoder_graph(name, "mistral", sliding_window=window) for window in (5, None))
+def test_a_graph_that_takes_positions_from_slots_is_found(name, family, batch):
+    module = decoder_graph(name, family, batch=batch)
+    with pytest.raises(UserError, match="differs from eager PyTorch"):
+        check(module, with_inputs(module, slots_as_positions))
+
+
+@pytest.mark.parametrize(("window", "slots"), [(5, 24), (16, 48), (44, 48)])
+@pytest.mark.parametrize("name", ["prefill", "decode"])
+def test_a_window_that_is_left_out_is_found_wherever_it_ends(name, window, slots):
+    sizes = {"slots": slots, "batch": 1, "max_position_embeddings": slots}
+    module, whole = (decoder_graph(name, "mistral", sliding_window=each, **sizes) for each in (window, None))
+    assert max(check(module)["max_abs_error"].values()) < 1e-5
     with pytest.raises(UserError, match="output logits differs from eager PyTorch"):
         check(module, Exported(whole, whole.example(seed=0)).run)
 
@@ -106,13 +128,36 @@ def test_a_prompt_whose_second_chunk_forgets_the_first_is_found():
         check(module, forgetting)
 
 
+def answer_graph(family: str = "bart", batch: int = 2, **config) -> graph.Graph:
+    model, sizes = tiny_answerer(family, **config), {"batch_size": batch, "num_beams": 1, "sequence_length": 24}
+    return open_graph(model, "text2text-generation", "decoder", **sizes)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(
     ("wrong", "change"), [("attention_mask", torch.ones_like), ("cache_start", lambda start: start.clamp(max=20))]
 )
-def test_an_answers_input_without_its_effect_is_found(wrong, change):
-    module = open_graph(tiny_answerer("bart"), "text2text-generation", "decoder", batch_size=2, num_beams=2, sequence_length=24)
+def test_an_answers_input_without_its_effect_is_found(wrong, change, batch):
+    module = answer_graph(batch=batch)
     with pytest.raises(UserError, match="differs from eager PyTorch"):
         check(module, with_input(module, wrong, change))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_answers_are_to_inputs_without_padding_and_padded_on_either_side(batch):
+    module = answer_graph(batch=batch)
+    with torch.no_grad():
+        masks = torch.cat([probe.calls[0][1] for probe in module.probes(seed=0)])
+    assert set(map(tuple, masks.tolist())) == {(1,) * 24, (1,) * 16 + (0,) * 8, (0,) * 8 + (1,) * 16}
+
+
+@pytest.mark.parametrize(("reads", "writes"), [(60, 100), (100, 60)])
+def test_answers_hold_ids_of_the_decoders_own_table(reads, writes):
+    module = answer_graph("marian", vocab_size=reads, decoder_vocab_size=writes, share_encoder_decoder_embeddings=False)
+    with torch.no_grad():
+        ids = torch.cat([probe.calls[0][0] for seed in range(9) for probe in module.probes(seed)])
+    assert writes - 20 < ids.max() < writes
+    assert module.example(seed=0)[0].max() < writes
 
 
 def encoder_graph(task: str, **config) -> graph.Graph:
