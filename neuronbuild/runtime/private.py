@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuronbuild.counts import counted
 from neuronbuild.digest import CHUNK, Digest
 from neuronbuild.files import check_names, open_plain
 
@@ -71,7 +72,7 @@ class _Bounded(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MOST_LISTED:
-            raise ValueError(f"its list of entries has {size:,} bytes, at most {MOST_LISTED:,} are read")
+            raise ValueError(f"its list of entries has {counted(size, 'byte')}, at most {MOST_LISTED:,} are read")
         return super().read(size)
 
 

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.artifact.codec import DecodeError, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, FileEntry, Manifest
 from neuronbuild.counts import counted
-from neuronbuild.digest import (
-    ActionKey,
-    Digest,
-    digest_bytes,
-    digest_file,
-    digest_whole_and_pieces,
-)
+from neuronbuild.digest import ActionKey, Digest, digest_bytes, digest_file, digest_whole_and_pieces
 from neuronbuild.errors import (
     NEWER,
     BlobCorruptError,

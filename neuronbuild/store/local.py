@@ -269,8 +269,7 @@ def _rename(temporary: Path, target: Path, root: Path) -> None:
         temporary.replace(target)
     except IsADirectoryError:
         refuse_links(root, QUARANTINE)
-        aside = root / QUARANTINE
-        aside.mkdir(exist_ok=True)
+        (aside := root / QUARANTINE).mkdir(exist_ok=True)
         target.rename(tempfile.mkdtemp(prefix=f"{target.name}-", dir=aside))
         temporary.replace(target)
 
@@ -285,8 +284,7 @@ def _walk(folder: str, prefix: str) -> Iterator[Entry]:
             yield from _walk(entry.path, f"{prefix}{entry.name}/")
         elif entry.is_file(follow_symlinks=False):
             with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: no object any more
-                found = entry.stat(follow_symlinks=False)
-                yield _entry(prefix + entry.name, found)
+                yield _entry(prefix + entry.name, entry.stat(follow_symlinks=False))
 
 
 def _entry(name: str, found: os.stat_result) -> Entry:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.limits import SOON
@@ -32,7 +32,7 @@ def free_port() -> int:
     """A port of loopback that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        return int(listener.getsockname()[1])
 
 
 def location(endpoint: str, prefix: str | None = None, **options: object) -> str:
@@ -142,11 +142,12 @@ def careless(folder: Path) -> Iterator[str]:
         yield endpoint
 
 
-def _retry(work) -> None:
+def _retry(work: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return work()
+            work()
+            return
         except Exception:  # the servers say many things while they start
             if time.monotonic() > end:
                 raise

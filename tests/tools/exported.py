@@ -101,7 +101,9 @@ def open_forward(folder: Path, task: str, auto_class: str, shapes: list[dict[str
         buckets.append(bucket)
         seen += padding.measure(module)
     index = release_index(task, (file.name for file in folder.iterdir()), seen, split=split)
-    opened = MODEL_CLASSES[task](SimpleNamespace(folder=folder, index=index, buckets=tuple(buckets), refuse_altered=lambda: None))
+    opened = MODEL_CLASSES[task](
+        SimpleNamespace(folder=folder, index=index, buckets=tuple(buckets), refuse_altered=lambda: None)
+    )
     opened._runner._sessions = ExportedSessions(sessions)
     return opened
 
