@@ -147,11 +147,12 @@ def _retry(work: Callable[[], object]) -> None:
     while True:
         try:
             work()
-            return
         except Exception:  # the servers say many things while they start
             if time.monotonic() > end:
                 raise
             time.sleep(0.3)
+        else:
+            return
 
 
 SERVERS = {"moto": moto, "ministack": ministack, "seaweedfs": seaweedfs, "careless": careless}
