@@ -24,6 +24,11 @@ PASSWORD = re.compile(
 )
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def hide_passwords(text: str) -> str:
     """A text without the users and passwords of the addresses in it (`http://user:password@host`)."""
     return PASSWORD.sub(r"\1***@", text) if "@" in text or "%40" in text else text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.release_index import FILENAME
-from neuronbuild.errors import ReleaseError, SourceError, UsageError
+from neuronbuild.errors import ReleaseError, SourceError, UsageError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,6 +140,6 @@ def push_release(
             commit_message=f"Upload {folder.name} by neuronbuild",
         )
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
-        problem = f"the release can't be pushed: {str(error).splitlines()[0]}"
+        problem = f"the release can't be pushed: {first_line(error)}"
         raise SourceError(repo, problem, hint="set HF_TOKEN to a token that may write there") from None
     return str(done.commit_url)

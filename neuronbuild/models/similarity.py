@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from neuronbuild.errors import InputError
+from neuronbuild.errors import InputError, first_line
 from neuronbuild.tasks.sentences import SIMILARITIES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _measured(
     try:
         return measure(first, second)
     except RuntimeError as error:
-        raise InputError(f"these embeddings can't be compared: {str(error).splitlines()[0]}") from None
+        raise InputError(f"these embeddings can't be compared: {first_line(error)}") from None
 
 
 def _rows(embeddings: object) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 from tokenizers.normalizers import Lowercase, Sequence
 
-from neuronbuild.errors import InputError, ReleaseError
+from neuronbuild.errors import InputError, ReleaseError, first_line
 from neuronbuild.models.preprocessors import load_tokenizer
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class TextReader:
         try:
             made = self._tokenizer(whole, padding=True, truncation="longest_first", return_tensors="pt", **more)
         except (TypeError, ValueError, UnicodeError) as error:
-            problem = f"the tokenizer can't read these texts: {str(error).splitlines()[0]}"
+            problem = f"the tokenizer can't read these texts: {first_line(error)}"
             raise InputError(problem, hint="each must be made of whole characters") from None
         made["modality"] = "text"
         if prompt:

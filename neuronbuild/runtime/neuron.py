@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from neuronbuild.errors import ReleaseError
+from neuronbuild.errors import ReleaseError, first_line
 from neuronbuild.neff import NeffError, find_neff
 from neuronbuild.runtime.hosts import ANEW
 from neuronbuild.runtime.session import Session
@@ -118,7 +118,7 @@ def _place(framework: Any, loaded: object, path: str, core: int) -> None:  # noq
     try:
         place(loaded, start_nc=core, nc_count=1)
     except (RuntimeError, ValueError) as error:
-        raise ReleaseError(path, f"core {core} can't be had: {str(error).splitlines()[0]}") from None
+        raise ReleaseError(path, f"core {core} can't be had: {first_line(error)}") from None
 
 
 def _explained(path: str, text: str) -> ReleaseError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from neuronbuild.errors import ReleaseError
+from neuronbuild.errors import ReleaseError, first_line
 from neuronbuild.runtime.hosts import ANEW
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AotiSession(Session):
             hint = (
                 f"torch unpacks it below {tempfile.gettempdir()}: TMPDIR must name a folder with space, whose files may be run"
             )
-            raise ReleaseError(str(path), f"torch can't load it: {str(error).splitlines()[0]}", hint=hint) from None
+            raise ReleaseError(str(path), f"torch can't load it: {first_line(error)}", hint=hint) from None
         if asked != set(constants):
             problem = f"it asks for other constants than its manifest lists: {sorted(asked ^ set(constants))[:3]}"
             raise ReleaseError(str(path), problem, hint=ANEW)

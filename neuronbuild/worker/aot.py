@@ -17,7 +17,7 @@ import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
 from . import graph, headers, package, products
-from .serve import UserError
+from .serve import UserError, first_line
 
 
 def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str) -> dict:
@@ -33,7 +33,7 @@ def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str)
     try:
         program = export(module, inputs)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError("torch.export can't trace this model: " + str(error).strip().splitlines()[0]) from error
+        raise UserError(f"torch.export can't trace this model: {first_line(error)}") from error
     with torch.no_grad(), _noting_constants() as constants:
         made = torch._inductor.aoti_compile_and_package(program, package_path=path + ".made.pt2", inductor_configs=settings)
     package.repack(made, path)

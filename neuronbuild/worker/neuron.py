@@ -14,7 +14,7 @@ import torch
 import torch_neuron
 
 from . import graph, neuron_log, padding, probes, traced
-from .serve import JobError, UserError
+from .serve import JobError, UserError, first_line
 
 FILE = "model.neuron"
 WORK = "work"
@@ -119,8 +119,8 @@ def explain(error: Exception, log: str) -> Exception:
     if NOTHING in text:
         return UserError("neuron-cc could compile no part of this model for inf1")
     if isinstance(error, AttributeError):
-        return UserError(f"inf1 has no operator for this model: {text.splitlines()[0]}")
-    return JobError("internal", f"torch_neuron.trace failed: {text.splitlines()[0]}")
+        return UserError(f"inf1 has no operator for this model: {first_line(error)}")
+    return JobError("internal", f"torch_neuron.trace failed: {first_line(error)}")
 
 
 def operators(made: torch.jit.ScriptModule) -> Counter:

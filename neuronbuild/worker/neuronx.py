@@ -12,7 +12,7 @@ import torch
 import torch_neuronx
 
 from . import graph, graphs, neuron_log, noise, padding, probes, traced
-from .serve import JobError, UserError
+from .serve import JobError, UserError, first_line
 
 FILE = "model.neuron"
 WORK = "work"
@@ -77,14 +77,14 @@ def explain(error: Exception, log: str) -> Exception:
     if failed:
         return neuron_log.classify("neuronx-cc", int(failed.group(1)), log)
     if any(words in text for words in MISSING):
-        return UserError(f"{text.splitlines()[0]}: install neuronx-cc where torch-neuronx is, and see `neuronbuild doctor`")
+        return UserError(f"{first_line(error)}: install neuronx-cc where torch-neuronx is, and see `neuronbuild doctor`")
     if isinstance(error, AttributeError):
         if hasattr(torch_neuronx, "trace"):
             return error
         return UserError("this torch-neuronx has no `trace`: it is TorchNeuron; install torch-neuronx 2.9.0.2.15.32035")
     if isinstance(error, NotImplementedError) or any(words in text.lower() for words in UNTRACEABLE):
-        return UserError(f"torch_neuronx can't trace this model: {text.splitlines()[0]}")
-    return JobError("internal", f"torch_neuronx.trace failed: {text.splitlines()[0]}")
+        return UserError(f"torch_neuronx can't trace this model: {first_line(error)}")
+    return JobError("internal", f"torch_neuronx.trace failed: {first_line(error)}")
 
 
 def _checks(action: dict, folder: str, module: graph.Graph) -> list:

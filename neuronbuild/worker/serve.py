@@ -94,6 +94,11 @@ def _module(name: str):
     return importlib.import_module("." + name, __package__)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line; with its type where the text alone would be a riddle (`'gelu'`)."""
     text = " ".join(str(error).split())[:MOST]
@@ -107,7 +112,7 @@ def describe(error: BaseException) -> dict:
     if isinstance(error, JobError):
         return {"class": error.kind, "message": text}
     if isinstance(error, MemoryError) or any(words in text.lower() for words in WANT_OF_MEMORY):
-        return {"class": "memory", "message": text.splitlines()[0]}
+        return {"class": "memory", "message": first_line(error)}
     if isinstance(error, UserError):
         return {"class": "user", "message": text}
     if isinstance(error, OSError) and error.errno is not None:

@@ -28,8 +28,10 @@ from neuronbuild.errors import (
     ToolchainError,
     UnsupportedModelError,
     UsageError,
+    first_line,
     together,
 )
+from neuronbuild.worker import serve
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NeuronBuildError)]
 STATUS = {
@@ -196,3 +198,16 @@ def test_one_of_several_errors_tells_the_others_with_their_hints():
     )
     assert isinstance(first, SourceError)
     assert str(first) == "model ./one: it is gone\n  hint: look\ntoolchain neuronx: it is missing\n  hint: get it"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  one \n"), "one"),
+        (ValueError(), "ValueError"),
+        (RuntimeError(" \n"), "RuntimeError"),
+    ],
+)
+def test_of_an_error_without_words_its_class_is_told(error, line):
+    assert first_line(error) == serve.first_line(error) == line
