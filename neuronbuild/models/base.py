@@ -110,7 +110,7 @@ class NeuronModel(Likeness, ABC):
             from transformers import AutoConfig
 
             self._release.refuse_altered()
-            self._config = AutoConfig.from_pretrained(self._release.folder, local_files_only=True)
+            self._config = AutoConfig.from_pretrained(self._release.folder, local_files_only=True, trust_remote_code=False)
         return self._config
 
     @property
