@@ -18,7 +18,7 @@ from neuronbuild.digest import digest_stream
 from neuronbuild.errors import BlobMissingError, DestinationError, StoreError
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3_bucket import Bucket
+from neuronbuild.store.s3_bucket import Bucket, is_same_version, server_tag
 from neuronbuild.store.s3_conditions import Conditions, write_unconditionally
 from neuronbuild.store.s3_download import Downloads
 from neuronbuild.store.s3_upload import Uploads
@@ -63,7 +63,7 @@ class S3Objects(ObjectStore):
             return self._bucket.put(name, data, {})
         if not self.honours_conditions():
             return write_unconditionally(self._bucket, name, data, expected)
-        tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected})
+        tag = self._bucket.put(name, data, {"IfNoneMatch": "*"} if expected is None else {"IfMatch": server_tag(expected)})
         if tag is not None:
             return tag
         found = self.look(name)
@@ -115,7 +115,9 @@ class S3Objects(ObjectStore):
         found = self.look(name)
         if found is None:
             return True
-        return found.tag == expected and self._bucket.delete(name, {"IfMatch": expected} if self.honours_conditions() else {})
+        if self.honours_conditions():
+            return found.tag == expected and self._bucket.delete(name, {"IfMatch": server_tag(expected)})
+        return is_same_version(found.tag, expected) and self._bucket.delete(name, {})
 
     def move(self, name: str, target: str) -> None:
         """Copy over there, then delete."""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 RESTORED = 'ongoing-request="false"'
-OWN_TAG = '"sha256-'
-"""How tags begin that stand in for those that a server doesn't give."""
+DIGEST = 64
+"""Characters of a SHA-256 in hexadecimal, the end of every tag."""
 
 
 class Begun(NamedTuple):
@@ -138,7 +138,11 @@ class Bucket:
         return tag
 
     def _tag(self, said: str | None, data: bytes) -> str:
-        return said if said and self.has_tags else f'{OWN_TAG}{hashlib.sha256(data).hexdigest()}"'
+        """The server's tag, where it has any that mean something, and the bytes' digest.
+
+        A tag may be given out before it is known what the server's own are worth; by the digest, it stays valid.
+        """
+        return (said or "" if self.has_tags else "") + hashlib.sha256(data).hexdigest()
 
     def note_put(self, name: str) -> None:
         """An object was put in parts."""
@@ -203,6 +207,16 @@ class Bucket:
                     raise
 
         self._line.call(request)
+
+
+def server_tag(tag: str) -> str:
+    """The server's part of a version's tag, for `If-Match`; empty if it gave none."""
+    return tag[:-DIGEST]
+
+
+def is_same_version(tag: str | None, other: str | None) -> bool:
+    """Whether two tags stand for the same bytes, where the server's own parts can't be compared."""
+    return tag == other if tag is None or other is None else tag[-DIGEST:] == other[-DIGEST:]
 
 
 def checksum_of(data: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.errors import StoreError
 from neuronbuild.store.objects import LIMIT
 from neuronbuild.store.s3_answers import ConditionRefusedError, first_words
-from neuronbuild.store.s3_bucket import OWN_TAG
+from neuronbuild.store.s3_bucket import is_same_version, server_tag
 
 if TYPE_CHECKING:
     from neuronbuild.store.s3_bucket import Bucket
@@ -63,7 +63,7 @@ class Conditions:
                 "it isn't there" if found is None else f"what is there begins: {first_words(found.data)}"
             )
             raise StoreError(self._bucket.location, f"an object that was just put there can't be read ({why})", hint=hint)
-        self._bucket.has_tags = found.tag == tag and not found.tag.startswith(OWN_TAG)
+        self._bucket.has_tags = found.tag == tag and bool(server_tag(found.tag))
         try:
             fails = [self._bucket.put(name, b"2", each) is None for each in ({"IfNoneMatch": "*"}, {"IfMatch": NO_TAG})]
         except ConditionRefusedError:
@@ -76,7 +76,7 @@ class Conditions:
 def write_unconditionally(bucket: Bucket, name: str, data: bytes, expected: str | None) -> str | None:
     """Look before and after instead: of two who write at the same moment, the last one is told that it has."""
     before = bucket.get(name, LIMIT + 1)
-    if (before.tag if before else None) != expected:
+    if not is_same_version(before.tag if before else None, expected):
         return None
     bucket.put(name, data, {})
     after = bucket.get(name, LIMIT + 1)

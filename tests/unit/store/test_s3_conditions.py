@@ -26,6 +26,18 @@ def test_where_no_condition_counts_that_is_told_once_and_writers_look_before_and
         assert [entry.name for entry in objects.list("")] == []
 
 
+@pytest.mark.parametrize("quirk", ["no-tags", "other-tags"])
+def test_a_version_that_was_seen_before_conditions_were_tried_is_still_known(quirk):
+    with serving(quirk) as server:
+        objects = open_objects(server.location())
+        objects.write(NAME, b"first")
+        seen = objects.look(NAME)
+        second = objects.write(NAME, b"second", seen.tag)
+        assert second is not None
+        assert not objects.delete(NAME, seen.tag)
+        assert objects.delete(NAME, second)
+
+
 def test_of_two_who_write_at_once_without_conditions_the_last_one_has_it(monkeypatch):
     with serving("no-conditions") as server:
         location = server.location()
