@@ -63,20 +63,20 @@ class CausalGraph(graph.Graph):
         generator = torch.Generator().manual_seed(seed)
         batch, length, slots = self.rows, self.length, self.slots
         start, read = min(CHUNK, slots - length), max(1, length - 2)
-        mask = torch.zeros((batch, slots), dtype=torch.int64)
+        mask = torch.zeros((batch, slots), dtype=torch.int64, device="cpu")
         mask[:, : start + read] = 1
         mask[-1, : min(2, start + read - 1)] = 0
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, start : start + length].contiguous()
         vocabulary = graph.vocabulary(self.action["model"]["config"])
-        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (batch, length), generator=generator)
+        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (batch, length), generator=generator, device="cpu")
         given = {
             "input_ids": ids,
             "attention_mask": mask,
             "position_ids": positions,
-            "cache_start": torch.tensor([start]),
-            "last_token": torch.tensor([read - 1]),
+            "cache_start": torch.tensor([start], device="cpu"),
+            "last_token": torch.tensor([read - 1], device="cpu"),
         }
-        states = [0.5 * torch.randn(shape, generator=generator) for shape in self.states.values()]
+        states = [0.5 * torch.randn(shape, generator=generator, device="cpu") for shape in self.states.values()]
         return (*(given[name] for name in self.input_names), *(state.to(self.dtype) for state in states))
 
     def probes(self, seed: int):
@@ -100,14 +100,14 @@ class CausalGraph(graph.Graph):
         first, end = span
         distinct = min(self.rows, DISTINCT)
         said = [self._said(min(padded + 2 * row, end - 1), first, end, generator) for row in range(distinct)]
-        states = {name: torch.zeros(shape) for name, shape in self.states.items()}
-        tokens, mask, positions = (torch.zeros((self.rows, self.slots), dtype=torch.int64) for _ in range(3))
+        states = {name: torch.zeros(shape, device="cpu") for name, shape in self.states.items()}
+        tokens, mask, positions = (torch.zeros((self.rows, self.slots), dtype=torch.int64, device="cpu") for _ in range(3))
         expected = []
         for row in range(self.rows):
             own = said[row % distinct]
             old, new = slice(own.start, own.begin), slice(own.begin, end)
             tokens[row, new], mask[row, own.start : end] = own.ids, 1
-            positions[row, new] = torch.arange(own.begin, end) - own.start
+            positions[row, new] = torch.arange(own.begin, end, device="cpu") - own.start
             expected.append(("logits", row, own.logits))
             for index, (name, state) in enumerate(states.items()):
                 if own.few:
@@ -127,15 +127,15 @@ class CausalGraph(graph.Graph):
             "input_ids": tokens[:, chunk].contiguous(),
             "attention_mask": mask,
             "position_ids": positions[:, chunk].contiguous(),
-            "cache_start": torch.tensor([start]),
-            "last_token": torch.tensor([min(end - start, self.length) - 1]),
+            "cache_start": torch.tensor([start], device="cpu"),
+            "last_token": torch.tensor([min(end - start, self.length) - 1], device="cpu"),
         }
         return tuple(given[name] for name in self.input_names)
 
     def _said(self, start: int, first: int, end: int, generator: torch.Generator) -> Row:
         """What eager PyTorch gives for a row from the slot `start` on, of which a graph reads the slots `first` to `end`."""
         begin, vocabulary = max(start, first), graph.vocabulary(self.action["model"]["config"])
-        words = torch.randint(min(5, vocabulary - 1), vocabulary, (PREFIX + end - begin,), generator=generator)
+        words = torch.randint(min(5, vocabulary - 1), vocabulary, (PREFIX + end - begin,), generator=generator, device="cpu")
         few, cache = [], DynamicCache()
         if begin > start:
             _, few = self._read(words[: min(PREFIX, begin - start)], 0, DynamicCache())
@@ -146,7 +146,7 @@ class CausalGraph(graph.Graph):
 
     def _read(self, ids: torch.Tensor, position: int, cache: DynamicCache) -> tuple:
         """Logits (vocabulary,) after tokens (n,) from a position on, and what the cache holds then."""
-        positions = torch.arange(position, position + len(ids))[None]
+        positions = torch.arange(position, position + len(ids), device="cpu")[None]
         out = self.model(input_ids=ids[None], position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[0, -1], [tensor[0] for layer in cache.layers for tensor in (layer.keys, layer.values)]
 
@@ -168,4 +168,4 @@ class Row(typing.NamedTuple):
 
 def _spread(few: torch.Tensor, slots: int) -> torch.Tensor:
     """Keys or values (heads, n, size) of some tokens, each over its part of so many slots."""
-    return few[:, torch.arange(slots) * few.shape[1] // slots]
+    return few[:, torch.arange(slots, device=few.device) * few.shape[1] // slots]

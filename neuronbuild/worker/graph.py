@@ -6,12 +6,13 @@ graph, and a zero bias or a scale of one could, so every parameter is shaken.
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import torch
 import transformers
 
-from . import heads, mend, noise
+from . import forms, heads, mend, noise
 from .probes import Probe
 from .serve import UserError, one_line
 
@@ -50,7 +51,7 @@ class Graph(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple:
         """Outputs in the order of the action's list, those that this model has."""
         given = dict(zip([*self.input_names, *self.states], tensors))
-        with mend.fixed_rotations(self.model):
+        with mend.fixed_rotations(self.model), self.forms():
             if self.cast is None:
                 found = self._run_in_dtype(given)
             else:
@@ -58,6 +59,10 @@ class Graph(torch.nn.Module):
                     found = self._run_in_dtype(given)
         results = [found[name] for name in self.output_names]
         return tuple(value.float() for value in results) if self.widen else tuple(results)
+
+    def forms(self) -> contextlib.AbstractContextManager:
+        """What writes operators in other forms where the toolchain's tracer needs it."""
+        return forms.LowerableForms() if self.action["toolchain"]["name"] == "neuronx" else contextlib.nullcontext()
 
     def _run_in_dtype(self, given: dict) -> dict:
         """Outputs by name; floating-point inputs are converted to the dtype of the weights."""
@@ -169,7 +174,7 @@ def example_inputs(action: dict, seed: int = 0) -> tuple:
 
 def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
     """A mask of rows that are padded in turn as `PADDINGS` says, from its entry `first` on, by a third of their length."""
-    mask = torch.ones(shape, dtype=torch.int64)
+    mask = torch.ones(shape, dtype=torch.int64, device="cpu")
     left_out = shape[-1] // len(PADDINGS)
     for row, values in enumerate(mask.view(-1, shape[-1]), start=first):
         padding = PADDINGS[row % len(PADDINGS)]
@@ -183,19 +188,19 @@ def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
 def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Tensor:
     shape = entry["shape"]
     if entry["dtype"] != "int64":
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator, device="cpu")
     if entry["name"] == MASK:
-        mask = torch.ones(shape, dtype=torch.int64)
+        mask = torch.ones(shape, dtype=torch.int64, device="cpu")
         if shape[-1] > MASKED_TAIL:
             mask.view(-1, shape[-1])[-1, -MASKED_TAIL:] = 0
         return mask
     if entry["name"] == "token_type_ids":
-        ids = torch.zeros(shape, dtype=torch.int64)
+        ids = torch.zeros(shape, dtype=torch.int64, device="cpu")
         types = config.get("type_vocab_size", vocabulary(config))  # XLM and FlauBERT look them up among the words
         ids[..., shape[-1] // 2 :] = min(1, int(types or 1) - 1)
         return ids
     words = vocabulary(config)
-    ids = torch.randint(min(5, words - 1), words, shape, generator=generator)
+    ids = torch.randint(min(5, words - 1), words, shape, generator=generator, device="cpu")
     end = config.get("text_config", {}).get("eos_token_id")
     if isinstance(end, int):  # a text's embedding is that of its end, as the mask leaves it
         ids[..., max(0, shape[-1] - MASKED_TAIL - 1)] = end

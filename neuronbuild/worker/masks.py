@@ -21,8 +21,8 @@ def causal(config: object, mask: torch.Tensor, start: torch.Tensor, length: int,
 
     One mask, or one for each kind of layer where the config names kinds. `mask` (rows, slots) has ones for tokens.
     """
-    slots = torch.arange(mask.shape[1])
-    tokens = start + torch.arange(length)
+    slots = torch.arange(mask.shape[1], device=mask.device)
+    tokens = start + torch.arange(length, device=mask.device)
     seen = (slots[None, :] <= tokens[:, None])[None, None] & (mask[:, None, None, :] > 0)
     window = getattr(config, "sliding_window", None)
     near = seen & (slots[None, :] > tokens[:, None] - window)[None, None] if window else seen
@@ -32,11 +32,11 @@ def causal(config: object, mask: torch.Tensor, start: torch.Tensor, length: int,
 
 
 def _added(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return torch.zeros(allowed.shape, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
 def positions(model: torch.nn.Module, start: torch.Tensor, length: int) -> dict:
     """The slots of new tokens, for versions of transformers that ask for them."""
     if "cache_position" not in inspect.signature(model.forward).parameters:
         return {}
-    return {"cache_position": start + torch.arange(length)}
+    return {"cache_position": start + torch.arange(length, device=start.device)}

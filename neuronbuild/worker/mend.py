@@ -27,7 +27,22 @@ def _look_up(module: torch.nn.Module, *_: object) -> torch.Tensor:
     return module.attention_biases[:, module.attention_bias_idxs]
 
 
-BY_TYPE = {"levit": _forget_biases}
+def _state_lengths(model: torch.nn.Module) -> None:
+    """XLM and FlauBERT look at tokens for the longest row's length, and do nothing with it where there is a mask.
+
+    A trace can't look at values, so the length of all rows is stated. It stays on the host, where it may be looked at.
+    """
+    model.base_model.register_forward_pre_hook(_with_lengths, with_kwargs=True)
+
+
+def _with_lengths(_: torch.nn.Module, given: tuple, named: dict) -> tuple:
+    ids = given[0] if given else named.get("input_ids")
+    if ids is None or named.get("attention_mask") is None or named.get("lengths") is not None:
+        return given, named
+    return given, {**named, "lengths": torch.full(ids.shape[:1], ids.shape[1], device="cpu")}
+
+
+BY_TYPE = {"flaubert": _state_lengths, "levit": _forget_biases, "xlm": _state_lengths}
 
 
 CHANGING = ("dynamic", "longrope")

@@ -31,7 +31,7 @@ def shake(model: torch.nn.Module, seed: int, share: float = 1.0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in held(model):
-            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float32, device="cpu")
             size = 0.5 * (tensor.numel() / len(tensor)) ** -0.5 if tensor.dim() > 1 else 0.02
             tensor.add_(share * size * noise.to(tensor.dtype))
 

@@ -37,7 +37,7 @@ class Counter(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = torch.nn.Parameter(torch.zeros(2, 8), requires_grad=False)
+        self.state = torch.nn.Parameter(torch.zeros(2, 8, device="cpu"), requires_grad=False)
 
     def forward(self, values: torch.Tensor) -> tuple:
         """The sum before, and the sum after, which the state becomes."""
@@ -111,7 +111,7 @@ def _probe(notes: Notes) -> None:
 def _traced(module: torch.nn.Module, job: dict, name: str, **more):
     import torch_neuronx
 
-    given = (torch.ones(2, 8),)
+    given = (torch.ones(2, 8, device="cpu"),)
     return torch_neuronx.trace(
         module.eval(),
         given,
@@ -162,7 +162,7 @@ def _on_device(notes: Notes, job: dict, module: torch.nn.Module, device) -> None
         "K2", "torch.jit.load puts it on a core", lambda: torch.jit.load(os.path.join(job["folder"], "model.neuron"))
     )
     if loaded is not None:
-        values = torch.arange(16.0).reshape(2, 8) / 16
+        values = torch.arange(16.0, device="cpu").reshape(2, 8) / 16
         notes.say("K2", said, bool(torch.allclose(_first(loaded(values)), module(values)[0], atol=2e-2)))
 
 
@@ -196,8 +196,8 @@ def _states(notes: Notes, job: dict, device) -> None:
     torch.jit.save(made, path)
     loaded = torch.jit.load(path)
     states = list(loaded.parameters())
-    loaded(torch.ones(2, 8))
-    outputs = loaded(torch.ones(2, 8))
+    loaded(torch.ones(2, 8, device="cpu"))
+    outputs = loaded(torch.ones(2, 8, device="cpu"))
     alone = not isinstance(outputs, (tuple, list)) or len(outputs) == 1
     kept = len(states) == 1 and bool((states[0].cpu() == 2).all()) and bool((_first(outputs) == 1).all())
     notes.say("K2", "states are the loaded model's parameters, are copied in and out, and are no outputs", alone and kept)
@@ -225,7 +225,7 @@ def _first_generation(notes: Notes, job: dict, device) -> None:
     def trace():
         return torch_neuron.trace(
             Tiny().eval(),
-            (torch.ones(2, 8),),
+            (torch.ones(2, 8, device="cpu"),),
             compiler_args=list(job["arguments"]),
             compiler_timeout=PATIENCE,
             compiler_workdir=os.getcwd(),

@@ -32,7 +32,7 @@ class EncoderGraph(graph.Graph):
         """The decoder reads one token, whose score nobody asks for: so each attention writes its keys and values."""
         hidden = self.model.get_encoder()(**given, return_dict=True)[HIDDEN]
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        first = torch.zeros((hidden.shape[0], 1), dtype=torch.int64)
+        first = torch.zeros((hidden.shape[0], 1), dtype=torch.int64, device=hidden.device)
         mask = given.get("attention_mask")
         self.model(
             encoder_outputs=(hidden,), attention_mask=mask, decoder_input_ids=first, past_key_values=cache, use_cache=True
@@ -59,17 +59,16 @@ class DecoderGraph(graph.Graph):
 
     def run(self, given: dict) -> dict:
         """Scores, and the cache updated."""
-        read = caches.open_cache(given, CROSS, torch.tensor([0]))
-        cache = EncoderDecoderCache(caches.open_cache(given, caches.SELF, given["cache_start"]), read)
-        cache.is_updated = dict.fromkeys(range(len(read.layers)), True)
-        source = read.layers[0].keys.shape[2]
+        start = given["cache_start"]
+        read = caches.open_cache(given, CROSS, self.source)  # full, and so nothing is written into it
+        cache = EncoderDecoderCache(caches.open_cache(given, caches.SELF, start), read)
         more = {}
         if masks.written_out(self.action):
-            slots = torch.ones((self.rows, cache.self_attention_cache.layers[0].keys.shape[2]), dtype=torch.int64)
-            more = masks.positions(self.model, given["cache_start"], 1)
-            more["decoder_attention_mask"] = masks.causal(None, slots, given["cache_start"], 1, self.dtype)
+            slots = start.new_ones((self.rows, self.slots))
+            more = masks.positions(self.model, start, 1)
+            more["decoder_attention_mask"] = masks.causal(None, slots, start, 1, self.dtype)
         out = self.model(
-            encoder_outputs=(torch.zeros((self.rows, source, self.model.config.hidden_size), dtype=self.dtype),),
+            encoder_outputs=(start.new_zeros((self.rows, self.source, self.model.config.hidden_size), dtype=self.dtype),),
             attention_mask=given.get("attention_mask"),
             decoder_input_ids=given["decoder_input_ids"],
             **more,
@@ -84,8 +83,8 @@ class DecoderGraph(graph.Graph):
         generator = torch.Generator().manual_seed(seed)
         inputs = dict(zip(self.input_names, graph.example_inputs(self.action, seed)))
         inputs["decoder_input_ids"] = self._tokens((self.rows, 1), generator)
-        inputs["cache_start"] = torch.tensor([min(3, self.action["shape"]["sequence_length"] - 1)])
-        states = [0.5 * torch.randn(shape, generator=generator) for shape in self.states.values()]
+        inputs["cache_start"] = torch.tensor([min(3, self.action["shape"]["sequence_length"] - 1)], device="cpu")
+        states = [0.5 * torch.randn(shape, generator=generator, device="cpu") for shape in self.states.values()]
         return (*inputs.values(), *(state.to(self.dtype) for state in states))
 
     def probes(self, seed: int):
@@ -96,9 +95,9 @@ class DecoderGraph(graph.Graph):
         """
         generator = torch.Generator().manual_seed(seed)
         rows = min(self.rows, DISTINCT)
-        order = torch.arange(self.rows) % rows
+        order = torch.arange(self.rows, device="cpu") % rows
         for call in range(-(-len(graph.PADDINGS) // rows) if graph.MASK in self.input_names else 1):
-            hidden = torch.randn((rows, self.source, self.model.config.hidden_size), generator=generator)
+            hidden = torch.randn((rows, self.source, self.model.config.hidden_size), generator=generator, device="cpu")
             mask, ids = graph.padded_mask([rows, self.source], call), self._tokens((rows, self.slots), generator)
             logits, kept = self._said(hidden, mask, ids)
             for where, slot in (
@@ -109,7 +108,7 @@ class DecoderGraph(graph.Graph):
                 before = {name: _until(slot, name, tensor[order]) for name, tensor in kept.items()}
                 after = [(name, (), _until(slot + 1, name, tensor[order])) for name, tensor in kept.items()]
                 given = {"decoder_input_ids": ids[order, slot : slot + 1], graph.MASK: mask[order]}
-                given["cache_start"] = torch.tensor([slot])
+                given["cache_start"] = torch.tensor([slot], device="cpu")
                 inputs = tuple(given[name] for name in self.input_names)
                 states = tuple(before[name] for name in self.states)
                 yield Probe(where, [inputs], [("logits", (), logits[order, slot]), *after], states)
@@ -117,7 +116,7 @@ class DecoderGraph(graph.Graph):
     def _tokens(self, shape: tuple, generator: torch.Generator) -> torch.Tensor:
         """Ids of the decoder's own table: Marian may have another one for what its encoder reads."""
         vocabulary = len(self.model.get_decoder().get_input_embeddings().weight)
-        return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator)
+        return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator, device="cpu")
 
     def _said(self, hidden: torch.Tensor, mask: torch.Tensor, ids: torch.Tensor) -> tuple:
         """What eager PyTorch gives for whole answers (rows, tokens): logits, and keys and values by the names of the states."""

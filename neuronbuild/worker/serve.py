@@ -18,6 +18,7 @@ KINDS = {
     "compile": (None, "compile_action"),
     "convert": ("weights", "convert"),
     "check": ("check", "check_release"),
+    "lower": ("lowering", "lower"),
     "selftest": ("selftest", "run"),
 }
 """Kind of job: the module that does it, imported when first asked for, and its function. No module: the toolchain's own."""

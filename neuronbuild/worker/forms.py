@@ -1,0 +1,67 @@
+"""Operators that torch-xla has no lowering for, written in others that it has.
+
+An operator without a lowering leaves the graph: it is computed on the host while the graph is traced, and its result goes
+into the graph as a constant. What was computed from an example's values or from weights would be wrong for all others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class LowerableForms(TorchFunctionMode):
+    """While it is entered, such operators are written in other forms of the same meaning; calls that need none stay."""
+
+    def __torch_function__(self, function, _types, args=(), kwargs=None):
+        """Called by torch for every function in its place."""
+        written = FORMS.get(function)
+        result = None if written is None else written(*args, **(kwargs or {}))
+        return function(*args, **(kwargs or {})) if result is None else result
+
+
+def unfold(tensor: torch.Tensor, kernel_size, dilation=1, padding=0, stride=1):
+    """Windows over the rows of (batch, channels, rows, 1), as torch.nn.functional.unfold: (batch, channels x size, places).
+
+    `None` where windows are wider than one column, or leave out places.
+    """
+    (size, wide), (more, _), (step, _), (apart, _) = (_pair(each) for each in (kernel_size, padding, stride, dilation))
+    if wide != 1 or tensor.shape[-1] != 1 or step != 1 or apart != 1 or _pair(padding)[1]:
+        return None
+    rows = functional.pad(tensor[..., 0], (more, more))
+    places = rows.shape[-1] - size + 1
+    return torch.stack([rows[..., first : first + places] for first in range(size)], dim=2).flatten(1, 2)
+
+
+def weight_norm(direction: torch.Tensor, length: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Weights of a direction and a length along one dimension, as torch._weight_norm."""
+    others = [index for index in range(direction.dim()) if index != dim % direction.dim()]
+    return direction * (length / direction.square().sum(others, keepdim=True).sqrt())
+
+
+def interpolate(tensor: torch.Tensor, size=None, scale_factor=None, mode="nearest", align_corners=None, *more, **named):
+    """A table (batch, channels, rows, columns) of another size, in bicubic mode; `None` for every other call.
+
+    Each value is a sum of some along its column, and then along its row: two products with matrices that sizes alone decide.
+    """
+    if mode != "bicubic" or size is None or scale_factor is not None or align_corners or any(more) or any(named.values()):
+        return None
+    down, across = (_weights(before, after) for before, after in zip(tensor.shape[-2:], _pair(size)))
+    wide = tensor.float()
+    return (down.to(tensor.device) @ wide @ across.t().to(tensor.device)).to(tensor.dtype)
+
+
+def _weights(before: int, after: int) -> torch.Tensor:
+    """How much of each of `before` values is in each of `after`, as (after, before)."""
+    with torch._C.DisableTorchFunction():
+        ones = torch.eye(before, device="cpu").reshape(1, before, before, 1)
+        return functional.interpolate(ones, size=(after, 1), mode="bicubic", align_corners=False)[0, :, :, 0].t()
+
+
+def _pair(value) -> tuple:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+FORMS = {functional.unfold: unfold, torch._weight_norm: weight_norm, functional.interpolate: interpolate}
+"""By the function that is replaced, what is called for it; it takes the same arguments, and may give `None`."""
