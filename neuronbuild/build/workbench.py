@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+    from neuronbuild.toolchain.frontend import FrontEnd
 
 PREFIX = "build-"
 
@@ -69,7 +70,7 @@ class Workbench:
         except OSError as error:
             raise ScratchError(self._root, error) from None
 
-    def run(self, toolchain: Toolchain, job: dict[str, object], folder: Path) -> Answer:
+    def run(self, toolchain: Toolchain | FrontEnd, job: dict[str, object], folder: Path) -> Answer:
         """Have one job done by an idle worker of that toolchain, or by a new one.
 
         Raises:

@@ -237,7 +237,7 @@ def _as_remotes(value: object) -> object:
     return [{"location": one} if isinstance(one, str) else one for one in several]
 
 
-ToolchainName = Literal["neuronx", "neuron", "optimum"]
+ToolchainName = Literal["neuronx", "neuron", "optimum", "frontend"]
 
 
 class Interpreter(Strict):

@@ -73,6 +73,7 @@ class Lowered:
                 state.data = tensor
             torch_xla.sync()
             xm.wait_device_ops()
+            self._states = states
             self._fed = {_id(tensor): index for index, tensor in enumerate([*inputs, *states])}
             self._weights = {_id(there): (names[key], there) for key, there in moved.items() if _id(there) not in self._fed}
             self._trace(held, inputs)
@@ -134,6 +135,7 @@ class Lowered:
             "hlo_bytes": len(self.proto),
             "parameters": sum(tensor.numel() for _, tensor in used),
             "weight_bytes": sum(tensor.numel() * tensor.element_size() for _, tensor in used),
+            "cache_bytes": sum(state.numel() * state.element_size() for state in self._states),
             "unused": sorted({name for name, _ in self._weights.values()} - {name for name, _ in used}),
         }
 
