@@ -5,6 +5,7 @@ Both are the same function of tokens, their positions, the slots of the cache th
 
 from __future__ import annotations
 
+import inspect
 import typing
 
 import torch
@@ -38,11 +39,13 @@ class CausalGraph(graph.Graph):
         self.states = caches.cache_layout(model, self.rows, self.slots)
         self.chunked = "last_token" in self.input_names
         self.output_names = ["logits"]
+        # OPT scores every token up to some versions of transformers, and drops the wish without a word
+        self.chooses = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     def run(self, given: dict) -> dict:
         """Scores, and the cache updated."""
         mask, start, length = given["attention_mask"], given["cache_start"], given["input_ids"].shape[1]
-        more = {}
+        more, last = {}, given.get("last_token", 1)
         if masks.written_out(self.action):
             mask = masks.causal(self.model.config, mask, start, length, self.dtype)
             more = masks.positions(self.model, start, length)
@@ -53,10 +56,11 @@ class CausalGraph(graph.Graph):
             **more,
             past_key_values=caches.open_cache(given, caches.SELF, given["cache_start"]),
             use_cache=True,
-            logits_to_keep=given.get("last_token", 1),
+            **({"logits_to_keep": last} if self.chooses else {}),
             return_dict=True,
         )
-        return {"logits": out.logits[:, 0]}
+        logits = out.logits if self.chooses or not self.chunked else out.logits.index_select(1, last)
+        return {"logits": logits[:, 0]}
 
     def example(self, seed: int) -> tuple:
         """Tokens amid a sequence: the last row is padded on the left, and the chunk isn't full where it can be less."""

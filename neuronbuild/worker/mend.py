@@ -42,7 +42,26 @@ def _with_lengths(_: torch.nn.Module, given: tuple, named: dict) -> tuple:
     return given, {**named, "lengths": torch.full(ids.shape[:1], ids.shape[1], device="cpu")}
 
 
-BY_TYPE = {"flaubert": _state_lengths, "levit": _forget_biases, "xlm": _state_lengths}
+def _never_grow_tables(model: torch.nn.Module) -> None:
+    """M2M100 makes its table of positions larger where it must, and looks at how many slots are filled for that.
+
+    Where that is a tensor it can't be looked at, and the table is long enough: recipes with longer answers are refused.
+    """
+    for module in model.modules():
+        if hasattr(module, "make_weights"):
+            module.forward = functools.partial(_look_up_positions, module, module.forward)
+
+
+def _look_up_positions(module, forward, input_ids=None, inputs_embeds=None, past_key_values_length=0):
+    """Rows (batch, tokens, width) of the table: padding has one of its own, and the others count from there."""
+    if not torch.is_tensor(past_key_values_length):
+        return forward(input_ids, inputs_embeds, past_key_values_length)
+    tokens = input_ids.ne(module.padding_idx).long()
+    rows = (tokens.cumsum(1) + past_key_values_length) * tokens + module.padding_idx
+    return module.weights.index_select(0, rows.view(-1)).view(*input_ids.shape, -1)
+
+
+BY_TYPE = {"flaubert": _state_lengths, "levit": _forget_biases, "m2m_100": _never_grow_tables, "xlm": _state_lengths}
 
 
 CHANGING = ("dynamic", "longrope")

@@ -66,6 +66,26 @@ def test_imports_stand_at_the_top_but_for_the_listed_ones():
     assert lazy == set(LAZY_IMPORTS)
 
 
+FACTORIES = {
+    "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor", "zeros",
+}  # fmt: skip
+"""Functions of torch that make a tensor, on the CPU unless told otherwise: in a traced graph that is the wrong device."""
+
+
+def test_the_worker_says_on_which_device_it_makes_a_tensor():
+    silent = [
+        f"{relative(path)}:{call.lineno}"
+        for path in MODULES
+        if path.parent.name == "worker"
+        for call in nodes(path, ast.Call)
+        if isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) == "torch"
+        and call.func.attr in FACTORIES
+        and not any(keyword.arg == "device" for keyword in call.keywords)
+    ]
+    assert silent == []
+
+
 def test_no_module_takes_a_name_from_the_package_root():
     taken = {
         (relative(path), alias.name)

@@ -112,7 +112,8 @@ def install_inf1(root: Path, *, device: bool = False) -> FakeSdk:
 def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str, ...]) -> FakeSdk:
     venv.create(root, with_pip=False, symlinks=True)
     sdk = FakeSdk(root)
-    shutil.copy(HERE / "packages/neuron_double.py", sdk.site)
+    for module in ("neuron_double.py", "one_device.py"):
+        shutil.copy(HERE / "packages" / module, sdk.site)
     (sdk.site / "real.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (root / "double.json").write_text(json.dumps(said))
     for name, version in versions.items():

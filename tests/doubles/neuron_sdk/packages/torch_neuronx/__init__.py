@@ -18,6 +18,7 @@ import time
 import warnings
 
 import neuron_double as double
+import one_device
 import torch
 
 _AT_IMPORT = os.environ.get("NEURON_PLATFORM_TARGET_OVERRIDE")
@@ -99,6 +100,7 @@ def trace(func, example_inputs, *positional, **keywords):
     inline = keywords.get("inline_weights_to_neff", True)
     aliases = keywords.get("input_output_aliases") or {}
     states = _states(func, aliases)
+    one_device.refuse_mixed_devices(func, example_inputs)
     hlo = _lower(func, example_inputs, workdir)
     neff = _compile(hlo, words, workdir)
     weights = {} if inline else {name: t for name, t in func.state_dict().items() if name not in states}
