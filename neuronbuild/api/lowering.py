@@ -62,6 +62,7 @@ def read_lowering(said: Mapping[str, Any], action: Mapping[str, Any]) -> Lowerin
     inline = action["weights"] != "separate"
     baked = [_baked(each) for each in said["baked"] if each["from"] == "example" or not inline]
     problems = [*baked, *(f"operator {each['operator']} has no lowering{_in(each['module'])}" for each in said["fallen"])]
+    problems += [said["differs"]] if said["differs"] else []
     problems += [] if said["same"] else ["two examples give two graphs: values of the inputs shape it"]
     problems += _memory_problems(sizes["weight_bytes"] + sizes["cache_bytes"], action)
     notes = [_baked(each) for each in said["baked"] if each["from"] == "weights" and inline]
