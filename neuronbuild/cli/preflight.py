@@ -43,7 +43,9 @@ MOST = 6
 @json_option
 @lock_options
 @click.option("--setup", is_flag=True, help="Make the environment with torch-xla that this needs, and do nothing else.")
-@click.option("--hlo", type=click.Path(path_type=Path, file_okay=False), help="Keep the modules in this folder, one each target.")
+@click.option(
+    "--hlo", type=click.Path(path_type=Path, file_okay=False), help="Keep the modules in this folder, one each target."
+)
 def preflight_command(
     *,
     recipes: tuple[Path, ...],

@@ -26,7 +26,10 @@ PACKAGES = {"torch": "2.9.0", "torch-xla": "2.9.0", "transformers": TRANSFORMERS
 PYTHONS = (10, 13)
 """The oldest and the newest minor version of Python 3 that torch-xla 2.9.0 is built for."""
 
-SET_UP = "run `neuronbuild preflight --setup`, or name an interpreter with torch-xla in neuronbuild.yaml (toolchains.frontend.python)"
+SET_UP = (
+    "run `neuronbuild preflight --setup`, or name an interpreter with torch-xla in neuronbuild.yaml "
+    "(toolchains.frontend.python)"
+)
 
 MINOR = re.compile(r"\d+\.\d+")
 

@@ -9,6 +9,7 @@ from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
 from neuronbuild.neff import NeffError, find_neff
 from neuronbuild.sdks import LAST_WITH_TRACE, TRANSFORMERS, torch_of
+from neuronbuild.tasks.separable import SEPARABLE
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
 from neuronbuild.toolchain.flags import arguments
 from neuronbuild.toolchain.interpreter import neuronx_faults
@@ -44,6 +45,9 @@ class Neuronx(SdkToolchain):
         model_type = str(config["model_type"]) if isinstance(config, dict) else ""
         if options.weights == "separate" and has_cache(model):
             raise OptionError(("weights",), "a model with a cache keeps its weights inside on Neuron; use `weights: inline`")
+        if options.weights == "separate" and model_type not in SEPARABLE.get(str(model["auto_class"]), ()):
+            problem = f"that {model_type} keeps every weight apart in its graph was not shown"
+            raise OptionError(("weights",), f"{problem} (docs/neuron-graphs.md); use `weights: inline`")
         return {
             "arguments": arguments(options, self.versions()["neuronx-cc"], model_type),
             "dynamic_batch_size": options.dynamic_batch_size,

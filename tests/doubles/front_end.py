@@ -30,7 +30,7 @@ SOUND = {
 
 PACKAGES = {"torch": "2.9.0+cpu", "torch-xla": "2.9.0", "transformers": "4.57.1", "safetensors": "0.6.2", "numpy": "2.3.0"}
 
-SCRIPT = '''#!{python} -IS
+SCRIPT = """#!{python} -IS
 import json, os, sys
 said = json.loads({said!r})
 if sys.argv[1].endswith("probe.py"):
@@ -50,7 +50,7 @@ for line in sys.stdin:
         answer["files"] = ["graph.hlo", "graph.hlo.txt"]
     error = {{"class": "user", "message": said["error"]}} if said["error"] else None
     print(json.dumps({{"ok": error is None, "result": answer, "error": error, "seconds": 0.1}}), flush=True)
-'''
+"""
 
 
 class FakeFrontEnd:

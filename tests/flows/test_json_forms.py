@@ -32,6 +32,7 @@ FORMS = {name: keys_of(form) for names, form in FORM.findall(PAGE) for name in r
 
 COMMANDS = {
     "plan": "plan",
+    "preflight": "preflight",
     "validate": "validate",
     "axes": "axes model --task fill-mask",
     "doctor": "doctor",

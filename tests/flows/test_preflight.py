@@ -1,4 +1,7 @@
-"""`neuronbuild preflight`: with a stand-in for the interpreter, and, where `FRONT_END_PYTHON` names one, with torch-xla itself."""
+"""`neuronbuild preflight`, with a stand-in for the interpreter.
+
+Where `FRONT_END_PYTHON` names a real one, torch-xla itself is tried as well, and finds graphs that are wrong on purpose.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +131,8 @@ import torch
 {change}
 try:
     said = lowering.lower({{"action": json.load(sys.stdin), "folder": "."}})
-    print(json.dumps({{"baked": sorted({{each["from"] for each in said["baked"]}}), "fallen": said["fallen"], "same": said["same"]}}))
+    said["baked"] = sorted({{each["from"] for each in said["baked"]}})
+    print(json.dumps({{key: said[key] for key in ("baked", "fallen", "same")}}))
 except Exception as error:
     print(json.dumps({{"error": str(error)}}))
 """

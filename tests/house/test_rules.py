@@ -67,7 +67,8 @@ def test_imports_stand_at_the_top_but_for_the_listed_ones():
 
 
 FACTORIES = {
-    "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor", "zeros",
+    "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor",
+    "zeros",
 }  # fmt: skip
 """Functions of torch that make a tensor, on the CPU unless told otherwise: in a traced graph that is the wrong device."""
 

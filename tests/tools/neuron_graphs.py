@@ -136,14 +136,17 @@ def write(found: dict[str, dict]) -> None:
     documents, pairs = dict(cases()), {}
     for name, said in found.items():
         pairs.setdefault((documents[name]["model"]["auto_class"], name.split()[1]), []).append(said)
-    sound = sorted(pair for pair, results in pairs.items() if all("error" not in each and not each["baked"] for each in results))
+    sound = sorted(
+        pair for pair, results in pairs.items() if all("error" not in each and not each["baked"] for each in results)
+    )
     by_class = {auto: tuple(family for other, family in sound if other == auto) for auto, _ in sound}
     SEPARABLE.write_text(DATA.format(torch_xla=versions["torch_xla"], pairs=repr(by_class)), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(SEPARABLE)], check=True)
 
 
 def _versions() -> dict[str, str]:
-    code = "import importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in ('torch_xla', 'torch', 'transformers')}))"
+    names = ("torch_xla", "torch", "transformers")
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
     done = subprocess.run([os.environ[PYTHON], "-c", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -157,7 +160,11 @@ def main(pattern: str) -> int:
         sys.stdout.flush()
     if not pattern:
         write(found)
-    return int(any("error" in said or said["baked"] or said["fallen"] or said["differs"] or not said["same"] for said in found.values()))
+    return int(
+        any(
+            "error" in said or said["baked"] or said["fallen"] or said["differs"] or not said["same"] for said in found.values()
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,14 @@ def test_a_model_with_a_cache_keeps_its_weights_inside(neuronx):
     assert has_cache(LLAMA)
 
 
+def test_weights_lie_apart_only_where_that_was_shown_of_the_graph(neuronx):
+    bert = {"auto_class": "AutoModelForMaskedLM", "config": {"model_type": "bert"}}
+    neuronx.options(replace(PLAIN, weights="separate"), bert)
+    with pytest.raises(OptionError, match="that hum keeps every weight apart in its graph was not shown") as caught:
+        neuronx.options(replace(PLAIN, weights="separate"), {**bert, "config": {"model_type": "hum"}})
+    assert caught.value.keys == ("weights",)
+
+
 def test_masks_are_never_looked_into_by_attention(neuronx):
     assert neuronx.attention == "eager"
 

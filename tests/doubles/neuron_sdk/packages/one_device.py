@@ -1,4 +1,4 @@
-"""What torch-xla refuses of a module before anything is lowered: tensors of two devices in one operator, and values that are read.
+"""What torch-xla refuses while it lowers a module: tensors of two devices in one operator, and values that are read.
 
 Stands for `RuntimeError: Expected XLA tensor. Got: torch.LongTensor`, and for `.item()`, which torch-xla answers by stopping
 in mid-trace. The module runs once on torch's device without data, `meta`.
