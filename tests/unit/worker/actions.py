@@ -41,6 +41,7 @@ def make_action(task: str = "text-classification", batch: int = 2, length: int =
             },
             "inputs": [{"name": name, "dtype": "int64", "shape": [batch, length]} for name in inputs],
             "compiler": {"auto_cast": "none", "optlevel": 2, **compiler},
+            "toolchain": {"name": "inductor"},
             "dtype": "float32",
         }
     )
