@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Sdk:
     """One release. `torch_neuronx` lists what has `trace`, the newest torch first; 2.32 shipped none.
 
-    `pythons` are the oldest and the newest minor version of Python 3 that it is made for.
+    `libneuronxla` is the one that was released with it, which from 2.32 on is made for other frameworks: `libneuronxla_of` has
+    a framework package's own. `pythons` are the oldest and the newest minor version of Python 3 that it is made for.
     """
 
     release: str
@@ -62,17 +63,30 @@ SDKS: dict[str, Sdk] = {
 INF1 = {"torch-neuron": "1.13.1.2.11.13.0", "neuron-cc": "1.24.0.0", "torch": "1.13.1"}
 """Inf1's packages: the same in every release above."""
 
-TRANSFORMERS = {"neuronx": "4.57.1", "neuron": "4.36.2", "optimum": "4.57.1"}
+TRANSFORMERS = {"neuronx": "4.57.1", "neuron": "4.36.2"}
 """What is taken for granted beside a pinned SDK, which comes with none: optimum-neuron's, and one that torch 1.13 can have."""
 
-OPTIMUM = {"2.26.1": "0.4.5"}
-"""The optimum-neuron that is made for a release."""
 
-LIBRARIES = {"0.4.5": {"diffusers": "0.35.2", "peft": "0.17.0"}}
-"""What an optimum-neuron wants for diffusion; of diffusers 0.35 the last."""
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One release of optimum-neuron: the SDK that it is made for, and what it wants beside that. Of diffusers 0.35 the last."""
 
-NXD = {"2.26.1": "0.15.22404"}
-"""The neuronx-distributed that comes with it."""
+    version: str
+    sdk: str
+    neuronx_distributed: str
+    torch: str
+    transformers: str
+    diffusers: str
+    peft: str
+
+
+EXPORTERS: dict[str, Exporter] = {
+    exporter.sdk: exporter for exporter in (Exporter("0.4.5", "2.26.1", "0.15.22404", "2.8.0", "4.57.1", "0.35.2", "0.17.0"),)
+}
+"""By release of the SDK, the newest first: what is on PyPI, and no branch. A new one is one more row."""
+
+LIBRARIES = {each.version: {"diffusers": each.diffusers, "peft": each.peft} for each in EXPORTERS.values()}
+"""What an optimum-neuron wants for diffusion."""
 
 PLACEHOLDERS = {
     "torch-neuronx": "1.0",
@@ -100,6 +114,17 @@ def release_of(versions: Mapping[str, str]) -> str | None:
     compiler, framework = (versions.get(name, "").partition("+")[0] for name in ("neuronx-cc", "torch-neuronx"))
     found = [sdk for sdk in SDKS.values() if sdk.neuronx_cc == compiler and framework in (*sdk.torch_neuronx, LAST_WITH_TRACE)]
     return found[-1].release if found else None
+
+
+def releases_with(framework: str) -> list[str]:
+    """The releases that have a framework package, the newest first."""
+    return [sdk.release for sdk in SDKS.values() if framework.partition("+")[0] in sdk.torch_neuronx]
+
+
+def libneuronxla_of(framework: str) -> str | None:
+    """The libneuronxla that a framework package was built with: that of the first release that had it."""
+    releases = releases_with(framework)
+    return SDKS[releases[-1]].libneuronxla if releases else None
 
 
 def torch_of(framework: str) -> str:

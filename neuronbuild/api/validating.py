@@ -9,7 +9,7 @@ from neuronbuild.api.wanted import wanted_of
 from neuronbuild.errors import SourceError, ToolchainError
 from neuronbuild.recipe.grid import grid_issues, options_for
 from neuronbuild.recipe.options import blamed
-from neuronbuild.sdks import OPTIMUM, SDKS
+from neuronbuild.sdks import EXPORTERS, SDKS
 from neuronbuild.source.resolve import refuse_missing
 from neuronbuild.tasks import TASKS
 from neuronbuild.toolchain.base import OptionError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXTRA = ("compiler", "extra_args")
 
-NEWEST = {"optimum": next(iter(OPTIMUM))}
+NEWEST = {"optimum": next(iter(EXPORTERS))}
 """The release whose flags are known, where a toolchain isn't made for the newest and none is pinned."""
 
 

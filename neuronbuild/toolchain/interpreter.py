@@ -26,17 +26,24 @@ SETTLED = 2.0
 
 SAYS = re.compile(r"NeuronX Compiler version (\d+\.\d+\.\d+\.\d+(?:\+[0-9a-f]+)?)")
 TRACED = re.compile(r"(1\.13\.1|2\.[0-9]\.\d+)\.")
-"""Versions of torch-neuronx that have `trace`. Another product has the same name, and higher ones."""
+"""Versions of torch-neuronx that have `trace`, the last for torch 2.9. From torch 2.10 on the name is another product's."""
+
+QUIET = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+"""Keeps torch from importing that other product with itself, which would look for a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Versions of packages, and the first line of each compiler that its PATH leads to."""
+    """Versions of packages, and the first line of each compiler that its PATH leads to.
+
+    `declared` is the lineage that torch-neuronx declares itself; empty where it declares none.
+    """
 
     interpreter: str
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     compilers: Mapping[str, str] = field(default_factory=dict)
+    declared: str = ""
 
     @property
     def compiler(self) -> str | None:
@@ -50,7 +57,7 @@ class Installed:
         version = self.packages.get("torch-neuronx")
         if version is None or version == PLACEHOLDERS["torch-neuronx"]:
             return None
-        return "xla" if TRACED.match(version) and "torch-xla" in self.packages else "native"
+        return self.declared or ("xla" if TRACED.match(version) else "native")
 
     @property
     def placeholders(self) -> list[str]:
@@ -106,7 +113,8 @@ def neuronx_faults(found: Installed) -> list[Fault]:
     """What keeps an environment from compiling for inf2 and all Trainium."""
     index = f"pip install --extra-index-url {INDEX}"
     faults = [Fault(f"{name} is the empty package from PyPI", f"{index} --upgrade {name}") for name in found.placeholders]
-    lacking = [name for name in ("torch-neuronx", "neuronx-cc", "libneuronxla") if name not in found.packages]
+    needed = ("torch-neuronx", "neuronx-cc", "libneuronxla", *(("torch-xla",) if found.lineage == "xla" else ()))
+    lacking = [name for name in needed if name not in found.packages]
     faults += [Fault(f"{name} is not installed", f"{index} {name}") for name in lacking]
     if found.lineage == "native":
         version = found.packages["torch-neuronx"]
@@ -137,7 +145,7 @@ def _compiler_faults(found: Installed, packaged: str) -> list[Fault]:
 
 
 def _run(place: str) -> dict[str, object]:
-    environment = {**os.environ, "PATH": search_path(place)}
+    environment = {**os.environ, **QUIET, "PATH": search_path(place)}
     environment.pop("PYTHONPATH", None)
     try:
         done = subprocess.run(
@@ -154,7 +162,8 @@ def _run(place: str) -> dict[str, object]:
 def _read(interpreter: str, said: object) -> Installed:
     if not isinstance(said, dict):
         return Installed(interpreter)
-    return Installed(interpreter, str(said["python"]), dict(said["packages"]), dict(said["compilers"]))
+    packages, compilers = dict(said["packages"]), dict(said["compilers"])
+    return Installed(interpreter, str(said["python"]), packages, compilers, str(said["lineage"]))
 
 
 def _state(place: str, places: object) -> list[int]:
@@ -168,7 +177,7 @@ def _state(place: str, places: object) -> list[int]:
 
 def _is_sound(entry: object) -> bool:
     match entry:
-        case [list(), list(), {"python": str(), "packages": dict(), "compilers": dict()}]:
+        case [list(), list(), {"python": str(), "packages": dict(), "compilers": dict(), "lineage": str()}]:
             return True
         case _:
             return False

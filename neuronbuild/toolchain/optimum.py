@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
-from neuronbuild.sdks import LIBRARIES, NXD, OPTIMUM, TRANSFORMERS, minor_of, torch_of
+from neuronbuild.sdks import EXPORTERS, LIBRARIES, minor_of
 from neuronbuild.tasks import PIPELINES, Pipeline
 from neuronbuild.tasks.pipelines import adapter_folder, controlnet_folder
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
@@ -96,19 +96,19 @@ class Optimum(SdkToolchain):
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:
         """The exporter that is made for the release, and what it pins itself."""
-        if sdk.release not in OPTIMUM:
-            able = next(iter(OPTIMUM))
+        exporter = EXPORTERS.get(sdk.release)
+        if exporter is None:
+            able = next(iter(EXPORTERS))
             hint = f"set toolchains.optimum.sdk to {able}: its environment is one of its own"
             raise ToolchainError(self.name, f"no optimum-neuron is made for SDK {sdk.release}", hint=hint)
-        framework = sdk.torch_neuronx[0]
         return {
-            "optimum-neuron": OPTIMUM[sdk.release],
+            "optimum-neuron": exporter.version,
             "neuronx-cc": sdk.neuronx_cc,
-            "torch-neuronx": framework,
+            "torch-neuronx": sdk.torch_neuronx[0],
             "libneuronxla": sdk.libneuronxla,
-            "neuronx-distributed": NXD[sdk.release],
-            "torch": torch_of(framework),
-            "transformers": TRANSFORMERS[self.name],
+            "neuronx-distributed": exporter.neuronx_distributed,
+            "torch": exporter.torch,
+            "transformers": exporter.transformers,
         }
 
     def found(self, installed: Installed) -> dict[str, str]:

@@ -16,7 +16,7 @@ from neuronbuild.sdks import SDKS, Sdk, minor_of, releases_like
 from neuronbuild.toolchain.base import OptionError, Toolchain, WorkerCommand
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.inductor import CLEARED as OF_TORCH
-from neuronbuild.toolchain.interpreter import Fault, ask, locate, search_path
+from neuronbuild.toolchain.interpreter import QUIET, Fault, ask, locate, search_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ class SdkToolchain(Toolchain):
         """The interpreter, its compilers first on PATH, with nothing in the environment that the key doesn't hold."""
         place = locate(self._interpreter())
         environment = {key: value for key, value in os.environ.items() if key.startswith(KEPT) or not key.startswith(CLEARED)}
-        environment |= {"PATH": search_path(place), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment |= {"PATH": search_path(place), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **QUIET}
         return WorkerCommand(place, environment, self.name)
 
     def objection(self, platform: str) -> Fault | None:

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,12 @@ PACKAGES = (
 )  # fmt: skip
 COMPILERS = ("neuronx-cc", "neuron-cc")
 PATIENCE = 120
+
+FRAMEWORK = "torch-neuronx"
+BACKENDS = (("torch_dynamo_backends", "neuron"), ("torch.backends", "torch_neuronx:_autoload"))
+"""Group and name, or group and value, of the entry points by which TorchNeuron is found by torch. The other one has neither."""
+
+NEEDS_XLA = re.compile(r"torch[-_.]xla(?![\w.-])", re.IGNORECASE)
 
 
 def probe() -> dict:
@@ -37,9 +44,22 @@ def probe() -> dict:
     return {
         "python": platform.python_version(),
         "packages": packages,
+        "lineage": lineage(),
         "compilers": {name: said for name, said in ((name, _ask(name)) for name in COMPILERS) if said},
         "places": sorted(place for place in places if os.path.isdir(place)),
     }
+
+
+def lineage() -> str:
+    """What torch-neuronx declares itself to be: `native`, or `xla`; empty where it isn't here, or declares neither."""
+    try:
+        found = importlib.metadata.distribution(FRAMEWORK)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    for entry in found.entry_points:
+        if (entry.group, entry.name) in BACKENDS or (entry.group, entry.value.replace(" ", "")) in BACKENDS:
+            return "native"
+    return "xla" if any(NEEDS_XLA.match(each) for each in found.requires or ()) else ""
 
 
 def _ask(name: str) -> str:

@@ -5,7 +5,19 @@ import re
 import pytest
 
 from neuronbuild.host import GENERATIONS
-from neuronbuild.sdks import FIRST_COMPILER, NXD, OPTIMUM, SDKS, minor_of, release_of, releases_like, torch_of
+from neuronbuild.sdks import (
+    EXPORTERS,
+    FIRST_COMPILER,
+    LAST_WITH_TRACE,
+    LIBRARIES,
+    SDKS,
+    libneuronxla_of,
+    minor_of,
+    release_of,
+    releases_like,
+    releases_with,
+    torch_of,
+)
 
 
 @pytest.mark.parametrize("release", SDKS)
@@ -42,8 +54,28 @@ def test_every_platform_with_a_compiler_here_has_cores():
     assert set(FIRST_COMPILER) | {"inf1"} == set(GENERATIONS)
 
 
-def test_what_optimum_neuron_needs_is_known_for_each_of_its_releases():
-    assert set(OPTIMUM) == set(NXD) <= set(SDKS)
+def test_an_exporter_is_made_for_a_release_that_is_known_and_the_newest_stands_first():
+    assert set(EXPORTERS) <= set(SDKS)
+    assert list(EXPORTERS) == [release for release in SDKS if release in EXPORTERS]
+    assert LIBRARIES["0.4.5"] == {"diffusers": "0.35.2", "peft": "0.17.0"}
+
+
+def test_an_exporters_torch_is_of_the_minor_version_that_its_framework_package_is_for():
+    for release, exporter in EXPORTERS.items():
+        assert torch_of(SDKS[release].torch_neuronx[0]).split(".")[:2] == exporter.torch.split(".")[:2]
+
+
+def test_a_framework_package_keeps_the_libneuronxla_that_it_was_built_with():
+    assert releases_with(LAST_WITH_TRACE) == ["2.33.0", "2.31.1", "2.31.0"]
+    assert libneuronxla_of(LAST_WITH_TRACE) == libneuronxla_of(f"{LAST_WITH_TRACE}+de43f57c") == "2.2.17544.0"
+    for sdk in SDKS.values():
+        own = [framework for framework in sdk.torch_neuronx if framework != LAST_WITH_TRACE]
+        assert {libneuronxla_of(framework) for framework in own} <= {sdk.libneuronxla}
+
+
+def test_a_framework_package_of_no_release_has_none():
+    assert releases_with("2.13.3.0.1") == []
+    assert libneuronxla_of("2.13.3.0.1") is None
 
 
 def test_a_release_is_known_by_its_versions():

@@ -15,15 +15,25 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 RELEASES = {
-    "2.33.0": ("2.28.7631.0", "2.9.0.2.15.32035", "3.0.10135.0"),
-    "2.32.0": ("2.27.5334.0", "2.9.0.2.15.32035", "3.0.5356.0"),
+    "2.33.0": ("2.28.7631.0", "2.9.0.2.15.32035", "2.2.17544.0"),
+    "2.32.0": ("2.27.5334.0", "2.9.0.2.15.32035", "2.2.17544.0"),
     "2.31.0": ("2.26.6360.0", "2.9.0.2.15.32035", "2.2.17544.0"),
+    "2.30.0": ("2.25.3371.0", "2.9.0.2.14.27725", "2.2.16974.0"),
     "2.28.0": ("2.23.6484.0", "2.9.0.2.12.22436", "2.2.15515.0"),
     "2.26.1": ("2.21.33363.0", "2.8.0.2.10.16998", "2.2.12677.0"),
 }
-"""neuronx-cc, torch-neuronx, libneuronxla."""
+"""neuronx-cc, torch-neuronx, and the libneuronxla that this torch-neuronx was built with, which an install of it brings."""
 
 BUILD = "+82129205"
+
+LAST_OF_XLA = (2, 9)
+"""The torch of the last torch-neuronx that stands on torch-xla."""
+
+NATIVE = (
+    "[torch_dynamo_backends]\nneuron = torch_neuronx.dynamo:neuron\n[torch.backends]\ntorch_neuronx = torch_neuronx:_autoload\n"
+)
+"""How TorchNeuron declares itself."""
+
 PLACEHOLDERS = {"torch-neuronx": "1.0", "neuronx-cc": "1.0.post1", "libneuronxla": "1.0"}
 
 
@@ -42,7 +52,7 @@ class FakeSdk:
         return next(self.root.glob("lib/python*/site-packages"))
 
     def set(self, **changes) -> None:
-        """Change what the doubles do from now on: `acts`, `device`, `sdk`, `lineage`, `runtime`, `lenient`."""
+        """Change what the doubles do from now on: `acts`, `device`, `sdk`, `lineage`, `runtime`, `lenient`, `tracer`."""
         file = self.root / "double.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
@@ -63,7 +73,13 @@ class FakeSdk:
         if version is not None:
             folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
             folder.mkdir()
-            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            if name == "torch-neuronx" and version != PLACEHOLDERS[name]:
+                if tuple(map(int, version.split(".")[:2])) > LAST_OF_XLA:
+                    (folder / "entry_points.txt").write_text(NATIVE)
+                else:
+                    metadata += "Requires-Dist: torch-xla==2.9.*\n"
+            (folder / "METADATA").write_text(metadata)
 
     def workspace(self, folder: Path, **others: FakeSdk) -> Path:
         """A `neuronbuild.yaml` whose toolchain neuronx is in this environment, and others in theirs."""

@@ -57,7 +57,46 @@ def test_the_other_product_of_the_same_name_is_told(sdk):
 
 def test_the_traced_lineage_needs_torch_xla(sdk):
     sdk.package("torch-xla", None)
-    assert ask_now(sdk).lineage == "native"
+    assert ask_now(sdk).lineage == "xla"
+    assert problems(sdk) == ["torch-xla is not installed"]
+
+
+def declare(sdk, *, requires: str = "", entry_points: str = "") -> Installed:
+    """What is found where torch-neuronx, in a version that says nothing, declares this."""
+    (folder,) = sdk.site.glob("torch_neuronx-*.dist-info")
+    metadata = f"Metadata-Version: 2.1\nName: torch-neuronx\nVersion: 3.0\nRequires-Dist: torch\n{requires}\n"
+    (folder / "METADATA").write_text(metadata)
+    (folder / "entry_points.txt").write_text(entry_points)
+    return ask_now(sdk)
+
+
+def test_the_lineage_is_what_the_package_declares_and_needs_no_import(sdk):
+    (sdk.site / "torch_neuronx/__init__.py").write_text("raise RuntimeError('imported')")
+    assert declare(sdk, entry_points="[torch_dynamo_backends]\nneuron = torch_neuronx.dynamo:neuron\n").lineage == "native"
+    assert declare(sdk, entry_points="[torch.backends]\ntorch_neuronx = torch_neuronx:_autoload\n").lineage == "native"
+    for requires in ("torch-xla==2.9.*", "torch_xla (>=2.9)", "torch-xla", 'Torch-XLA ; python_version > "3.8"'):
+        assert declare(sdk, requires=f"Requires-Dist: {requires}").lineage == "xla"
+
+
+def test_what_others_declare_is_no_lineage(sdk):
+    other = declare(sdk, requires="Requires-Dist: torch-xla-tools", entry_points="[console_scripts]\nneuron = a:b\n")
+    assert (other.declared, other.lineage) == ("", "native")
+
+
+@pytest.mark.parametrize(
+    ("version", "lineage"),
+    [("1.13.1.1.17.0", "xla"), ("2.9.0.2.15.32035", "xla"), ("2.10.0.3.0.1", "native"), ("2.13.3.0.1", "native")],
+)
+def test_one_that_declares_nothing_is_told_by_the_torch_that_it_is_for(version, lineage):
+    assert Installed("python", packages={"torch-neuronx": version}).lineage == lineage
+
+
+def test_no_backend_loads_itself_while_an_interpreter_is_asked(sdk, monkeypatch):
+    monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
+    spy = f"import os; open({str(sdk.root / 'seen')!r}, 'w').write(os.environ['TORCH_DEVICE_BACKEND_AUTOLOAD'])"
+    (sdk.site / "sitecustomize.py").write_text(spy)
+    ask_now(sdk)
+    assert (sdk.root / "seen").read_text() == "0"
 
 
 @pytest.mark.parametrize("name", ["torch-neuronx", "neuronx-cc", "libneuronxla"])
@@ -100,6 +139,18 @@ def test_what_has_just_changed_isnt_remembered(sdk, tmp_path):
     os.utime(sdk.site)
     ask(str(sdk.python), tmp_path / "notes.json")
     assert not (tmp_path / "notes.json").exists()
+
+
+def test_an_answer_of_an_older_version_is_asked_for_again(sdk, tmp_path, monkeypatch):
+    monkeypatch.setattr(interpreter, "SETTLED", 0.0)
+    notes = tmp_path / "notes.json"
+    ask(str(sdk.python), notes)
+    remembered = json.loads(notes.read_text())
+    for entry in remembered.values():
+        del entry[2]["lineage"]
+        entry[2]["packages"]["torch"] = "from memory"
+    notes.write_text(json.dumps(remembered))
+    assert ask(str(sdk.python), notes).packages["torch"] == "2.9.0"
 
 
 @pytest.mark.parametrize("notes", ["", "[]", '{"x": 1}', '{"x": [[], [], {}]}'])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from neuronbuild import sdks
 from neuronbuild.errors import ToolchainError
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.interpreter import Installed
@@ -41,6 +42,14 @@ def test_a_release_that_it_isnt_made_for_is_told_with_the_one_that_it_is(tmp_pat
 def test_its_own_version_is_in_the_fingerprint(optimum):
     found = optimum.fingerprint("trn1").versions
     assert (found["optimum-neuron"], found["neuronx-distributed"]) == ("0.4.5", "0.15.22404")
+
+
+def test_one_more_row_makes_another_release_known(tmp_path, monkeypatch):
+    newer = sdks.Exporter("9.9.9", "2.31.0", "0.19.28492", "2.9.1", "4.57.1", "0.36.0", "0.18.0")
+    monkeypatch.setitem(sdks.EXPORTERS, newer.sdk, newer)
+    versions = Optimum(Setup(tmp_path, sdk="2.31.0"), "trn1").fingerprint("trn1").versions
+    assert (versions["optimum-neuron"], versions["torch"], versions["torch-neuronx"]) == ("9.9.9", "2.9.1", "2.9.0.2.15.32035")
+    assert versions["neuronx-distributed"] == "0.19.28492"
 
 
 def test_an_environment_without_it_is_told(optimum):
