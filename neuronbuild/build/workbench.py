@@ -73,6 +73,8 @@ class Workbench:
     def run(self, toolchain: Toolchain | FrontEnd, job: dict[str, object], folder: Path) -> Answer:
         """Have one job done by an idle worker of that toolchain, or by a new one.
 
+        A process that has done a job which is the last one for it is ended before the worker is idle again.
+
         Raises:
             OSError: the folder can't be written.
         """
@@ -92,6 +94,8 @@ class Workbench:
                 return answer
             return replace(answer, error=blame_disk(answer.error, answer.log, folder, command.environment))
         finally:
+            if job["kind"] in command.last:
+                worker.close()
             with self._lock:
                 self._idle.append(worker)
 

@@ -31,6 +31,9 @@ class WorkerCommand:
     session: str = field(default="")
     """Workers of one session may be handed each other's jobs."""
 
+    last: tuple[str, ...] = ()
+    """Kinds of jobs that a process does as its last one: the next job gets a new process."""
+
 
 class Toolchain(ABC):
     """One way to compile."""

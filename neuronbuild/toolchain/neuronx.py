@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
 from neuronbuild.neff import NeffError, find_neff
-from neuronbuild.sdks import LAST_WITH_TRACE, TRANSFORMERS, torch_of
+from neuronbuild.sdks import LAST_WITH_TRACE, TRANSFORMERS, libneuronxla_of, torch_of
 from neuronbuild.tasks.separable import SEPARABLE
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
 from neuronbuild.toolchain.flags import arguments
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 FILE = "model.neuron"
 PACKAGES = ("torch-neuronx", "libneuronxla", "torch-xla", "torch", "transformers")
+
+TRACES = ("compile", "selftest")
+"""Kinds of jobs that trace. torch_neuronx counts in one process what it has lowered, and the count is in the module that the
+compiler gets and in that module's hash: only the first trace of a process gives bytes that depend on nothing else."""
 
 
 @final
@@ -55,7 +59,7 @@ class Neuronx(SdkToolchain):
         }
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:
-        """The newest torch that the release has a framework package for."""
+        """The newest torch that the release has a framework package for, and what that package was built with."""
         framework = self._setup.versions.get("torch-neuronx") or next(iter(sdk.torch_neuronx), None)
         if framework is None:
             hint = (
@@ -65,7 +69,7 @@ class Neuronx(SdkToolchain):
         return {
             "neuronx-cc": sdk.neuronx_cc,
             "torch-neuronx": framework,
-            "libneuronxla": sdk.libneuronxla,
+            "libneuronxla": libneuronxla_of(framework) or sdk.libneuronxla,
             "torch": torch_of(framework),
             "transformers": TRANSFORMERS[self.name],
         }
@@ -83,7 +87,7 @@ class Neuronx(SdkToolchain):
         command = super().worker()
         override = {"NEURON_PLATFORM_TARGET_OVERRIDE": OVERRIDES[GENERATIONS[self._platform]]}
         device = {"NEURONBUILD_DEVICE": "1"} if self.runs_here(self._platform) else {}
-        return WorkerCommand(command.interpreter, {**command.environment, **override, **device}, self._platform)
+        return WorkerCommand(command.interpreter, {**command.environment, **override, **device}, self._platform, TRACES)
 
     def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:
         """A NEFF whose header is sound must be in the file, made for as many physical cores a core as was asked for."""

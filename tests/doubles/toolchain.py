@@ -44,6 +44,9 @@ class FakeToolchain(Toolchain):
 
     name: ClassVar[str] = "fake"
 
+    last: tuple[str, ...] = ()
+    """Kinds of jobs that end a worker's process."""
+
     def __init__(self, folder: Path, acts: dict[int, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.diary = folder / "diary"
@@ -69,7 +72,7 @@ class FakeToolchain(Toolchain):
     def worker(self) -> WorkerCommand:
         acts = json.dumps(self.acts)
         environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
-        return WorkerCommand(str(self.interpreter), environment, self.name)
+        return WorkerCommand(str(self.interpreter), environment, self.name, self.last)
 
     def fault(self, folder: Path, files: list[str], action) -> str | None:
         bad = [

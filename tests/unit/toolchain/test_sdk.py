@@ -6,7 +6,7 @@ import pytest
 
 from neuronbuild import host
 from neuronbuild.errors import ToolchainError
-from neuronbuild.sdks import SDKS
+from neuronbuild.sdks import LAST_WITH_TRACE, SDKS
 from neuronbuild.toolchain.neuron import Neuron
 from neuronbuild.toolchain.neuronx import Neuronx
 from neuronbuild.toolchain.sdk import known_sdk, pick
@@ -59,6 +59,22 @@ def test_a_pin_must_be_what_compiles(tmp_path, sdk):
     assert "neuronx-cc==2.25.3371.0" in caught.value.hint
 
 
+@pytest.mark.parametrize("release", ["2.33.0", "2.32.0"])
+def test_a_right_host_of_a_release_that_took_over_an_older_framework_package_is_one(tmp_path, release):
+    versions = {"torch-neuronx": LAST_WITH_TRACE}
+    place = str(install_sdk(tmp_path / "sdk", release).python)
+    opened(tmp_path, sdk=release, python=place, versions=versions).preflight()
+
+
+def test_a_libneuronxla_for_other_frameworks_is_told_and_may_be_said_to_be_right(tmp_path):
+    sdk = install_sdk(tmp_path / "sdk", "2.33.0")
+    sdk.package("libneuronxla", "3.0.10135.0")
+    with pytest.raises(ToolchainError, match=r"libneuronxla is 3.0.10135.0 .* and 2.2.17544.0 is pinned") as caught:
+        opened(tmp_path, sdk="2.33.0", python=str(sdk.python)).preflight()
+    assert "toolchains.neuronx.versions" in caught.value.hint
+    opened(tmp_path, sdk="2.33.0", python=str(sdk.python), versions={"libneuronxla": "3.0.10135.0"}).preflight()
+
+
 def test_a_version_that_is_said_wins(tmp_path, sdk):
     sdk.package("transformers", "4.55.0")
     with pytest.raises(ToolchainError, match=r"transformers is 4.55.0 .* and 4.57.1 is pinned"):
@@ -90,6 +106,18 @@ def test_what_would_change_a_compile_doesnt_reach_the_worker(tmp_path, sdk, monk
     assert {name for name in environment if name.startswith(("NEURON", "XLA", "PYTHONPATH"))} == {
         "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_RT_VISIBLE_CORES",
     }  # fmt: skip
+
+
+def test_no_backend_loads_itself_in_the_worker(tmp_path, sdk, monkeypatch):
+    monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
+    for toolchain in (opened(tmp_path, python=str(sdk.python)), Neuron(Setup(tmp_path, python=str(sdk.python)))):
+        assert toolchain.worker().environment["TORCH_DEVICE_BACKEND_AUTOLOAD"] == "0"
+
+
+def test_a_process_traces_once_for_the_framework_that_counts_its_traces(tmp_path, sdk):
+    place = str(sdk.python)
+    assert opened(tmp_path, python=place).worker().last == ("compile", "selftest")
+    assert Neuron(Setup(tmp_path, python=place)).worker().last == ()
 
 
 @pytest.mark.parametrize(("platform", "said"), [("inf2", "trn1"), ("trn1n", "trn1"), ("trn2", "trn2"), ("trn3", "trn3")])
