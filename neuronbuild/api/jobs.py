@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.model_files import linked_model
-from neuronbuild.build.report import MEMORY, RETRIED, StepError
+from neuronbuild.build.report import MEMORY, StepError
 from neuronbuild.build.scratch import ScratchError
 from neuronbuild.errors import ReleaseError
 
@@ -42,7 +42,7 @@ class ReleaseJobs:
             ReleaseError: the job failed; the message is the worker's.
         """
         done = self._try(job, model, keep)
-        if isinstance(done, StepError) and done.kind in {*RETRIED, MEMORY}:
+        if isinstance(done, StepError) and (done.may_pass or done.kind == MEMORY):
             self._note(f"release {self._name}: {done.message}; trying once more")
             again = self._try(job, model, keep)
             done = again.after(done) if isinstance(again, StepError) else again

@@ -10,6 +10,7 @@ from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.wanted import wanted_of
 from neuronbuild.errors import NeuronBuildError, RecipeError, SourceError, SourcesError, ToolchainError
 from neuronbuild.plan.action import ActionMaker, Way
+from neuronbuild.plan.foretold import foretold
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
@@ -122,11 +123,24 @@ def _way(located: Located, options: Options, model: Model, subject: Subject, con
     toolchain, fingerprint = context.toolchain(options.toolchain, options.platform)
     weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
     try:
+        _refuse_known(options, subject, fingerprint)
         compiler = toolchain.options(options, subject.document)
     except OptionError as error:
         raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
     commits = model.commits if options.toolchain == DELEGATED else None
     return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
+
+
+def _refuse_known(options: Options, subject: Subject, fingerprint: Fingerprint) -> None:
+    """Stop at what is known never to work with these versions.
+
+    Raises:
+        OptionError: with what is known, and what to do.
+    """
+    trouble = foretold(fingerprint.versions, subject.family.model_type, options)
+    if trouble is not None and trouble.outcome == "refused":
+        keys = (trouble.options[0][0],)
+        raise OptionError(keys, f"{trouble.problem} ({trouble.source}); {trouble.advice}")
 
 
 def _subject(located: Located, model: Model) -> Subject:

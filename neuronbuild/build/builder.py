@@ -107,7 +107,7 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, to
                 if answer.error is None:  # a compiler may take a disk that was full for a success
                     result = blame_disk(result, answer.log, folder, toolchain.worker().environment)
                 log = _keep_log(place.logs, step, answer, folder)
-                return Outcome(step, "failed", answer.seconds, replace(result, log=log))
+                return Outcome(step, "failed", answer.seconds, replace(_with_known(result, step), log=log))
             if not lease.renew():
                 return None
             storing()
@@ -172,6 +172,15 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
         return StepError("internal", f"the compiled graph can't be used: {type(error).__name__}: {error}")
     fault = toolchain.fault(folder, result.files, step.action.document)
     return StepError("output", fault) if fault else result
+
+
+def _with_known(error: StepError, step: Step) -> StepError:
+    """A failure that was to be expected, with what is known of it; any other as it is."""
+    trouble = step.trouble
+    if trouble is None or error.kind != trouble.outcome:
+        return error
+    message = f"{error.message}, which is known: {trouble.problem} ({trouble.source}); {trouble.advice}"
+    return replace(error, message=message, foretold=True)
 
 
 def _read(step: Step, said: dict[str, object]) -> _Result:

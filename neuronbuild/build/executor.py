@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.build.builder import build_step
-from neuronbuild.build.report import MEMORY, RETRIED, InterruptedBuildError, Outcome
+from neuronbuild.build.report import MEMORY, InterruptedBuildError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -116,7 +116,7 @@ class Executor:
     def _try(self, step: Step, todo: queue.SimpleQueue[Step]) -> Outcome | None:
         outcome = self._build(step, todo)
         first = outcome.error if outcome is not None else None
-        if first is None or first.kind not in RETRIED or self._stop.is_set():
+        if first is None or not first.may_pass or self._stop.is_set():
             return outcome
         self._note(f"{step.target}: {first.message}; trying once more")
         again = self._build(step, todo)

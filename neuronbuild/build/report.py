@@ -31,12 +31,18 @@ class StepError:
 
     `kind` is one of: `user` (what was asked can't be compiled), `internal` (the compiler's own fault), `memory`,
     `timeout`, `crash` (a signal), `output` (success was reported without usable files), `system` (disk and the like).
-    `log` is the path of the compiler's log.
+    `log` is the path of the compiler's log. What was `foretold` comes again whenever it is tried.
     """
 
     kind: str
     message: str
     log: str | None = None
+    foretold: bool = False
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a second try may mend it."""
+        return self.kind in RETRIED and not self.foretold
 
     def after(self, first: StepError) -> StepError:
         """This error of a second try, with what the first one came to."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuronbuild.api.checkup import Finding, check_keys, check_stores
+from neuronbuild.api.outlook import outlook
 from neuronbuild.api.selftest import selftest
 from neuronbuild.api.settings import Settings
 from neuronbuild.cli.options import json_option, platform_option, settings_for
@@ -55,6 +56,8 @@ CPU = "inductor"
 
 SHOWN = 3
 """Recipes that are named before the rest is only counted."""
+
+TROUBLE = "known trouble"
 
 SELFTEST = ("inf2", "trn1", "trn2", "trn3", "inf1")
 
@@ -169,6 +172,8 @@ def _neuron(settings: Settings, used: Used | None) -> Iterator[Finding]:
             found = f"{version}, the empty package from PyPI"
             yield Finding(package, ok=False, found=found, advice=f"pip install --extra-index-url {INDEX} --upgrade {package}")
     yield from _environments(settings, used)
+    if used is not None and not NEURON.keys().isdisjoint(used.recipes):
+        yield from _troubles(settings, used)
     for name in IGNORED:
         if name in os.environ:
             yield Finding(name, ok=False, found="is set", advice="it has no effect here: flags are the recipe's")
@@ -200,6 +205,22 @@ def _environment(settings: Settings, name: str, platforms: list[str]) -> Finding
         return Finding(f"toolchain {name}", ok=False, found=error.message, advice=error.hint or "")
     problems = "; ".join(fault.problem for fault in faults)
     return Finding(f"toolchain {name}", ok=not faults, found=problems or found, advice=faults[0].advice if faults else "")
+
+
+def _troubles(settings: Settings, used: Used) -> Iterator[Finding]:
+    """Known trouble of the SDK that concerns the recipes."""
+    try:
+        found = outlook(used.located, settings)
+    except NeuronBuildError as error:
+        yield Finding(TROUBLE, ok=False, found=f"it can't be told: {error.message}", advice=error.hint or "")
+        return
+    for each in found.warnings:
+        told = f"{each.recipe} on {each.platform}: {each.trouble.problem} ({each.trouble.source})"
+        yield Finding(TROUBLE, ok=False, found=told, advice=each.trouble.advice)
+    if found.unplanned:
+        yield Finding(TROUBLE, ok=False, found=f"not known of {_some(found.unplanned)}", advice="`neuronbuild plan` says why")
+    elif not found.warnings:
+        yield Finding(TROUBLE, ok=True, found="none is on record for these recipes")
 
 
 def _selftest(platforms: tuple[str, ...], *, as_json: bool) -> int:

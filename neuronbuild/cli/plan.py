@@ -18,7 +18,7 @@ from neuronbuild.cli.options import (
     sdk_option,
     settings_for,
 )
-from neuronbuild.cli.output import put, put_json
+from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted
 from neuronbuild.errors import NeuronBuildError
 from neuronbuild.plan.planner import Plan, explain_move
@@ -69,6 +69,7 @@ def plan_command(
             put_json({**made.as_json(), **errors_json(failures)})
         elif made.steps or not failures:
             put(*_lines(made), style=_coloured)
+        say(*(f"warning: {each}" for each in made.warnings))
     pending = PENDING if detailed_exitcode and made.misses else 0
     return tell(failures) or pending
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.cli.options import RECIPES
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.api.settings import Settings
+    from neuronbuild.recipe.located import Located
 
 ANY_TASK = "feature-extraction"
 """Stands for the task of a recipe that names none: only its model tells that."""
@@ -20,11 +21,12 @@ ANY_TASK = "feature-extraction"
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What recipes use: by toolchain, the recipes and the platforms; and how much is wrong with recipes."""
+    """What recipes use: by toolchain, the recipes and the platforms; how much is wrong with recipes, and those that are not."""
 
     recipes: dict[str, list[str]]
     platforms: dict[str, list[str]]
     faults: int = 0
+    located: list[Located] = field(default_factory=list)
 
 
 def used_by(paths: tuple[Path, ...], settings: Settings) -> Used | None:
@@ -42,4 +44,4 @@ def used_by(paths: tuple[Path, ...], settings: Settings) -> Used | None:
             for kept, value in ((recipes, recipe.name), (platforms, platform)):
                 if value not in kept.setdefault(name, []):
                     kept[name].append(value)
-    return Used(recipes, platforms, len(issues))
+    return Used(recipes, platforms, len(issues), found)

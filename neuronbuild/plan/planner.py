@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+from neuronbuild.plan.foretold import Warned, foretold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.action import Action
+    from neuronbuild.plan.troubles import Trouble
     from neuronbuild.recipe.target import Target
 
 State = Literal["hit", "miss"]
@@ -24,6 +28,17 @@ class Step:
     state: State
     reason: str
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What compiling it is known to run into."""
+        model = _part(self.action.document, "model")
+        return foretold(_versions(self), str(_part(model, "config").get("model_type")), self.target.options)
+
+    @property
+    def arguments(self) -> object:
+        """What a Neuron compiler is called with, word by word; `None` for `cpu`, whose compiler isn't called so."""
+        return _part(self.action.document, "compiler").get("arguments")
+
     def as_json(self) -> dict[str, object]:
         """As `plan --json` prints it."""
         target = self.target
@@ -37,6 +52,7 @@ class Step:
             "key": self.action.key,
             "state": self.state,
             "reason": self.reason,
+            "arguments": self.arguments,
         }
 
 
@@ -79,12 +95,20 @@ class Plan:
         """The steps that a build would compile."""
         return [step for step in self.steps if step.state == "miss"]
 
+    @property
+    def warnings(self) -> list[Warned]:
+        """What those steps are known to run into, once for each recipe and platform."""
+        found = Counter((step.target.recipe, step.target.options.platform, step.trouble) for step in self.misses)
+        return [Warned(name, platform, each, steps) for (name, platform, each), steps in found.items() if each is not None]
+
     def as_json(self) -> dict[str, object]:
         """As `plan --json` prints it; `version` rises when the form changes."""
         missing = len(self.misses)
         summary = {"steps": len(self.steps), "hit": len(self.steps) - missing, "miss": missing}
-        move = {} if self.move is None else {"move": self.move.as_json()}
-        return {"version": 1, "steps": [step.as_json() for step in self.steps], "summary": summary, **move}
+        more: dict[str, object] = {} if self.move is None else {"move": self.move.as_json()}
+        if warnings := self.warnings:
+            more["warnings"] = [each.as_json() for each in warnings]
+        return {"version": 1, "steps": [step.as_json() for step in self.steps], "summary": summary, **more}
 
 
 def make_plan(actions: Iterable[tuple[Target, Action]], known: Mapping[ActionKey, str | None]) -> Plan:
@@ -135,9 +159,14 @@ def _changes(old: Step, step: Step) -> Changes:
 
 
 def _versions(step: Step) -> dict[str, str]:
-    toolchain = step.action.document.get("toolchain")
-    versions = toolchain.get("versions") if isinstance(toolchain, dict) else None
-    return {str(name): str(version) for name, version in versions.items()} if isinstance(versions, dict) else {}
+    versions = _part(_part(step.action.document, "toolchain"), "versions")
+    return {name: str(version) for name, version in versions.items()}
+
+
+def _part(document: Mapping[str, object], name: str) -> dict[str, object]:
+    """A document in a document, empty where there is none."""
+    part = document.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _toolchain(step: Step) -> str:

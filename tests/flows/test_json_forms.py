@@ -76,6 +76,25 @@ def test_a_command_prints_the_json_that_the_page_says(workspace, name):
     assert sorted(json.loads(done.stdout)) == sorted(FORMS[name])
 
 
+def written(beginning: str) -> set[str]:
+    """The keys of the objects in a list, as the page writes it."""
+    [form] = re.findall(re.escape(beginning) + r" ?\[\{(.*?)\}\]", PAGE.replace("\n", " "))
+    return set(re.findall(r"\"(\w+)\"(?=[,:]|$)", re.sub(r": [^,{]*", ":", form)))
+
+
+def test_the_steps_and_warnings_of_a_plan_are_what_the_page_says(workspace):
+    (workspace / "model/config.json").write_text(json.dumps({**CONFIG, "model_type": "convbert"}))
+    keys = {"model": "../model", "task": "fill-mask", "platforms": ["cpu", "inf2"], "shapes": TEXT}
+    write_recipe(workspace / "neuron/one.yaml", **keys)
+    done = CliRunner().invoke(cli, ["plan", "neuron", "--sdk", "2.31.0", "--json"], standalone_mode=False)
+    said = json.loads(done.stdout)
+    assert [set(step) for step in said["steps"]] == [written('"version": 1, "steps":')] * 2
+    assert [set(warning) for warning in said["warnings"]] == [written('"warnings":')]
+    arguments = {step["platform"]: step["arguments"] for step in said["steps"]}
+    assert arguments["cpu"] is None
+    assert {"--target=inf2", "--auto-cast=none"} <= set(arguments["inf2"])
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_what_needs_a_compiler_has_the_form_that_the_page_says(tmp_path, name):
     assert sorted(RECORDS[name](tmp_path)) == sorted(FORMS[name])

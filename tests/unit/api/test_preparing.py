@@ -9,6 +9,7 @@ from neuronbuild.api.settings import Settings
 from neuronbuild.errors import RecipeError, SourcesError, ToolchainError
 from neuronbuild.recipe.load import load_recipes
 from tests.conftest import TEXT, write_recipe
+from tests.tools.pipelines import write_pipeline
 
 
 @pytest.fixture
@@ -75,3 +76,17 @@ def test_a_platform_that_lacks_its_toolchain_leaves_the_others_of_its_recipe(set
     failures = []
     assert plan(recipe("both", platforms=["inf2", "cpu"]), settings, failures) == plan(recipe("both"), settings)
     assert [type(failure) for failure in failures] == [ToolchainError]
+
+
+def test_what_is_known_never_to_work_is_refused_at_its_key_with_its_source(settings, tmp_path):
+    model = write_pipeline(tmp_path / "pictures", "StableDiffusionXLPipeline")
+    shapes = {"batch_size": 1, "height": 64, "width": 64}
+    keys = {"model": str(model), "task": "text-to-image", "platforms": ["inf2"], "weights": "separate", "shapes": shapes}
+    file = write_recipe(tmp_path / "recipes/xl.yaml", **keys)
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if text.startswith("weights:"))
+    with pytest.raises(RecipeError, match="UNet of SDXL") as caught:
+        plan(load_recipes([file]), replace(settings, sdk="2.26.1"))
+    [issue] = caught.value.issues
+    assert issue.line == line
+    assert "aws-neuron-sdk#859" in issue.message
+    assert "use `weights: inline`" in issue.message

@@ -13,6 +13,8 @@ from neuronbuild.build.report import StepError
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import SourceError, StoreError, ToolchainError
+from neuronbuild.plan import planner
+from neuronbuild.plan.troubles import TROUBLES
 from tests.doubles.toolchain import Recorder, Site, fake_plan, finish, is_gone, kinds, number_of, wait_until
 from tests.limits import SOON
 from tests.unit.store.artifacts import assert_whole
@@ -83,6 +85,17 @@ def test_it_is_tried_no_more_than_that(site, act):
     assert kinds(site.build(1)) == ["failed"]
     assert site.toolchain.compiles() == [1, 1]
     assert recorded(site) == 0
+
+
+def test_a_crash_that_is_known_is_tried_once_and_told_with_what_helps(site, monkeypatch):
+    monkeypatch.setattr(planner, "foretold", lambda *_: TROUBLES[0])
+    site = site({1: "segfault", 2: "internal"})
+    crash, internal = site.build(2, keep_going=True)
+    assert site.toolchain.compiles() == [1, 2, 2]
+    assert crash.error.kind == "crash"
+    assert "crashed with SIGSEGV, which is known: " in crash.error.message
+    assert crash.error.message.endswith(f"({TROUBLES[0].source}); {TROUBLES[0].advice}")
+    assert "known" not in internal.error.message
 
 
 @pytest.mark.parametrize("act", ["user", "disk"])

@@ -16,6 +16,13 @@ def test_an_outcome_is_the_plans_step_and_what_came_of_it():
     }
 
 
+def test_what_was_foretold_passes_no_more_often_than_it_was_tried():
+    assert [kind for kind in ("internal", "crash", "output", "user", "memory") if StepError(kind, "").may_pass] == [
+        "internal", "crash", "output",
+    ]  # fmt: skip
+    assert not StepError("crash", "", foretold=True).may_pass
+
+
 def test_a_success_has_no_error():
     assert Outcome(STEP, "built", 1.0).as_json()["error"] is None
 

@@ -54,6 +54,35 @@ def test_only_the_toolchains_that_recipes_use_are_shown(tmp_path, monkeypatch):
     assert found["recipes"]["found"] == "neuron for b"
 
 
+def test_known_trouble_that_concerns_the_recipes_is_listed_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "neuronbuild.yaml").write_text('sdk: "2.31.0"\n')
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.safetensors").write_bytes(b"weights")
+    recipe = {"model": "../model", "task": "fill-mask", "shapes": TEXT}
+    for family, platform in (("convbert", "inf2"), ("bert", "inf2"), ("convbert", "cpu")):
+        (tmp_path / "model/config.json").write_text(json.dumps({"model_type": family}))
+        write_recipe(tmp_path / "recipes/a.yaml", **recipe, platforms=[platform])
+        found = toolchains(tmp_path).get("known trouble")
+        if platform == "cpu":
+            assert found is None
+        elif family == "bert":
+            assert found["ok"]
+        else:
+            assert (found["ok"], found["needed"]) == (False, False)
+            assert found["found"].startswith("a on inf2: tracing it ends the process with SIGSEGV")
+            assert "plan for SDK 2.30.0" in found["advice"]
+
+
+def test_recipes_of_which_no_trouble_can_be_known_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recipe(tmp_path / "recipes/a.yaml", model="./nowhere", task="fill-mask", platforms=["inf2"], shapes=TEXT)
+    found = toolchains(tmp_path)["known trouble"]
+    assert (found["ok"], found["found"]) == (False, "not known of a")
+    (tmp_path / "neuronbuild.lock").write_text("{")
+    assert "it can't be told: " in toolchains(tmp_path)["known trouble"]["found"]
+
+
 def test_faults_of_recipes_are_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_recipe(tmp_path / "recipes/a.yaml", modle="x")

@@ -136,6 +136,26 @@ CHECKPOINTS = {
 """Folders by what is the matter with them: their files, and what `plan` says. `None` stands for weights."""
 
 
+CONVBERT = {"model_type": "convbert", "architectures": ["ConvBertForMaskedLM"]}
+
+
+@pytest.mark.parametrize(("release", "warned"), [("2.31.0", True), ("2.30.0", False)])
+def test_known_trouble_is_told_before_anything_is_compiled(workspace, release, warned):
+    (workspace / "model/config.json").write_text(json.dumps(CONVBERT))
+    keys = {"model": "../model", "task": "fill-mask", "platforms": ["inf2", "trn1"], "shapes": TEXT}
+    write_recipe(workspace / "neuron/words.yaml", **keys)
+    arguments = [str(workspace / "neuron"), "--sdk", release, "--cache", str(workspace / "store")]
+    people = CliRunner().invoke(plan_command, arguments, standalone_mode=False, catch_exceptions=False)
+    program = CliRunner().invoke(plan_command, [*arguments, "--json"], standalone_mode=False, catch_exceptions=False)
+    lines = [line for line in people.stderr.splitlines() if line.startswith("warning: ")]
+    assert [line.partition(":")[2].partition(":")[0] for line in lines] == [" words on inf2", " words on trn1"] * warned
+    assert all("SIGSEGV" in line and "aws-neuron-sdk#1265" in line and "plan for SDK 2.30.0" in line for line in lines)
+    told = json.loads(program.stdout).get("warnings", [])
+    assert [(each["recipe"], each["platform"], each["steps"]) for each in told] == [
+        ("words", platform, 1) for platform in ("inf2", "trn1") if warned
+    ]
+
+
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_checkpoint_that_would_be_loaded_otherwise_stops_the_plan_at_the_recipes_line(name, tmp_path):
     files, told = CHECKPOINTS[name]

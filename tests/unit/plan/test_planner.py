@@ -7,6 +7,7 @@ from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.plan.action import Action
 from neuronbuild.plan.planner import explain_move, make_plan
 from neuronbuild.recipe.target import Target
+from neuronbuild.sdks import LAST_WITH_TRACE
 from tests.unit.plan.cases import OPTIONS, make_action
 
 
@@ -71,7 +72,39 @@ def test_the_json_of_a_plan_is_a_contract():
         "key": made[0][1].key,
         "state": "hit",
         "reason": "in the store",
+        "arguments": made[0][1].document["compiler"]["arguments"],
     }
+
+
+def test_a_compiler_that_is_given_no_words_has_no_arguments():
+    [(target, action)] = steps(1)
+    own = Action({**action.document, "compiler": {"optlevel": 2}}, action.key)
+    assert make_plan([(target, own)], {}).steps[0].as_json()["arguments"] is None
+
+
+def troubled(*sizes, platform="inf2"):
+    """Steps of a model that the last tracer is known to die of."""
+    made = []
+    for target, action in steps(*sizes):
+        model = {"config": {"model_type": "yolos"}}
+        toolchain = {"name": "neuronx", "versions": {"torch-neuronx": LAST_WITH_TRACE}}
+        document = {**action.document, "model": model, "toolchain": toolchain}
+        options = replace(target.options, platform=platform)
+        made.append((replace(target, options=options), Action(document, ActionKey(digest_json(document).sha256))))
+    return made
+
+
+def test_a_plan_warns_once_of_each_recipe_and_platform_for_what_must_be_compiled():
+    made = [*troubled(1, 2, 4), *troubled(1, platform="trn1"), *steps(1)]
+    plan = make_plan(made, {made[0][1].key: None, made[3][1].key: None})
+    [warned] = make_plan(made[:3], {made[0][1].key: None}).warnings
+    assert (warned.recipe, warned.platform, warned.steps, warned.trouble.outcome) == ("minilm", "inf2", 2, "crash")
+    assert [(each.platform, each.steps) for each in make_plan(made, {}).warnings] == [("inf2", 3), ("trn1", 1)]
+    assert plan.as_json()["warnings"] == [warned.as_json()]
+
+
+def test_a_plan_without_known_trouble_says_nothing_of_it():
+    assert "warnings" not in make_plan(steps(1), {}).as_json()
 
 
 def compiled_by(version: str, sizes=(1,), platform: str = "inf2"):
