@@ -43,6 +43,16 @@ def test_what_is_keyed_is_what_is_handed_over(neuron_built):
         assert any(set(words) <= set(argv) for argv in exported)
 
 
+def test_no_process_traces_twice(neuron_built):
+    processes = [entry["pid"] for entry in neuron_built.calls["trace"]]
+    assert len(processes) > len({entry["compiler_args"][-1] for entry in neuron_built.calls["trace"]})
+    assert len(set(processes)) == len(processes)
+
+
+def test_nothing_is_dropped_into_the_folder_that_it_was_started_in(neuron_built):
+    assert list(neuron_built.root.glob("neuronxcc*")) == []
+
+
 def test_the_compiler_gets_every_argument_once_and_a_private_folder(neuron_built):
     for entry in neuron_built.calls["neuronx-cc"]:
         flags = [word.partition("=")[0] for word in entry["argv"] if word.startswith("--")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 
 import pytest
@@ -117,6 +119,56 @@ def test_what_no_document_lists_is_refused(neuronx, name):
 
 def test_every_refusal_is_expected(neuronx):
     assert set(neuronx) == {*REFUSED, "good"}
+
+
+TWICE = """
+import hashlib, pathlib, torch_neuronx
+for name in ("one", "other"):
+    with torch.no_grad():
+        torch_neuronx.trace(tiny, given, compiler_args=["--target=inf2"], cpu_backend=True, compiler_workdir=name)
+    said[name] = hashlib.sha256(pathlib.Path(name, "model/graph.hlo").read_bytes()).hexdigest()
+said["dropped"] = [path.name for path in pathlib.Path().glob("neuronxcc.private_nkl.*")]
+print(json.dumps(said))
+"""
+
+
+def test_the_second_trace_of_a_process_gives_another_module_and_the_first_of_another_process_the_same(tmp_path):
+    sdk = install_sdk(tmp_path / "sdk")
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        runs.append(run(sdk, TWICE, tmp_path / name))
+    assert runs[0]["one"] == runs[1]["one"]
+    assert runs[0]["one"] != runs[0]["other"]
+
+
+def test_pieces_are_dropped_where_the_caller_stands(tmp_path):
+    dropped = run(install_sdk(tmp_path / "sdk"), TWICE, tmp_path)["dropped"]
+    assert len(dropped) == 2
+    assert all(re.fullmatch(r"neuronxcc\.private_nkl\.[0-9a-f]{16}", name) for name in dropped)
+
+
+DEADLY = """
+import os, types, torch_neuronx
+tiny.layer.config = types.SimpleNamespace(model_type=os.environ["FAMILY"])
+child = os.fork()
+if child == 0:
+    with torch.no_grad():
+        torch_neuronx.trace(tiny, given, compiler_args=["--target=inf2"], cpu_backend=True, compiler_workdir="w")
+    os._exit(0)
+said["signal"] = os.waitpid(child, 0)[1]
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize(
+    ("release", "dying"),
+    [("2.26.1", ""), ("2.28.0", "convbert wav2vec2 yolos"), ("2.30.0", ""), ("2.31.0", "convbert wav2vec2 yolos hubert")],
+)
+def test_families_on_record_end_the_tracers_process(tmp_path, release, dying):
+    sdk = install_sdk(tmp_path / "sdk", release)
+    found = {family: run(sdk, DEADLY, tmp_path, FAMILY=family)["signal"] for family in ("bert", "convbert", "hubert", "yolos")}
+    assert found == {family: signal.SIGSEGV if family in dying.split() else 0 for family in found}
 
 
 LATER = """

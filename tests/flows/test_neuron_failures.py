@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.store.location import open_store
-from tests.conftest import write_recipe
+from tests.conftest import make_model, run_cli, write_recipe
 from tests.doubles.neuron_sdk import install_inf1, install_sdk
 from tests.doubles.toolchain import Recorder, is_gone, wait_until
+from tests.tools.tiny import OWN_ENCODER
 
 REPLAYS = {
     "cc user": ("user", "NCC_EVRF001 Operator custom-hum is not supported", 1),
@@ -170,6 +172,23 @@ def test_the_share_that_is_left_on_the_cpu_is_recorded_and_told(inf1):
     assert 0 < manifest.facts["cpu_share"] < 0.2
     assert any("of the operators are left on the CPU: aten::neg" in note for note in inf1.progress.notes)
     assert inf1.outcomes[1].manifest.facts["cpu_share"] == 0
+
+
+@pytest.mark.parametrize(("release", "kind", "tries"), [("2.31.0", "failed", 1), ("2.30.0", "built", 1)])
+def test_a_model_that_is_known_to_end_the_tracer_is_tried_once_and_told_with_what_helps(tmp_path, release, kind, tries):
+    make_model(tmp_path / "model", "AutoModelForMaskedLM", "convbert", **OWN_ENCODER["convbert"])
+    sdk = install_sdk(tmp_path / "sdk", release)
+    sdk.workspace(tmp_path / "work")
+    keys = {"model": str(tmp_path / "model"), "task": "fill-mask", "platforms": ["inf2"]}
+    write_recipe(tmp_path / "work/recipes/words.yaml", **keys, shapes={"batch_size": 1, "sequence_length": 8})
+    done = run_cli("apply", "--json", cwd=tmp_path / "work")
+    [step] = json.loads(done.stdout)["steps"]
+    assert (step["outcome"], len(sdk.diary("trace"))) == (kind, tries), done.stderr
+    if kind == "failed":
+        assert step["error"]["class"] == "crash"
+        assert "crashed with SIGSEGV, which is known: " in step["error"]["message"]
+        assert "aws-neuron-sdk#1265" in step["error"]["message"]
+        assert "plan for SDK 2.30.0" in step["error"]["message"]
 
 
 HANGS = [("neuronx", "trace hang"), ("neuronx", "cc hang-with-child"), ("inf1", "trace hang"), ("inf1", "neuron-cc hang")]
