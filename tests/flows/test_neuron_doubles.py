@@ -123,6 +123,8 @@ def test_every_refusal_is_expected(neuronx):
 
 TWICE = """
 import hashlib, pathlib, torch_neuronx
+torch.manual_seed(0)
+tiny = Tiny().eval()
 for name in ("one", "other"):
     with torch.no_grad():
         torch_neuronx.trace(tiny, given, compiler_args=["--target=inf2"], cpu_backend=True, compiler_workdir=name)
