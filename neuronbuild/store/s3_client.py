@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, final
 
+import boto3
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import create_loader
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.s3_answers import is_unsupported, keep_page, odd_answer
@@ -15,7 +19,7 @@ from neuronbuild.store.s3_location import PLAIN, plain_endpoint
 from neuronbuild.store.s3_plain import PlainRequests
 
 if TYPE_CHECKING:
-    import boto3
+    from botocore.loaders import Loader
 
     from neuronbuild.store.s3_location import S3Location
 
@@ -82,6 +86,23 @@ class Connection:
         said = {ENCRYPTION: self._where.sse, ENCRYPTION_KEY: self._where.sse_kms_key_id}
         said[CHECKSUM] = checksum if self.dialect.checksums else None
         return {name: value for name, value in said.items() if value is not None}
+
+
+def open_session(where: S3Location) -> boto3.session.Session:
+    """A session of boto3's own, but for botocore's description of S3: that is read once a process, and is most of the work.
+
+    Raises:
+        BotoCoreError: the profile isn't there.
+    """
+    plain = botocore.session.get_session()
+    session = boto3.session.Session(profile_name=where.profile, botocore_session=plain)
+    plain.register_component("data_loader", _loader(plain.get_config_variable("data_path")))
+    return session
+
+
+@functools.cache
+def _loader(path: str | None) -> Loader:
+    return create_loader(path)
 
 
 def first_dialect(where: S3Location, session: boto3.session.Session) -> Dialect:

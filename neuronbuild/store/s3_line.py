@@ -10,12 +10,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, final
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from neuronbuild.store.retry import Breaker
 from neuronbuild.store.s3_answers import ABSENT, DENIED, code_of, is_of_object, may_be_of_object, said
-from neuronbuild.store.s3_client import Connection
+from neuronbuild.store.s3_client import Connection, open_session
 from neuronbuild.store.s3_dialect import adapted
 from neuronbuild.store.s3_faults import Explainer
 
@@ -44,7 +43,7 @@ class Line:
         self._told: set[str] = set()
         self._is_there = False
         try:
-            self._session = boto3.session.Session(profile_name=where.profile)
+            self._session = open_session(where)
             self._connection = Connection(where, self._session)
         except (BotoCoreError, ValueError) as error:
             trouble = self._explain(error)

@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 from neuronbuild.errors import StoreError
-from neuronbuild.store.s3_client import Connection, first_dialect, open_client
+from neuronbuild.store.s3_client import Connection, first_dialect, open_client, open_session
 from neuronbuild.store.s3_dialect import Dialect
 from neuronbuild.store.s3_location import parse_s3
 
@@ -19,6 +19,16 @@ def test_servers_of_ones_own_are_asked_by_path_and_amazon_by_name():
     assert not dialect_of("s3://team?endpoint_url=http://storage.example:9000").virtual
     assert dialect_of("s3://team?region=eu-west-1").virtual
     assert not dialect_of("s3://my.team?region=eu-west-1").virtual
+
+
+def test_the_description_of_s3_is_read_once_for_each_folder_of_descriptions(tmp_path, monkeypatch):
+    where = parse_s3("s3://team?endpoint_url=http://storage.example:9000")
+    clients = [open_client(where, open_session(where), Dialect(virtual=False)) for _ in range(2)]
+    first, second = (client.meta.service_model._service_description for client in clients)
+    assert first is second
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    other = open_client(where, open_session(where), Dialect(virtual=False))
+    assert other.meta.service_model._service_description is not first
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
