@@ -6,7 +6,11 @@ import pytest
 
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import StoreError
+from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import open_store
+from neuronbuild.store.retry import Patience
+from neuronbuild.store.s3 import S3Objects
+from neuronbuild.store.s3_location import parse_s3
 from neuronbuild.store.transfer import copy_artifact
 from neuronbuild.store.verify import verify_store
 from tests.doubles.quirky import QUIRKS, serving
@@ -36,9 +40,9 @@ def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_re
         near, back, far = (
             open_store(str(tmp_path / "near")),
             open_store(str(tmp_path / "back")),
-            open_store(server.location(timeout=1)),
+            CasStore(S3Objects(parse_s3(server.location(timeout=1)), Patience(unknown=1.0, known=3.0))),
         )
-        put(near, 1, 4 * PIECE + 5000)
+        put(near, 1, 2 * PIECE + 5000)
 
         def go() -> None:
             copy_artifact(near, far, key_of(1))
