@@ -18,7 +18,7 @@ from filelock import FileLock
 # hundred times as long as the graphs themselves, so before torch is loaded they are told to sleep.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from tests import senses
+from tests import senses, warm
 from tests.doubles import s3
 from tests.limits import LONG
 from tests.tools import answers
@@ -222,10 +222,13 @@ def run_cli(
     *arguments: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = LONG
 ) -> subprocess.CompletedProcess[str]:
     """The real command line, in a process of its own."""
+    words, whole = [str(word) for word in arguments], {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    if words[:1] == ["run"] and whole["PYTHONPATH"] == str(ROOT):
+        return warm.run(words, cwd, whole, timeout)
     return subprocess.run(
-        [sys.executable, "-m", "neuronbuild", *map(str, arguments)],
+        [sys.executable, "-m", "neuronbuild", *words],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        env=whole,
         capture_output=True,
         text=True,
         timeout=timeout,
