@@ -14,8 +14,9 @@ apply: $(VENV)/.cpu
 	  "A man is eating food." "Someone is having a meal." "The stock market fell today."
 
 # In two processes. What is compiled for all tests is compiled once for both (the fixture `once` in tests/conftest.py).
+# Files come in the order of tests/conftest.py, the longest first, and not by their number of tests as xdist would have it.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.dev
 	rm -f .fault-notes

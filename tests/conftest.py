@@ -43,6 +43,27 @@ WORDS = [
 ]  # fmt: skip
 
 
+LONGEST = (
+    "unit/models/test_checked", "seams/test_object_store", "flows/test_neuron_failures", "flows/test_far_quirks",
+    "flows/test_run_command", "unit/models/test_pipelines", "flows/test_interruption", "flows/test_guide",
+    "unit/worker/test_senses", "unit/worker/test_probes", "flows/test_neuron_build", "flows/test_damage", "flows/test_failures",
+    "flows/test_signed_releases", "flows/test_neuron_optimum", "flows/test_far_stores", "flows/test_minilm", "flows/test_gguf",
+    "flows/test_refused_objects", "flows/test_far_refusals", "flows/test_newcomers", "flows/test_neuron_diffusion",
+    "unit/models/test_sentences", "flows/test_shared_cache", "unit/worker/test_seq2seq", "unit/worker/test_generation",
+)  # fmt: skip
+"""Files that take longest: they come first, so that no process ends long after the other.
+
+The first makes `built` in one process; next, in the other, come those that can do without it for as long.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order of the others, and within a file, stays."""
+    places = {ROOT / f"tests/{name}.py": place for place, name in enumerate(LONGEST)}
+    assert all(file.is_file() for file in places)
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def common_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run, whichever of its processes asks."""
     base = tmp_path_factory.getbasetemp()
