@@ -16,6 +16,7 @@ from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
 from neuronbuild.recipe.options import blamed
 from neuronbuild.recipe.target import DELEGATED
+from neuronbuild.tasks.loaders import Compiled, refusal
 from neuronbuild.toolchain.base import OptionError
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def _prepare(
     way = _way(located, options, model, subject, context)
     maker = ActionMaker(subject, way)
     steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
+    if located.recipe.release.layout is not None:
+        _refuse_layout(located, [action.document for _, action in steps])
     return Prepared(located, options, model, subject, way.fingerprint, steps)
 
 
@@ -141,6 +144,17 @@ def _refuse_known(options: Options, subject: Subject, fingerprint: Fingerprint) 
     if trouble is not None and trouble.outcome == "refused":
         keys = (trouble.options[0][0],)
         raise OptionError(keys, f"{trouble.problem} ({trouble.source}); {trouble.advice}")
+
+
+def _refuse_layout(located: Located, actions: list[dict[str, object]]) -> None:
+    """Stop at a release for optimum-neuron that it couldn't load.
+
+    Raises:
+        RecipeError: with the reason.
+    """
+    reason = refusal(Compiled.of(actions))
+    if reason is not None:
+        raise RecipeError([located.issue(("release", "layout"), f"{reason.rstrip('.')}; leave this out")])
 
 
 def _subject(located: Located, model: Model) -> Subject:

@@ -58,6 +58,7 @@ def release_request(each: Prepared, settings: Settings, *, checked: bool) -> Rel
         link_mode=settings.link_mode,
         checked=checked,
         loader=_loader(each),
+        layout=recipe.release.layout or "",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.digest import ActionKey, canonical_json
 from neuronbuild.tasks import all_sizes, dims, graph_inputs
+from neuronbuild.tasks.loaders import TOOLCHAIN, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,10 @@ class ActionMaker:
         own: dict[str, object] = {"attention": way.attention} if way.attention else {}
         if way.commits:
             own["commits"] = dict(way.commits)
+        unasked: frozenset[str] = frozenset()
+        if way.fingerprint.toolchain == TOOLCHAIN:
+            own["outputs"] = outputs_of(subject.task, TOOLCHAIN)
+            unasked = subject.left_out
         self._common: dict[str, object] = {
             "format": FORMAT,
             "kind": "compile",
@@ -77,7 +82,7 @@ class ActionMaker:
         self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
         self._inputs = {
             graph.name: (
-                *graph_inputs(graph, subject.family),
+                *(each for each in graph_inputs(graph, subject.family) if each.name not in unasked),
                 *(each for each in graph.optional if each.name in subject.optional),
             )
             for graph in subject.task.every

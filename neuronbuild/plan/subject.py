@@ -14,6 +14,7 @@ from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, famil
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.checking import SettingError
 from neuronbuild.tasks.limits import longest_sequence, text_part
+from neuronbuild.tasks.loaders import left_out, outputs_of
 from neuronbuild.tasks.rotations import KNOWN as ROTATIONS
 from neuronbuild.tasks.rotations import fixed_length, unknown_rotation
 from neuronbuild.tasks.sentences import MODULES, POOLING_MASK, read_settings
@@ -47,6 +48,12 @@ class Subject:
     document: dict[str, object]
     sizes: dict[str, int]
     optional: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Inputs that optimum-neuron's classes never pass: graphs that they may load don't take them."""
+        config = self.document.get("config")
+        return left_out(self.task.name, self.family, config if isinstance(config, dict) else {})
 
     @property
     def longest(self) -> int | None:
@@ -108,9 +115,10 @@ def make_subject(
         normal["architectures"] = [name for name in names if name in family.variants]
     document: dict[str, object] = {
         "auto_class": chosen.auto_class,
-        "outputs": list(dict.fromkeys(name for graph in chosen.graphs for name in graph.outputs)),
+        "outputs": outputs_of(chosen),
         "config": normal,
         "attention": family.attention,
+        **({} if family.no_types is None else {"no_token_types": family.no_types}),
     }
     _refuse_strange(normal)
     optional: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.recipe.schema import CASTS_ON_CPU, refuse_cast
+from neuronbuild.recipe.schema import CASTS_ON_CPU, NO_OPTIMUM, refuse_cast
 from neuronbuild.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuronbuild.recipe.schema import Compiler, Recipe
 
 CAST, TYPE = ("compiler", "auto_cast"), ("compiler", "auto_cast_type")
+LAYOUT = ("release", "layout")
 LOWERS_NOTHING, FULL = "fp32", "float32"
 
 
@@ -51,8 +52,22 @@ def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]
             yield TYPE, refuse_cast(compiler.auto_cast_type)
         if recipe.dtype != "float32":
             yield ("dtype",), f"on cpu all weights are {compiler.auto_cast_type} with this auto_cast: leave dtype out"
+    yield from ((LAYOUT, f"release.layout: {recipe.release.layout} {reason}") for reason in _without_layout(recipe))
     if recipe.dynamic_batch_size and TASKS[task].generates:
         yield ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
+
+
+def _without_layout(recipe: Recipe) -> Iterator[str]:
+    """Why optimum-neuron couldn't load each shape of a release by itself, where it shall, as far as a recipe tells."""
+    if recipe.release.layout is None:
+        return
+    other = [platform for platform in recipe.platforms if platform in NO_OPTIMUM]
+    if other:
+        yield f"is for inf2 and Trainium; give {other[0]} a recipe of its own"
+    if recipe.weights == "separate":
+        yield "can't be had with `weights: separate`, since optimum-neuron binds none; use `weights: inline`"
+    if recipe.toolchain is not None or recipe.num_cores > 1:
+        yield "is for what is compiled here; what optimum-neuron exports lies as it wants it: leave this out"
 
 
 def _is_type_alone(compiler: Compiler) -> bool:

@@ -115,9 +115,12 @@ def _as_models(value: object) -> object:
 
 
 class ReleaseSettings(Strict):
-    """How the release folder is called."""
+    """How the release folder is called, and how it lies."""
 
     name: str | None = Field(None, description="name of the folder, before the platform; default: the recipe's name")
+    layout: Literal["optimum"] | None = Field(
+        None, description="optimum: every shape is a folder that optimum-neuron loads by itself, on inf2 and Trainium"
+    )
 
     @field_validator("name")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from neuronbuild.release.layout import TRACED
 from neuronbuild.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -74,11 +75,14 @@ def _metadata(index: ReleaseIndex, snapshot: Snapshot) -> list[str]:
 
 def _table(buckets: tuple[Bucket, ...]) -> list[str]:
     axes = list(dict.fromkeys(axis for bucket in buckets for axis in bucket.shape))
-    rows = [f"| graph | {' | '.join(axes)} | error |", "| --- |" + " ---: |" * (len(axes) + 1)]
+    folders = any(bucket.file == f"{bucket.folder}/{TRACED}" for bucket in buckets)
+    head, ruler = ("| folder", "| --- ") if folders else ("", "")
+    rows = [f"{head}| graph | {' | '.join(axes)} | error |", f"{ruler}| --- |" + " ---: |" * (len(axes) + 1)]
     for bucket in buckets:
         worst = max((value for check in bucket.checks for value in check.max_abs_error.values()), default=None)
         shown = "not measured" if worst is None else f"{worst:.1e}"
-        rows.append(f"| {bucket.graph} | {' | '.join(str(bucket.shape.get(axis, '')) for axis in axes)} | {shown} |")
+        place = f"| `{bucket.folder}` " if folders else ""
+        rows.append(f"{place}| {bucket.graph} | {' | '.join(str(bucket.shape.get(axis, '')) for axis in axes)} | {shown} |")
     return rows
 
 

@@ -55,9 +55,9 @@ class _Listing(Files):
         """Its digest."""
         self.digests[path] = digest_bytes(data)
 
-    def put_model_file(self, path: str, digest: Digest, model: Model) -> None:  # noqa: ARG002 (isn't opened)
+    def put_model_file(self, path: str, name: str, model: Model) -> None:
         """Its digest."""
-        self.digests[path] = digest
+        self.digests[path] = model.snapshot.files[name]
 
     def link_model_file(self, path: str, digest: Digest, request: ReleaseRequest) -> None:  # noqa: ARG002
         """Its digest."""

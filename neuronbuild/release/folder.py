@@ -118,11 +118,12 @@ class Files:
         if self.digests.pop(path, None) is not None:
             (self.root / path).unlink()
 
-    def put_model_file(self, path: str, digest: Digest, model: Model) -> None:
+    def put_model_file(self, path: str, name: str, model: Model) -> None:
         """Copy a small file of the model."""
+        digest = model.snapshot.files[name]
         place = self.place(path, digest)
-        copy_file(model.open_file(path), place)
-        _refuse_swapped(place, path, digest, model)
+        copy_file(model.open_file(name), place)
+        _refuse_swapped(place, name, digest, model)
 
     def link_model_file(self, path: str, digest: Digest, request: ReleaseRequest) -> None:
         """Put a file of the model's weights in, as the request wants files linked."""
@@ -146,7 +147,7 @@ def _refuse_swapped(place: Path, path: str, digest: Digest, model: Model) -> Non
 def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
-    layout = lay_out(manifests)
+    layout = lay_out(manifests, request.layout)
     _put_model_files(request, weights, layout, store, files)
     buckets = []
     for manifest in manifests:
@@ -185,10 +186,8 @@ def _manifest(store: Store, key: ActionKey) -> Manifest:
 def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: Files) -> None:
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
-    others = (name for name in model.snapshot.files if name not in model.snapshot.weights and not is_weight_index(name))
-    small = [name for name in others if layout.takes(name)]
-    for name in small:
-        files.put_model_file(name, model.snapshot.files[name], model)
+    for name in _small_files(model, layout):
+        files.put_model_file(name, name, model)
     for name in weights.files:
         files.link_model_file(name, model.snapshot.files[name], request)
     for entry in weights.derived:
@@ -196,6 +195,11 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, 
     if layout.root is not None:
         files.take_back(CONFIG)
         files.put(CONFIG, with_block(model.config, request.task, layout.root))
+
+
+def _small_files(model: Model, layout: Layout) -> list[str]:
+    others = (name for name in model.snapshot.files if name not in model.snapshot.weights and not is_weight_index(name))
+    return [name for name in others if layout.takes(name)]
 
 
 def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: Files) -> Bucket:
@@ -209,6 +213,11 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
         if entry.path.startswith(EXPORTED):
             files.take_back(path)  # a config of the exporter's own, over the model's
         files.fetch(path, entry.digest, store, request)
+    if layout.each:
+        for name in _small_files(request.model, layout):
+            if name != CONFIG:
+                files.put_model_file(f"{folder}/{name}", name, request.model)
+        files.put(f"{folder}/{CONFIG}", with_block(request.model.config, request.task, manifest))
     files.put(f"{folder}/{MANIFEST}", encode(manifest))
     return Bucket(graph, sizes, folder, manifest.key, file=places[manifest.files[0]])
 

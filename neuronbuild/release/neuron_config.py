@@ -30,8 +30,8 @@ PAIRS = "image_batch_size"
 
 
 def with_block(config: Mapping[str, object], task: str, manifest: Manifest) -> bytes:
-    """A model's config with the block for one artifact."""
-    merged = {**config, "neuron": make_block(task, manifest)}
+    """A model's config with the block for one artifact, and the size of images that it takes."""
+    merged = {**config, **_image_size(config, _part(manifest, "shape")), "neuron": make_block(task, manifest)}
     return (json.dumps(merged, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
@@ -66,6 +66,14 @@ def make_block(task: str, manifest: Manifest) -> dict[str, object]:
             "weights": action["weights"],
         },
     }
+
+
+def _image_size(config: Mapping[str, object], shape: Mapping[str, object]) -> dict[str, object]:
+    """The compiled size of images in the config's own words, which is where the loader looks; some configs state none."""
+    height, width = shape.get("height"), shape.get("width")
+    if height is None or PAIRS in shape or config.get("image_size") == [height, width]:
+        return {}
+    return {"image_size": height if height == width else [height, width]}
 
 
 def compiler_version(manifest: Manifest) -> str:

@@ -47,7 +47,7 @@ class ReleaseRequest:
     """One release folder to be: recipe and platform, a pinned model, and the actions whose artifacts are its buckets.
 
     `checked` says that this host can run them, and that they are compared with eager PyTorch. `loader` is the class that runs
-    it, of another tool.
+    it, of another tool. `layout` is how it lies in the folder, where that isn't as usual.
     """
 
     recipe: str
@@ -62,6 +62,7 @@ class ReleaseRequest:
     link_mode: LinkMode = "auto"
     checked: bool = True
     loader: str = ""
+    layout: str = ""
 
     @property
     def stamp(self) -> str:
@@ -74,6 +75,7 @@ class ReleaseRequest:
             "snapshot": self.model.snapshot.digest.sha256,
             "keys": list(self.keys),
             "dynamic_batch_size": self.dynamic_batch_size,
+            **({"layout": self.layout} if self.layout else {}),
         }
         return digest_json(document).sha256
 

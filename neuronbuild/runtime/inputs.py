@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from neuronbuild.artifact.signature import TensorSpec
+    from neuronbuild.tasks.limits import Known
 
 SOURCE = 'the tokenizer or processor that the release carries gives it: call that with return_tensors="pt"'
 
@@ -25,31 +26,28 @@ INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torc
 
 
 def complete_inputs(
-    given: Mapping[str, object],
-    specs: Sequence[TensorSpec],
-    limits: Mapping[str, int],
-    optional: frozenset[str] = frozenset({MASK, TOKEN_TYPES, POOLING_MASK}),
+    given: Mapping[str, object], specs: Sequence[TensorSpec], known: Known
 ) -> tuple[list[torch.Tensor], dict[str, int]]:
     """All inputs of a graph, in its order, and the size of each axis.
 
-    Of the `optional` inputs that aren't given, a mask is all ones, token types are all zeros, and all tokens but padding are
-    pooled.
+    Of those that may be left out and aren't given, each holds one number, and all tokens but padding are pooled.
 
     Raises:
         InputError: an input is missing, unknown, of another kind or rank than the graph's, of another shape than the other
             inputs', or holds an id that is negative or not below its limit.
     """
-    tensors = _known(given, specs)
+    tensors = _known({name: value for name, value in given.items() if name not in known.ignored}, specs)
     for spec in specs:
-        if spec.name not in tensors and spec.name not in optional:
+        if spec.name not in tensors and spec.name not in known.defaults:
             hint = f"this model takes {', '.join(each.name for each in specs)}; {SOURCE}"
             raise InputError(f"the input {spec.name} is missing", hint=hint)
     checked = {spec.name: _checked(tensors[spec.name], spec) for spec in specs if spec.name in tensors}
     sizes = _sizes(checked, specs)
-    _refuse_strange_ids(checked, limits)
+    _refuse_strange_ids(checked, known.limits)
     if POOLING_MASK not in checked and MASK in checked:
         checked[POOLING_MASK] = checked[MASK]
-    return [checked[spec.name] if spec.name in checked else _default(spec, sizes) for spec in specs], sizes
+    defaults = known.defaults
+    return [checked[s.name] if s.name in checked else _full(s, sizes, defaults[s.name]) for s in specs], sizes
 
 
 def _checked(value: object, spec: TensorSpec) -> torch.Tensor:
@@ -129,6 +127,6 @@ def _known(given: Mapping[str, object], specs: Sequence[TensorSpec]) -> dict[str
     return known
 
 
-def _default(spec: TensorSpec, sizes: Mapping[str, int]) -> torch.Tensor:
+def _full(spec: TensorSpec, sizes: Mapping[str, int], number: int) -> torch.Tensor:
     shape = [sizes[axis] if axis else size for axis, size in zip(spec.axes, spec.shape, strict=True)]
-    return torch.full(shape, int(spec.name in {MASK, POOLING_MASK}), dtype=torch.int64)
+    return torch.full(shape, number, dtype=torch.int64)

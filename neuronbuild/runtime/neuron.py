@@ -61,7 +61,7 @@ class NeuronSession(Session):
             outputs = self._loaded(*given)
             self._hold(states)
             self._fetched = not states
-        return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+        return _flat(outputs)
 
     def fetch(self, states: Sequence[torch.Tensor]) -> None:
         """Copy the cache out of the device, if these are its tensors still: another's call has brought them out before."""
@@ -100,6 +100,13 @@ def _refuse_unusable(bucket: CompiledShape) -> None:
     except (NeffError, OSError) as error:
         problem = f"{bucket.file.name} {error}"
         raise ReleaseError(str(bucket.file), problem, hint=ANEW) from None
+
+
+def _flat(outputs: object) -> list[torch.Tensor]:
+    """Tensors in their order: other tools' classes read some in tuples."""
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    return [tensor for each in outputs for tensor in _flat(each)] if isinstance(outputs, tuple | list) else []
 
 
 def _framework(name: str, path: str) -> Any:  # noqa: ANN401 (a library without types)

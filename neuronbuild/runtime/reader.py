@@ -24,7 +24,7 @@ from neuronbuild.intact import MEMORY, IntactReleases
 from neuronbuild.memo import user_cache
 from neuronbuild.runtime.hosts import AGAIN, check_host
 from neuronbuild.runtime.private import AlteredError, private_copy, private_package
-from neuronbuild.tasks.limits import TYPE_SIZE, input_limits, text_part
+from neuronbuild.tasks.limits import TYPE_SIZE, Known, input_limits, text_part
 from neuronbuild.tasks.sentences import POOLING_MASK
 from neuronbuild.tasks.table import MASK, TOKEN_TYPES
 
@@ -47,7 +47,8 @@ class CompiledShape:
     """One bucket of a release, as the runtime sees it: its folder, and its compiled file.
 
     `config` is the model's, as it was compiled; `files` are all files that were compiled, by path from the folder.
-    `code` is a private copy of the compiled file, which was checked.
+    `no_types` is the number that says that there are no token types, where zeros don't say it. `code` is a private copy of the
+    compiled file, which was checked.
     """
 
     graph: str
@@ -57,6 +58,7 @@ class CompiledShape:
     signature: Signature
     config: Mapping[str, object]
     files: Mapping[str, Digest]
+    no_types: int | None = None
     code: Path | None = None
 
     @property
@@ -70,12 +72,16 @@ class CompiledShape:
         return input_limits(self.config)
 
     @property
-    def optional(self) -> frozenset[str]:
-        """Inputs that may be left out, since there is a value that says the same: masks of ones, token types of zeros.
+    def known(self) -> Known:
+        """What the config says of the inputs. A mask of ones says the same as none, and token types of zeros.
 
-        Zeros that are looked up among the words are not the same as no token types.
+        Zeros that are looked up among the words are not the same as no token types: another number may say that. Where there
+        is no table, token types say nothing, whatever they are.
         """
-        return frozenset({MASK, POOLING_MASK, *((TOKEN_TYPES,) if TYPE_SIZE in text_part(self.config) else ())})
+        table = text_part(self.config).get(TYPE_SIZE)
+        types = self.no_types if table is None else 0
+        defaults = {MASK: 1, POOLING_MASK: 1, **({} if types is None else {TOKEN_TYPES: types})}
+        return Known(self.limits, defaults, frozenset({TOKEN_TYPES} if table == 0 else ()))
 
     @contextlib.contextmanager
     def verified(self, *, unpacked: bool) -> Iterator[CompiledShape]:
@@ -228,8 +234,10 @@ def read_index(folder: Path) -> ReleaseIndex:
     except PermissionError as error:
         raise _unreadable(folder, FILENAME, error) from None
     except OSError:
+        whole = folder.absolute().parent.parent  # of one shape, which optimum-neuron loads by itself
+        hint = f"it is one shape of the release {whole}: load that" if (whole / FILENAME).is_file() else LOST
         problem = f"it is no release: it has no {FILENAME}" if folder.is_dir() else "there is no such folder"
-        raise ReleaseError(str(folder), problem, hint=LOST) from None
+        raise ReleaseError(str(folder), problem, hint=hint) from None
     except DecodeError as error:
         hint = "install a newer neuronbuild" if error.future else AGAIN
         raise ReleaseError(str(folder), f"its {FILENAME} can't be read: {error}", hint=hint) from None
@@ -262,10 +270,20 @@ def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> 
     file = folder / bucket.file if bucket.file else place / PACKAGE
     paths = [os.path.relpath(file, place), *(entry.path for entry in manifest.files[1:])]
     files = dict(zip(paths, (entry.digest for entry in manifest.files), strict=True))
-    return CompiledShape(bucket.graph, Shape.of(bucket.shape), place, file, manifest.signature, _config(manifest), files)
+    model = _part(manifest.action, "model")
+    no_types = model.get("no_token_types")
+    return CompiledShape(
+        bucket.graph,
+        Shape.of(bucket.shape),
+        place,
+        file,
+        manifest.signature,
+        _part(model, "config"),
+        files,
+        no_types if isinstance(no_types, int) else None,
+    )
 
 
-def _config(manifest: Manifest) -> dict[str, object]:
-    model = manifest.action.get("model")
-    config = model.get("config") if isinstance(model, dict) else None
-    return config if isinstance(config, dict) else {}
+def _part(document: Mapping[str, object], name: str) -> dict[str, object]:
+    part = document.get(name)
+    return part if isinstance(part, dict) else {}

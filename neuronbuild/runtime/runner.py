@@ -14,7 +14,7 @@ from neuronbuild.runtime.bucket import Chunk, choose
 from neuronbuild.runtime.inputs import complete_inputs
 from neuronbuild.runtime.padding import ADVICE, CHANGES, LENGTHS, cut_output, is_padding_refused, pad_input, pad_token
 from neuronbuild.runtime.sessions import Sessions
-from neuronbuild.tasks import EXACT, all_sizes
+from neuronbuild.tasks import EXACT, TASKS, all_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,8 @@ class Runner:
         self._sessions = Sessions(release)
         self._shapes = tuple(bucket.shape for bucket in release.buckets)
         self._pad_token = pad_token(release.folder)
-        self._limits, self._optional = release.buckets[0].limits, release.buckets[0].optional
+        self._known = release.buckets[0].known
+        self._further = TASKS[release.index.task].graph(release.buckets[0].graph).further
         self._choose = functools.lru_cache(REMEMBERED)(self._choose_now)
 
     def run(self, given: Mapping[str, object]) -> dict[str, torch.Tensor]:
@@ -45,7 +46,7 @@ class Runner:
             ShapeError: they fit no compiled shape, or would be padded where `padding_refused`.
         """
         first = self._release.buckets[0]
-        inputs, sizes = complete_inputs(given, first.signature.inputs, self._limits, self._optional)
+        inputs, sizes = complete_inputs(given, first.signature.inputs, self._known)
         chunks = self._choose(tuple(sizes.items()))
         if self._release.index.padding_matters:
             self._tell_padding(self._shapes[chunks[0][0]].as_dict(), sizes)
@@ -86,5 +87,5 @@ class Runner:
         return {
             spec.name: cut_output(tensor, spec, cut)
             for tensor, spec in zip(outputs, signature.outputs, strict=True)
-            if spec.name not in release.omitted_outputs
+            if spec.name not in release.omitted_outputs and spec.name not in self._further
         }

@@ -43,7 +43,7 @@ def encode(
         ShapeError: they are longer than every compiled shape.
     """
     first = next(bucket for bucket in buckets if bucket.graph == ENCODER_GRAPH)
-    inputs, sizes = complete_inputs(given, first.signature.inputs, first.limits)
+    inputs, sizes = complete_inputs(given, first.signature.inputs, first.known)
     index = cheapest(buckets, ENCODER_GRAPH, {axis: size for axis, size in sizes.items() if axis != BATCH})
     if index is None:
         compiled = [str(bucket.shape) for bucket in buckets if bucket.graph == ENCODER_GRAPH]

@@ -31,8 +31,9 @@ class Family:
     """One model type and the tasks that it is compiled for.
 
     `token_types` says that the graph takes `token_type_ids`. XLM and FlauBERT look them up among the words, so that zeros are
-    not the same as none, and the runtime requires them (as their tokenizers give them). Their multiple choice isn't compiled:
-    its size follows from the number of labels, which says nothing about any other model's.
+    not the same as none: `no_types` is the number that says none. Their tokenizers give zeros in transformers 4 and nothing in
+    5, and the answers differ. Their multiple choice isn't compiled: its size follows from the number of labels, which says
+    nothing about any other model's.
 
     `positions` is how far the longest sequence falls short of `max_position_embeddings`, or `None` where no table of
     positions bounds the length. `attention` is the implementation that the graph is traced with.
@@ -44,6 +45,7 @@ class Family:
     model_type: str
     tasks: tuple[str, ...]
     token_types: bool = False
+    no_types: int | None = None
     attention: str = "sdpa"
     positions: int | None = 0
     dims: dict[str, Axes] = field(default_factory=dict)
@@ -74,7 +76,7 @@ FAMILIES: dict[str, Family] = {
         Family("distilbert", TEXT),
         Family("electra", TEXT, token_types=True),
         Family("esm", _text("question-answering", "multiple-choice"), positions=2),
-        Family("flaubert", _text("multiple-choice"), token_types=True, attention="eager"),
+        Family("flaubert", _text("multiple-choice"), token_types=True, no_types=-1, attention="eager"),
         Family("gemma", GENERATION),
         Family("gpt2", GENERATION),
         Family("granite", GENERATION),
@@ -107,7 +109,7 @@ FAMILIES: dict[str, Family] = {
         Family("wav2vec2", ALL_SPEECH),
         Family("wavlm", ALL_SPEECH, attention="eager"),
         Family("whisper", ("speech-seq2seq",)),
-        Family("xlm", _text("multiple-choice"), token_types=True, attention="eager"),
+        Family("xlm", _text("multiple-choice"), token_types=True, no_types=-1, attention="eager"),
         Family("xlm-roberta", TEXT, positions=2),
         Family("yolos", ("object-detection",)),
     )

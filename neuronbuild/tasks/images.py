@@ -13,10 +13,10 @@ EXACT = frozenset({CHANNELS, WIDTH, HEIGHT})
 OF_CONFIG: dict[str, int | None] = {CHANNELS: None, WIDTH: None, HEIGHT: None}
 
 
-def _images(outputs: dict[str, Axes]) -> tuple[Graph, ...]:
+def _images(outputs: dict[str, Axes], further: dict[str, Axes] | None = None) -> tuple[Graph, ...]:
     """The one graph of a model that is given images alone."""
     pixels = Input("pixel_values", (BATCH, CHANNELS, HEIGHT, WIDTH), "float32")
-    return (Graph(FORWARD, (BATCH, CHANNELS, WIDTH, HEIGHT), (pixels,), outputs),)
+    return (Graph(FORWARD, (BATCH, CHANNELS, WIDTH, HEIGHT), (pixels,), outputs, further=further or {}),)
 
 
 _CLIP = Graph(
@@ -32,6 +32,12 @@ _CLIP = Graph(
         "logits_per_text": (TEXT_BATCH, IMAGE_BATCH),
         "text_embeds": (TEXT_BATCH, None),
         "image_embeds": (IMAGE_BATCH, None),
+    },
+    further={
+        "text_model_output.last_hidden_state": (TEXT_BATCH, SEQUENCE, None),
+        "text_model_output.pooler_output": (TEXT_BATCH, None),
+        "vision_model_output.last_hidden_state": (IMAGE_BATCH, None, None),
+        "vision_model_output.pooler_output": (IMAGE_BATCH, None),
     },
 )
 """Scores every image against every text."""
@@ -64,7 +70,9 @@ IMAGE_TASKS: tuple[Task, ...] = (
         auto_class="AutoModelForObjectDetection",
         model_class="NeuronModelForObjectDetection",
         output_class="ModelOutput",
-        graphs=_images({"logits": (BATCH, None, None), "pred_boxes": (BATCH, None, None)}),
+        graphs=_images(
+            {"logits": (BATCH, None, None), "pred_boxes": (BATCH, None, None)}, {"last_hidden_state": (BATCH, None, None)}
+        ),
         suffixes=("ForObjectDetection",),
         labels=True,
         optional=OF_CONFIG,

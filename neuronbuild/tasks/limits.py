@@ -6,6 +6,7 @@ model's rotary embeddings keep their frequencies a graph goes on with those that
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from neuronbuild.tasks.rotations import fixed_length
@@ -19,6 +20,19 @@ LENGTHS = ("max_position_embeddings", "n_positions", "max_target_positions")
 
 TYPE_SIZE = "type_vocab_size"
 """The config's key for the number of token types, where a model has a table of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a model's config says of its inputs, by name.
+
+    `limits` are the numbers that values end before. `defaults` are those that an input which isn't given is full of; another
+    input must be given. `ignored` are inputs that the model pays no heed to.
+    """
+
+    limits: Mapping[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, int] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
 
 
 def text_part(config: Mapping[str, object]) -> Mapping[str, object]:

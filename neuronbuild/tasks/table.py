@@ -46,7 +46,7 @@ class Graph:
 
     A model gives those outputs that it has. `states` are tensors of a cache that the graph reads and updates in place, or
     that it fills as outputs, by the beginning of their names. `optional` are inputs that only some models take, after all
-    others.
+    others. `further` are outputs that only optimum-neuron's classes read: a dot joins the names of those in a tuple there.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Graph:
     outputs: dict[str, Axes]
     states: dict[str, Axes] = field(default_factory=dict)
     optional: tuple[Input, ...] = ()
+    further: dict[str, Axes] = field(default_factory=dict)
 
     def axes_of(self, name: str) -> Axes:
         """What decides the dimensions of an output or a state.
@@ -62,7 +63,8 @@ class Graph:
         Raises:
             KeyError: the graph has neither.
         """
-        return self.outputs[name] if name in self.outputs else self.states[name.partition(".")[0]]
+        outputs = self.outputs | self.further
+        return outputs[name] if name in outputs else self.states[name.partition(".")[0]]
 
 
 @dataclass(frozen=True, slots=True)

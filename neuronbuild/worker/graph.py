@@ -75,7 +75,7 @@ class Graph(torch.nn.Module):
 
     def run(self, given: dict) -> dict:
         """Outputs by name, from inputs and states by name."""
-        return dict(self.model(**given, return_dict=True))
+        return flat(self.model(**given, return_dict=True))
 
     def reference(self, given: dict) -> dict:
         """What eager PyTorch gives for inputs by name, without casts: outputs by name, those that this model has."""
@@ -99,6 +99,14 @@ class Graph(torch.nn.Module):
     def masked(self, given: dict, mask: torch.Tensor) -> dict:
         """Inputs by name with another attention mask."""
         return {**given, MASK: mask}
+
+
+def flat(outputs: dict) -> dict:
+    """Outputs by name; those of a part of the model by its name, a dot and their own."""
+    found = {}
+    for name, value in outputs.items():
+        found.update({f"{name}.{own}": each for own, each in value.items()} if isinstance(value, dict) else {name: value})
+    return found
 
 
 def all_constants(module: torch.nn.Module) -> dict:
@@ -167,9 +175,8 @@ def example_inputs(action: dict, seed: int = 0) -> tuple:
 
     The last row's tail is masked, so that a graph that ignored the mask would show in the check.
     """
-    config = action["model"]["config"]
     generator = torch.Generator().manual_seed(seed)
-    return tuple(_example(entry, config, generator) for entry in action["inputs"])
+    return tuple(_example(entry, action, generator) for entry in action["inputs"])
 
 
 def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
@@ -185,8 +192,8 @@ def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
     return mask
 
 
-def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Tensor:
-    shape = entry["shape"]
+def _example(entry: dict, action: dict, generator: torch.Generator) -> torch.Tensor:
+    shape, config = entry["shape"], action["model"]["config"]
     if entry["dtype"] != "int64":
         return torch.randn(shape, generator=generator, device="cpu")
     if entry["name"] == MASK:
@@ -198,6 +205,9 @@ def _example(entry: dict, config: dict, generator: torch.Generator) -> torch.Ten
         ids = torch.zeros(shape, dtype=torch.int64, device="cpu")
         types = config.get("type_vocab_size", vocabulary(config))  # XLM and FlauBERT look them up among the words
         ids[..., shape[-1] // 2 :] = min(1, int(types or 1) - 1)
+        none = action["model"].get("no_token_types")
+        if none is not None:
+            ids[..., : shape[-1] // 4] = none
         return ids
     words = vocabulary(config)
     ids = torch.randint(min(5, words - 1), words, shape, generator=generator, device="cpu")

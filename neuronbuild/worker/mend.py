@@ -61,7 +61,23 @@ def _look_up_positions(module, forward, input_ids=None, inputs_embeds=None, past
     return module.weights.index_select(0, rows.view(-1)).view(*input_ids.shape, -1)
 
 
-BY_TYPE = {"flaubert": _state_lengths, "levit": _forget_biases, "m2m_100": _never_grow_tables, "xlm": _state_lengths}
+def _allow_no_types(model: torch.nn.Module) -> None:
+    """XLM and FlauBERT look token types up among the words, and no word says that there are none: a negative number does."""
+    embeddings = model.base_model.embeddings
+    embeddings.forward = functools.partial(_look_up_or_nothing, embeddings.forward)
+
+
+def _look_up_or_nothing(look_up: object, ids: torch.Tensor) -> torch.Tensor:
+    found = look_up(ids.clamp(min=0))
+    return found * (ids >= 0).unsqueeze(-1).to(found.dtype)
+
+
+def _mend_xlm(model: torch.nn.Module) -> None:
+    _state_lengths(model)
+    _allow_no_types(model)
+
+
+BY_TYPE = {"flaubert": _mend_xlm, "levit": _forget_biases, "m2m_100": _never_grow_tables, "xlm": _mend_xlm}
 
 
 CHANGING = ("dynamic", "longrope")

@@ -35,7 +35,7 @@ def compile_action(job: dict) -> dict:
     inputs = module.example(seed=0)
     with torch.no_grad():
         outputs = module(*(tensor.clone() for tensor in inputs))
-    made = _trace(traced.Stateful.around(module, inputs), inputs[: len(module.input_names)], job)
+    made = _trace(traced.Nested.around(traced.Stateful.around(module, inputs)), inputs[: len(module.input_names)], job)
     if action["compiler"]["dynamic_batch_size"]:
         torch_neuronx.dynamic_batch(made)
     if action["compiler"].get("lazy_load"):
@@ -51,7 +51,7 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def _trace(module: traced.Stateful, inputs: tuple, job: dict):
+def _trace(module: torch.nn.Module, inputs: tuple, job: dict):
     """The traced module. The compiler is run in a folder of its own, since it leaves files where it stands."""
     work = os.path.join(job["folder"], WORK)
     os.makedirs(work)

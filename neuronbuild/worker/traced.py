@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import os
 import platform
 
@@ -62,6 +63,26 @@ class Stateful(torch.nn.Module):
         return (*self.module(*inputs, *held), *held)
 
 
+class Nested(torch.nn.Module):
+    """A graph some of whose outputs are tuples: as other loaders read them, by names that are joined by dots."""
+
+    def __init__(self, module: graph.Graph) -> None:
+        super().__init__()
+        self.module = module
+
+    @classmethod
+    def around(cls, module: torch.nn.Module):
+        """The module itself where no output is part of another."""
+        return cls(module) if any("." in name for name in getattr(module, "wanted", ())) else module
+
+    def forward(self, *inputs: torch.Tensor) -> tuple:
+        """Outputs in their order, those of one part together."""
+        named = zip(self.module.output_names, self.module(*inputs))
+        groups = itertools.groupby(named, key=lambda pair: pair[0].rpartition(".")[0] or pair[0])
+        found = [(name, [tensor for _, tensor in group]) for name, group in groups]
+        return tuple(tensors[0] if name in self.module.output_names else tuple(tensors) for name, tensors in found)
+
+
 def aliases(module: torch.nn.Module) -> dict:
     """Which output each state is updated by: what `input_output_aliases` takes."""
     if not isinstance(module, Stateful):
@@ -79,7 +100,14 @@ def call(loaded, inputs: list) -> tuple:
     outputs = loaded(*given)
     for state, tensor in zip(states, inputs[len(given) :]):
         tensor.copy_(state)
-    return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    return flat(outputs)
+
+
+def flat(outputs: object) -> tuple:
+    """The tensors of outputs, those of tuples within them in their places."""
+    if not isinstance(outputs, (tuple, list)):
+        return (outputs,)
+    return tuple(tensor for each in outputs for tensor in flat(each))
 
 
 def signature(action: dict, module: graph.Graph, inputs: tuple, outputs: tuple, *, apart: bool) -> dict:

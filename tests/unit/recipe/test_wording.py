@@ -34,7 +34,7 @@ def wording(kind, document):
         ({"modle": "x"}, "unknown key 'modle'; did you mean 'model'?"),
         ({"compiler": {"optlevl": 1}}, "unknown key 'optlevl'; did you mean 'optlevel'?"),
         ({"release": {"nam": "x"}}, "unknown key 'nam'; did you mean 'name'?"),
-        ({"release": {"zzz": "x"}}, "unknown key 'zzz'; known: name"),
+        ({"release": {"zzz": "x"}}, "unknown key 'zzz'; known: name, layout"),
         ({"compiler": {"optlevel": 4}}, "compiler.optlevel: should be 1, 2 or 3"),
         ({"compiler": {"auto_cast": "matmull"}}, "unknown compiler.auto_cast 'matmull'; did you mean 'matmul'?"),
         ({"dtype": "float23"}, "unknown dtype 'float23'; did you mean 'float32'?"),

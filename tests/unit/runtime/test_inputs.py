@@ -8,19 +8,22 @@ from neuronbuild.artifact.signature import TensorSpec
 from neuronbuild.counts import counted
 from neuronbuild.errors import InputError
 from neuronbuild.runtime.inputs import complete_inputs
+from neuronbuild.tasks.limits import Known
 
 AXES = ("batch_size", "sequence_length")
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 SPECS = [TensorSpec(name, "int64", (4, 16), AXES) for name in NAMES]
 LIMITS = {"input_ids": 100, "token_type_ids": 2}
+MASKS = {"attention_mask": 1, "pooling_mask": 1}
+KNOWN = Known(LIMITS, {**MASKS, "token_type_ids": 0})
 
 
 def ids(*shape: int) -> torch.Tensor:
     return torch.arange(torch.Size(shape).numel()).reshape(shape)
 
 
-def complete(specs=SPECS, **given) -> dict[str, torch.Tensor]:
-    tensors, _ = complete_inputs(given, specs, LIMITS)
+def complete(specs=SPECS, known=KNOWN, **given) -> dict[str, torch.Tensor]:
+    tensors, _ = complete_inputs(given, specs, known)
     return {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
 
 
@@ -44,10 +47,24 @@ def test_a_mask_that_isnt_given_is_ones_and_token_types_are_zeros():
 
 def test_token_types_are_required_where_zeros_are_not_the_same_as_none():
     given = {"input_ids": ids(1, 2), "token_type_ids": ids(1, 2)}
-    tensors, _ = complete_inputs(given, SPECS, LIMITS, frozenset({"attention_mask"}))
-    assert tensors[2].tolist() == [[0, 1]]
+    assert complete(SPECS, Known(LIMITS, MASKS), **given)["token_type_ids"].tolist() == [[0, 1]]
     with pytest.raises(InputError, match="the input token_type_ids is missing"):
-        complete_inputs({"input_ids": ids(1, 2)}, SPECS, LIMITS, frozenset({"attention_mask"}))
+        complete(SPECS, Known(LIMITS, MASKS), input_ids=ids(1, 2))
+
+
+def test_token_types_are_what_says_none_where_another_number_than_zero_does():
+    none = Known(LIMITS, {**MASKS, "token_type_ids": -1})
+    assert complete(SPECS, none, input_ids=ids(1, 2))["token_type_ids"].tolist() == [[-1, -1]]
+    assert complete(SPECS, none, input_ids=ids(1, 2), token_type_ids=ids(1, 2))["token_type_ids"].tolist() == [[0, 1]]
+    with pytest.raises(InputError, match="token_type_ids holds -1; this model knows 0 to 1"):
+        complete(SPECS, none, input_ids=ids(1, 2), token_type_ids=ids(1, 2) - 1)
+
+
+def test_what_a_model_pays_no_heed_to_may_hold_anything():
+    deaf = Known(LIMITS, MASKS, frozenset({"token_type_ids"}))
+    given = {"input_ids": ids(1, 2), "token_type_ids": ids(1, 2)}
+    assert list(complete(SPECS[:2], deaf, **given)) == list(NAMES[:2])
+    assert refusal(SPECS[:2], **given).message == "unknown input token_type_ids"
 
 
 def test_every_token_that_isnt_padding_is_pooled_where_nothing_else_is_given():

@@ -50,17 +50,25 @@ def test_a_release_is_read_with_its_buckets(built):
 
 
 @pytest.mark.parametrize(
-    ("config", "optional", "types"),
+    ("config", "none", "default", "types"),
     [
-        ({"vocab_size": 99, "type_vocab_size": 2}, {"attention_mask", "token_type_ids"}, 2),
-        ({"text_config": {"vocab_size": 99, "type_vocab_size": 1}}, {"attention_mask", "token_type_ids"}, 1),
-        ({"vocab_size": 99}, {"attention_mask"}, 99),
+        ({"vocab_size": 99, "type_vocab_size": 2}, None, {"token_type_ids": 0}, 2),
+        ({"text_config": {"vocab_size": 99, "type_vocab_size": 1}}, None, {"token_type_ids": 0}, 1),
+        ({"vocab_size": 99}, None, {}, 99),
+        ({"vocab_size": 99}, -1, {"token_type_ids": -1}, 99),
     ],
 )
-def test_token_types_may_be_left_out_only_where_they_have_a_table_of_their_own(tmp_path, config, optional, types):
-    bucket = CompiledShape("forward", Shape(()), tmp_path, tmp_path, Signature((), (), ()), config, {})
-    assert bucket.optional == {*optional, "pooling_mask"}
-    assert (bucket.limits["input_ids"], bucket.limits["token_type_ids"]) == (99, types)
+def test_token_types_may_be_left_out_only_where_some_number_says_the_same(tmp_path, config, none, default, types):
+    known = CompiledShape("forward", Shape(()), tmp_path, tmp_path, Signature((), (), ()), config, {}, none).known
+    assert known.defaults == {"attention_mask": 1, "pooling_mask": 1, **default}
+    assert (known.limits["input_ids"], known.limits["token_type_ids"]) == (99, types)
+    assert not known.ignored
+
+
+def test_token_types_without_a_table_say_nothing(tmp_path):
+    config = {"vocab_size": 99, "type_vocab_size": 0}
+    known = CompiledShape("forward", Shape(()), tmp_path, tmp_path, Signature((), (), ()), config, {}).known
+    assert (known.ignored, "token_type_ids" in known.limits) == ({"token_type_ids"}, False)
 
 
 def test_a_folder_that_isnt_there_and_one_that_is_no_release_are_told_apart(tmp_path):

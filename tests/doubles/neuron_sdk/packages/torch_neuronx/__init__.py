@@ -53,7 +53,21 @@ def _forward(inputs, neff, weights, states, spec):
         graph.load_state_dict(dict(zip(said["states"], states)), strict=False)
     with torch.no_grad():
         result = graph(*inputs)
-    return [tensor.clone() for tensor in (result if isinstance(result, tuple) else (result,))]
+    return [tensor.clone() for tensor in _flat(result)]
+
+
+def _flat(outputs):
+    """Tensors of nested tuples, in their order: what the compiled graph itself gives."""
+    return [outputs] if isinstance(outputs, torch.Tensor) else [tensor for each in outputs for tensor in _flat(each)]
+
+
+def _nested(nest, tensors):
+    """The tuples that the traced function gave, of tensors in their order; `nest` has a `None` for each tensor."""
+    return tuple(next(tensors) if each is None else _nested(each, tensors) for each in nest)
+
+
+def _nest_of(outputs):
+    return [None if isinstance(each, torch.Tensor) else _nest_of(each) for each in outputs]
 
 
 def _graph(neff: bytes):
@@ -81,7 +95,7 @@ class _Compiled(torch.nn.Module):
         self.states = torch.nn.ParameterList(
             torch.nn.Parameter(t.detach().clone(), requires_grad=False) for t in states.values()
         )
-        self.spec, self.single = json.dumps(spec), spec["single"]
+        self.spec, self.single, self.nest = json.dumps(spec), spec["single"], spec["nest"]
 
     def forward(self, *inputs):
         weights = [getattr(self, f"weight_{index}") for index in range(len(self.names))]
@@ -89,7 +103,7 @@ class _Compiled(torch.nn.Module):
         for state, index in zip(self.states, self.aliases):
             state.copy_(outputs[index])
         left = [tensor for index, tensor in enumerate(outputs) if index not in self.aliases]
-        return left[0] if self.single else tuple(left)
+        return left[0] if self.single else _nested(self.nest, iter(left))
 
 
 def trace(func, example_inputs, *positional, **keywords):
@@ -117,11 +131,14 @@ def trace(func, example_inputs, *positional, **keywords):
     hlo = _lower(func, example_inputs, workdir)
     neff = _compile(hlo, words, workdir)
     weights = {} if inline else {name: t for name, t in func.state_dict().items() if name not in states}
+    given = func(*example_inputs)
+    single = isinstance(given, torch.Tensor)
     spec = {
         "inputs": [[list(tensor.shape), str(tensor.dtype)] for tensor in example_inputs],
         "weights": list(weights),
         "inline": inline,
-        "single": isinstance(func(*example_inputs), torch.Tensor),
+        "single": single,
+        "nest": [] if single else _nest_of(given)[: len(given) - len(states)],
         "states": states,
     }
     held = {name: tensor for name, tensor in [*func.named_parameters(), *func.named_buffers()] if name in states}
