@@ -1,50 +1,136 @@
-"""Releases in the hands of the real optimum-neuron's loader, where `OPTIMUM_NEURON_PYTHON` names an interpreter that has it.
+"""Releases in the hands of the real optimum-neuron's loader, where `OPTIMUM_NEURON_PYTHON` names an interpreter that has it:
+`make front-end-optimum` makes one.
 
-Its imports of the SDK are stand-ins, and what runs is the double's: this is about files, and about nothing else.
+Its imports of the SDK are stand-ins, and what runs is the double's: this is about files and tensors, and about nothing else.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 
 import pytest
 import torch
 import transformers
 
-from tests.conftest import ROOT
-
-PYTHON = os.environ.get("OPTIMUM_NEURON_PYTHON")
-SCRIPT = ROOT / "tests/tools/optimum_loader.py"
+from neuronbuild.tasks import FAMILIES
+from neuronbuild.tasks.loaders import LOADERS, VERSION, Compiled, refusal
+from tests.conftest import run_cli, write_recipe
+from tests.doubles.neuron_sdk import install_sdk
+from tests.flows import loaders
+from tests.flows.loaders import PYTHON, Loaded
 
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="OPTIMUM_NEURON_PYTHON names no interpreter with optimum-neuron")
 
-
-def load(neuron_built, class_name: str, folder) -> dict:
-    command = [PYTHON, str(SCRIPT), str(neuron_built.sdk.site), class_name, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+CLOSE = 1e-4
+IDS = torch.arange(5, 23).reshape(2, 9)
+WHOLE = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS), "token_type_ids": torch.zeros_like(IDS)}
 
 
-def test_a_release_is_loaded_and_gives_what_eager_pytorch_gives(neuron_built, device, models):
-    said = load(neuron_built, "NeuronModelForMaskedLM", neuron_built.release("masked"))
-    ids = torch.arange(5, 23).reshape(2, 9)
-    expected = transformers.AutoModelForMaskedLM.from_pretrained(models["fill-mask"]).eval()(ids).logits
-    torch.testing.assert_close(torch.tensor(said["outputs"]["logits"]), expected, atol=1e-4, rtol=1e-4)
+def job(name: str, folder, given=WHOLE) -> dict:
+    return {"class": name, "folder": str(folder), "inputs": {key: value.tolist() for key, value in given.items()}}
 
 
-def test_one_for_larger_batches_is_loaded(neuron_built, device):
-    said = load(neuron_built, "NeuronModelForFeatureExtraction", neuron_built.release("split"))
+def load(neuron_built, tmp_path, class_name: str, folder, given=WHOLE) -> dict:
+    return loaders.ask(neuron_built.sdk, tmp_path, [job(class_name, folder, given)])["answers"][0]
+
+
+def test_a_release_is_loaded_and_gives_what_eager_pytorch_gives(neuron_built, device, models, tmp_path):
+    said = load(neuron_built, tmp_path, "NeuronModelForMaskedLM", neuron_built.release("masked"))
+    expected = transformers.AutoModelForMaskedLM.from_pretrained(models["fill-mask"]).eval()(IDS).logits
+    torch.testing.assert_close(torch.tensor(said["outputs"]["logits"]), expected, atol=CLOSE, rtol=CLOSE)
+
+
+def test_one_for_larger_batches_is_loaded(neuron_built, device, tmp_path):
+    said = load(neuron_built, tmp_path, "NeuronModelForFeatureExtraction", neuron_built.release("split"))
     assert set(said["outputs"]) == {"last_hidden_state", "pooler_output"}
 
 
-def test_one_whose_weights_lie_apart_is_refused(neuron_built, device):
-    said = load(neuron_built, "NeuronModelForSequenceClassification", neuron_built.release("apart"))
+def test_one_whose_weights_lie_apart_is_refused(neuron_built, device, tmp_path):
+    said = load(neuron_built, tmp_path, "NeuronModelForSequenceClassification", neuron_built.release("apart"))
     assert "Could not find any neuron model file" in said["refused"]
 
 
-def test_one_for_the_first_generation_is_refused(neuron_built, device):
-    said = load(neuron_built, "NeuronModelForMaskedLM", neuron_built.release("first", "inf1"))
+def test_one_for_the_first_generation_is_refused(neuron_built, device, tmp_path):
+    said = load(neuron_built, tmp_path, "NeuronModelForMaskedLM", neuron_built.release("first", "inf1"))
     assert "compiler type neuron-cc not recognized" in said["refused"]
+
+
+@pytest.mark.soak
+def test_every_shape_of_a_release_is_a_folder_that_is_loaded_where_that_is_wanted(models, tmp_path):
+    sdk = install_sdk(tmp_path / "sdk")
+    sdk.workspace(tmp_path / "work")
+    keys = {"task": "fill-mask", "platforms": ["inf2"], "shapes": {"batch_size": 2, "sequence_length": [12, 16]}}
+    model = models["fill-mask"]
+    write_recipe(tmp_path / "work/recipes/each.yaml", name="each", model=str(model), release={"layout": "optimum"}, **keys)
+    done = run_cli("apply", cwd=tmp_path / "work")
+    assert done.returncode == 0, done.stderr
+    sdk.set(device=True)
+    release = tmp_path / "work/releases/each-inf2"
+    folders = sorted((release / "buckets").iterdir())
+    said = loaders.ask(sdk, tmp_path, [job("NeuronModelForMaskedLM", folder) for folder in (*folders, release)])
+    *answers, whole = said["answers"]
+    expected = transformers.AutoModelForMaskedLM.from_pretrained(model).eval()(IDS).logits
+    assert len(answers) == 2
+    for answer in answers:
+        torch.testing.assert_close(torch.tensor(answer["outputs"]["logits"]), expected, atol=CLOSE, rtol=CLOSE)
+    assert "Could not find any neuron model file" in whole["refused"] or "neuron" in whole["refused"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> Loaded:
+    """A release for every task and family, and what the real loader made of each."""
+    root = tmp_path_factory.mktemp("swept")
+    sdk = install_sdk(root / "sdk")
+    report = loaders.build(sdk, root / "work", loaders.cases())
+    sdk.set(device=True)
+    made = Loaded(root / "work", report, {})
+    wanted = [case for case in loaders.cases() if made.folder(case).is_dir()]
+    assert wanted == loaders.cases(), report["log"]
+    jobs = [
+        job(LOADERS[case.task].name, made.folder(case), loaders.inputs_of(case, made.folder(case))) for case in loaders.cases()
+    ]
+    return Loaded(root / "work", report, loaders.ask(sdk, root, jobs))
+
+
+def expected_refusal(swept: Loaded, case) -> str | None:
+    manifests = [json.loads(file.read_text()) for file in swept.folder(case).glob("buckets/*/manifest.json")]
+    return refusal(Compiled.of([manifest["action"] for manifest in manifests]))
+
+
+@pytest.mark.soak
+def test_every_release_is_loaded_and_answers_as_eager_pytorch_does_or_its_card_says_that_it_isnt(swept):
+    wrong = {case.name: fault for case in loaders.cases() if (fault := _fault(swept, case)) is not None}
+    assert wrong == {}
+
+
+def _fault(swept: Loaded, case) -> str | None:
+    answer, reason = swept.answer(case), expected_refusal(swept, case)
+    card = (swept.folder(case) / "README.md").read_text()
+    if reason is not None:
+        refused = "Could not find any neuron model file" in answer.get("refused", "") or "neuron" in answer.get("refused", "")
+        return None if refused and reason in card else f"should be refused, and said on the card: {answer}"
+    if f"optimum.neuron.{LOADERS[case.task].name}.from_pretrained" not in card:
+        return "its card names no class"
+    if "outputs" not in answer:
+        return str(answer)
+    given = loaders.inputs_of(case, swept.folder(case))
+    expected = loaders.eager(case, swept.root / "models" / case.name, given)
+    found = {name: torch.tensor(value) for name, value in answer["outputs"].items() if name != "attention_mask"}
+    far = {name: _distance(tensor, expected[name]) for name, tensor in found.items()}
+    return None if all(distance < CLOSE for distance in far.values()) else f"differs from eager: {far}"
+
+
+def _distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, in parts of the largest value; infinite where shapes differ."""
+    if found.shape != expected.shape:
+        return float("inf")
+    return float((found - expected).abs().max() / max(1.0, float(expected.abs().max())))
+
+
+@pytest.mark.soak
+def test_the_table_of_what_it_loads_is_its_registry(swept):
+    assert swept.said["version"] == VERSION
+    for task, loader in LOADERS.items():
+        if task != "sentence-similarity":  # one type there, whatever is inside
+            known = {*swept.said["registered"][task]} & {name for name, family in FAMILIES.items() if task in family.tasks}
+            assert known == {name for name in loader.families if task in FAMILIES[name].tasks}, task

@@ -1,14 +1,15 @@
-"""The real optimum-neuron's loader on a release, with stand-ins for what it imports of the SDK; prints JSON.
+"""The real optimum-neuron's loader on releases, with stand-ins for what it imports of the SDK; prints JSON.
 
-Run by an interpreter that has optimum-neuron, transformers and torch: `python optimum_loader.py DOUBLES CLASS FOLDER`.
-`DOUBLES` is the site-packages folder with the double of torch_neuronx. It says whether the loader takes our files, and
-nothing about the SDK.
+Run by an interpreter that has optimum-neuron, transformers and torch: `python optimum_loader.py DOUBLES JOBS`. `DOUBLES` is the
+site-packages folder with the double of torch_neuronx, `JOBS` a JSON file: a list of classes, folders and inputs. It says
+whether the loader takes our files and gives the right answers, and nothing about the SDK.
 """
 
 import importlib.abc
 import importlib.machinery
 import json
 import os
+import pathlib
 import sys
 import types
 from unittest.mock import MagicMock
@@ -45,7 +46,35 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing to run."""
 
 
-def main(doubles, class_name, folder):
+def flat(outputs):
+    """Outputs as lists by name; those of a part of the model by its name, a dot and their own."""
+    found = {}
+    for name, value in outputs.items():
+        if isinstance(value, dict):
+            found.update({f"{name}.{own}": each for own, each in flat(value).items()})
+        else:
+            found[name] = value.tolist()
+    return found
+
+
+def run(neuron, torch, job):
+    """What one release answers, or what the loader has against it."""
+    try:
+        model = getattr(neuron, job["class"]).from_pretrained(job["folder"])
+    except Exception as error:  # noqa: BLE001 (whatever it refuses with is the answer)
+        return {"refused": f"{type(error).__name__}: {error}"}
+    try:
+        return {"outputs": flat(model(**{name: torch.tensor(value) for name, value in job["inputs"].items()}))}
+    except Exception as error:  # noqa: BLE001 (as above)
+        return {"failed": f"{type(error).__name__}: {error}"}
+
+
+def registered(manager, tasks):
+    """The model types that its registry has for each task."""
+    return {task: sorted(manager.get_supported_model_type_for_task(task, "neuron")) for task in tasks}
+
+
+def main(doubles, jobs):
     sys.meta_path.insert(0, Finder())
     sys.path.append(doubles)
     os.environ["NEURON_PLATFORM_TARGET_OVERRIDE"] = "trn1"
@@ -53,15 +82,13 @@ def main(doubles, class_name, folder):
 
     importlib.import_module("torch_neuronx").experimental = MagicMock()
     neuron = importlib.import_module("optimum.neuron")
-    said = {"version": neuron.version.__version__}
-    try:
-        model = getattr(neuron, class_name).from_pretrained(folder)
-        ids = torch.arange(5, 23).reshape(2, 9)
-        outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.zeros_like(ids))
-        said["outputs"] = {name: tensor.tolist() for name, tensor in outputs.items()}
-    except Exception as error:  # noqa: BLE001 (whatever it refuses with is the answer)
-        said["refused"] = f"{type(error).__name__}: {error}"
+    importlib.import_module("optimum.exporters.neuron.model_configs")
+    manager = importlib.import_module("optimum.exporters.tasks").TasksManager
+    asked = json.loads(pathlib.Path(jobs).read_text())
+    answers = [run(neuron, torch, job) for job in asked["jobs"]]
+    said = {"version": neuron.version.__version__, "answers": answers, "registered": registered(manager, asked["tasks"])}
     print(json.dumps(said))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
