@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: apply test soak front-end lint format bench coverage family-defaults preprocessing-files action-keys prerequisites clean
+OPTIMUM_PYTHON ?= python3.11
+OPTIMUM_VENV := .venv-optimum
+OPTIMUM_PIP := $(OPTIMUM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: apply test soak front-end front-end-xla front-end-optimum lint format bench coverage family-defaults preprocessing-files action-keys prerequisites clean
 
 apply: $(VENV)/.cpu
 	$(BIN)/neuronbuild apply recipes/
@@ -23,10 +27,17 @@ soak: $(VENV)/.dev
 	NEURONBUILD_FAULT_NOTES=$(CURDIR)/.fault-notes $(BIN)/python -m pytest -q
 	$(BIN)/python -m tests.tools.fault_matrix .fault-notes
 
-# Held by the SDK's own front end: torch-xla in an environment of its own (3 GB to download, 7 GB on disk).
-front-end: $(VENV)/.dev $(VENV)-xla/ready
+# Held by the SDK's own front end, torch-xla (3 GB to download, 7 GB on disk), and by the real optimum-neuron.
+front-end: front-end-xla front-end-optimum
+
+front-end-xla: $(VENV)/.dev $(VENV)-xla/ready
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m tests.tools.neuron_graphs
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" tests/flows/test_preflight.py
+
+# What the real optimum-neuron 0.4.5 makes of releases and argument lists, in an environment of its own: its code is real, the SDK
+# that it imports are stand-ins. Twenty minutes; a gigabyte on disk.
+front-end-optimum: $(VENV)/.dev $(OPTIMUM_VENV)/.done
+	OPTIMUM_NEURON_PYTHON=$(CURDIR)/$(OPTIMUM_VENV)/bin/python $(BIN)/python -m pytest -q -m optimum
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -63,6 +74,14 @@ $(VENV)/.dev: $(VENV)/.cpu
 $(VENV)-xla/ready: neuronbuild/toolchain/frontend.py | $(VENV)/.dev
 	$(BIN)/python -c "import pathlib; from neuronbuild.api.front_end_setup import make_environment as make; make(pathlib.Path('$(VENV)-xla'))"
 
+$(OPTIMUM_VENV)/.done: tests/tools/optimum_requirements.txt
+	@command -v $(OPTIMUM_PYTHON) >/dev/null || { echo "missing: $(OPTIMUM_PYTHON); optimum-neuron 0.4.5 runs on Python 3.10 and 3.11, and its packages are pinned for 3.11 (make OPTIMUM_PYTHON=... front-end-optimum)"; exit 1; }
+	@$(OPTIMUM_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "not fit: $(OPTIMUM_PYTHON) is $$($(OPTIMUM_PYTHON) -V), 3.11 is needed (make OPTIMUM_PYTHON=python3.11 ...)"; exit 1; }
+	$(OPTIMUM_PYTHON) -m venv --clear $(OPTIMUM_VENV)
+	$(OPTIMUM_PIP) -r tests/tools/optimum_requirements.txt
+	$(OPTIMUM_PIP) --no-deps optimum-neuron==0.4.5
+	touch $@
+
 # Name what is missing before anything is fetched.
 prerequisites:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) (3.11 or newer)"; exit 1; }
@@ -71,4 +90,4 @@ prerequisites:
 	@command -v g++ >/dev/null || { echo "missing: g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)"; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(VENV)-xla releases build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-xla $(OPTIMUM_VENV) releases build dist .pytest_cache .mypy_cache .ruff_cache

@@ -19,7 +19,10 @@ from tests.doubles.neuron_sdk import install_sdk
 from tests.flows import loaders
 from tests.flows.loaders import PYTHON, Loaded
 
-pytestmark = pytest.mark.skipif(PYTHON is None, reason="OPTIMUM_NEURON_PYTHON names no interpreter with optimum-neuron")
+pytestmark = [
+    pytest.mark.optimum,
+    pytest.mark.skipif(PYTHON is None, reason="OPTIMUM_NEURON_PYTHON names no interpreter with optimum-neuron"),
+]
 
 CLOSE = 1e-4
 IDS = torch.arange(5, 23).reshape(2, 9)

@@ -49,6 +49,8 @@ CACHE = {"batch_size": 1, "num_beams": 2, "prefill_length": 64, "sequence_length
 INF1 = {"fingerprint": Fingerprint("neuron", "inf1", {"neuron-cc": "1.24.0"}), "platform": "inf1", "extra_args": ()}
 WEIGHTS = {"model.safetensors": "5" * 64}
 
+DEBERTA = {"model_type": "deberta", "vocab_size": 50265, "type_vocab_size": 0}
+XLM = {"model_type": "xlm", "n_words": 64139, "emb_dim": 1024}
 VIT = {"model_type": "vit", "hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536}
 LEVIT = {"model_type": "levit", "architectures": ["LevitForImageClassificationWithTeacher"], "num_labels": 1000}
 MOBILEVIT = {"model_type": "mobilevit", "image_size": 512, "num_labels": 21, "output_stride": 16}
@@ -106,6 +108,10 @@ CASES = {
     },
     "image-classification with a teacher": {"config": LEVIT, "sizes": {"batch_size": 1}},
     "semantic-segmentation on cpu": {"config": MOBILEVIT, **CPU, "sizes": {"batch_size": 1}},
+    "sentence-similarity on inf2": {"config": BERT, "documents": SENTENCES, "weights": WEIGHTS},
+    "zero-shot-image-classification on inf2": {"config": CLIP, "sizes": TEXTS_AND_IMAGES, "weights": WEIGHTS},
+    "fill-mask of a model without token types": {"config": DEBERTA, "weights": WEIGHTS},
+    "fill-mask on cpu, token types among the words": {"config": XLM, **CPU},
     "object-detection on inf2": {"config": YOLOS, "sizes": {"batch_size": 1}},
     "zero-shot-image-classification on cpu": {"config": CLIP, **CPU, "sizes": TEXTS_AND_IMAGES},
     "audio-classification on cpu": {"config": WAV2VEC2, **CPU, "sizes": SOUND},

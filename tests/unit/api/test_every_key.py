@@ -131,6 +131,7 @@ EFFECTS = {
     "controlnet.model": (STYLED, {"controlnet": ["@net2"]}),
     "release": (ENCODER, {"release": {"name": "three"}}),
     "release.name": (ENCODER, {"release": {"name": "three"}}),
+    "release.layout": (ENCODER, {"release": {"layout": "optimum"}}),
 }
 """By key of a recipe: a recipe, and the change to it that shows. Some keys are for some tasks only, and refused elsewhere."""
 

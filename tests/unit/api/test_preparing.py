@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,21 @@ WRONG = {
     RecipeError: {"shapes": {"batch_size": 1, "sequence_length": 100_000}},
     ToolchainError: {"platforms": ["inf2"]},
 }
+
+
+def test_a_release_that_optimum_neuron_couldnt_load_is_refused_where_the_recipe_wants_it_so(settings, recipe, models):
+    keys = {"model": str(models["text-generation"]), "task": "text-generation", "platforms": ["inf2"]}
+    wanted = recipe("other", **keys, shapes={"batch_size": 1, "sequence_length": 32}, release={"layout": "optimum"})
+    with pytest.raises(RecipeError) as caught:
+        plan(wanted, replace(settings, sdk="2.31.0"))
+    [issue] = caught.value.issues
+    assert issue.message.startswith("Its graphs keep a cache that one hands to the other")
+    assert "layout" in Path(issue.path).read_text().splitlines()[issue.line - 1]
+
+
+def test_a_release_that_optimum_neuron_can_load_is_planned(settings, recipe):
+    steps = plan(recipe("each", platforms=["inf2"], release={"layout": "optimum"}), replace(settings, sdk="2.31.0")).steps
+    assert [step.target.recipe for step in steps] == ["each"]
 
 
 @pytest.mark.parametrize("kind", WRONG)

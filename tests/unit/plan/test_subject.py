@@ -50,7 +50,7 @@ def test_only_graphs_that_leave_prompts_out_are_told_which_tokens_are_pooled():
         [entry["name"] for entry in make_action(task=None, documents=documents).document["inputs"]]
         for documents in (SENTENCES, {**SENTENCES, "1_Pooling/config.json": pooled})
     ]
-    assert given == [["input_ids", "attention_mask", "token_type_ids", *more] for more in ([], ["pooling_mask"])]
+    assert given == [["input_ids", "attention_mask", *more] for more in ([], ["pooling_mask"])]
 
 
 @pytest.mark.parametrize("architectures", [["BertForNothing"], [], None, "BertModel", [7]])

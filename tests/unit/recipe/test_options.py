@@ -22,6 +22,22 @@ def issues(located, task):
     return [f"{issue.line}: {issue.message}" for issue in option_issues(located, task)]
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("platforms: [cpu, inf2]", "is for inf2 and Trainium; give cpu a recipe of its own"),
+        ("platforms: [inf1]", "is for inf2 and Trainium; give inf1 a recipe of its own"),
+        ("platforms: [inf2]\nweights: separate", "can't be had with `weights: separate`, since optimum-neuron binds none"),
+        ("platforms: [inf2]\ntoolchain: optimum", "is for what is compiled here"),
+        ("platforms: [inf2]\nnum_cores: 2", "is for what is compiled here"),
+    ],
+)
+def test_a_folder_for_every_shape_is_refused_where_optimum_neuron_could_load_none(text, message, loaded):
+    [told] = issues(loaded(f"release: {{layout: optimum}}\n{text}"), "fill-mask")
+    assert told.startswith(f"2: release.layout: optimum {message}")
+    assert issues(loaded("release: {layout: optimum}\nplatforms: [inf2, trn2]"), "fill-mask") == []
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_type_alone_is_a_cast_of_all_or_an_error(task, loaded):
     located = loaded("compiler: {auto_cast_type: bf16}")

@@ -27,14 +27,20 @@ def trust_of(folder: Path, name: str = "builder") -> Trust:
     return Trust((public,), open_signer(folder / name), public)
 
 
-def made_request(folder: Path, trust: Trust, objects: MemoryObjects | None = None) -> tuple[ReleaseRequest, CasStore]:
-    """A release to be, of one graph with its weights inside, and a store that has it, signed as the trust says."""
+def made_request(
+    folder: Path, trust: Trust, objects: MemoryObjects | None = None, lengths: tuple[int, ...] = (16,)
+) -> tuple[ReleaseRequest, CasStore]:
+    """A release to be, of graphs with their weights inside, and a store that has them, signed as the trust says."""
     store = CasStore(objects or MemoryObjects(), trust=trust)
     digest = store.add_bytes(CODE)
     weights = digest_bytes(b"weights")
-    manifest = traced(weights={"model.safetensors": weights.sha256})
-    manifest = replace(manifest, files=(FileEntry("model.neuron", digest),), signature=Signature((), (), ()))
-    store.record(manifest)
+    keys = []
+    for length in lengths:
+        shape = {"batch_size": 1, "sequence_length": length}
+        manifest = traced(weights={"model.safetensors": weights.sha256}, shape=shape)
+        manifest = replace(manifest, files=(FileEntry("model.neuron", digest),), signature=Signature((), (), ()))
+        store.record(manifest)
+        keys.append(manifest.key)
     source = folder / "model"
     source.mkdir(exist_ok=True)
     for name, data in SMALL.items():
@@ -43,6 +49,6 @@ def made_request(folder: Path, trust: Trust, objects: MemoryObjects | None = Non
     model = Model(Snapshot("my/model", "c1", files), CONFIG, lambda name: source / name)
     toolchain = {"name": "neuronx", "platform": "inf2", "versions": {}, "flags": {}}
     request = ReleaseRequest(
-        "one", "one", "inf2", "fill-mask", model, (manifest.key,), folder / "one-inf2", toolchain, checked=False
+        "one", "one", "inf2", "fill-mask", model, tuple(keys), folder / "one-inf2", toolchain, checked=False
     )
     return request, store

@@ -49,6 +49,23 @@ def test_the_models_own_config_is_kept_beside_it():
 
 
 IMAGES = {"num_channels": 3, "width": 32, "height": 32}
+WIDE = {"batch_size": 1, "num_channels": 3, "width": 96, "height": 64}
+
+
+@pytest.mark.parametrize(
+    ("said", "shape", "written"),
+    [
+        ({"image_size": 224}, {"batch_size": 1, **IMAGES}, 32),
+        ({}, {"batch_size": 1, **IMAGES}, 32),
+        ({}, WIDE, [64, 96]),
+        ({"image_size": [32, 32]}, {"batch_size": 1, **IMAGES}, [32, 32]),
+        ({}, {"text_batch_size": 1, "image_batch_size": 1, **IMAGES}, None),
+        ({}, {"batch_size": 1, "sequence_length": 8}, None),
+    ],
+)
+def test_the_config_says_the_size_of_images_that_was_compiled(said, shape, written):
+    config = json.loads(with_block({"model_type": "cvt", **said}, "image-classification", traced(shape=shape)))
+    assert config.get("image_size") == written
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_what_decides_the_bytes_is_in_the_stamp(built, tmp_path):
     other = replace(request.model, snapshot=Snapshot("other", None, {"config.json": digest_bytes(b"{}")}))
     changes = [
         {"name": "other"},
+        {"layout": "optimum"},
         {"task": "other"},
         {"platform": "inf2"},
         {"keys": (ActionKey("0" * 64),)},

@@ -62,6 +62,12 @@ def test_a_single_tensor_is_a_list_of_one(framework, bucket):
     assert framework.calls == []
 
 
+def test_tensors_of_tuples_are_in_their_places(framework, bucket):
+    framework.loaded = lambda values: (values, (values * 2, values * 3), [values * 4])
+    found = NeuronSession(bucket(), {}, "inf2", None).run([torch.ones(2)])
+    assert [float(tensor[0]) for tensor in found] == [1, 2, 3, 4]
+
+
 def test_weights_are_bound_then_moved(framework, bucket):
     NeuronSession(bucket(), {"model.weight": torch.ones(1)}, "inf2", None)
     assert framework.calls == [("replace", ["model.weight"]), ("move", 0)]
