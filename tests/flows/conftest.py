@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from neuronbuild import host
 from tests.conftest import TEXT, write_recipe
 from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.flows import checkpoints
@@ -76,12 +74,7 @@ def neuron_built(models, tmp_path_factory) -> NeuronBuilt:
 @pytest.fixture
 def device(neuron_built, tmp_path, monkeypatch) -> Host:
     """This process on a host with a device: an inf2, until it becomes another. The doubles run what they compiled."""
-    made = Host(neuron_built.sdk, tmp_path / "host")
-    made.folder.mkdir()
-    monkeypatch.setattr(host, "DEVICES", made.folder / "devices")
-    monkeypatch.setattr(host, "PRODUCT", made.folder / "product")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(made.sdk.site), str(neuron_built.old.site)])
-    made.become("inf2.xlarge")
+    made = Host.stand_in(monkeypatch, tmp_path / "host", neuron_built.sdk, neuron_built.old)
     for sdk in (neuron_built.sdk, neuron_built.old):
         sdk.set(device=True)
     yield made

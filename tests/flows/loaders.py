@@ -74,6 +74,7 @@ def cases() -> list[Case]:
 class Loaded:
     """Releases, what the loader answered, and what it has in its registry."""
 
+    sdk: FakeSdk
     root: Path
     report: dict
     said: dict

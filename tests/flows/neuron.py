@@ -6,9 +6,13 @@ Nothing here has run on Neuron hardware, or against AWS's own packages.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from neuronbuild import host
 from tests.conftest import TEXT, run_cli, write_recipe
 from tests.doubles.neuron_sdk import FakeSdk
 
@@ -90,6 +94,17 @@ class Host:
 
     sdk: FakeSdk
     folder: Path
+
+    @classmethod
+    def stand_in(cls, monkeypatch: pytest.MonkeyPatch, folder: Path, *sdks: FakeSdk) -> Host:
+        """Have this process stand on one, with the packages of some environments: an inf2, until it becomes another."""
+        made = cls(sdks[0], folder)
+        made.folder.mkdir()
+        monkeypatch.setattr(host, "DEVICES", made.folder / "devices")
+        monkeypatch.setattr(host, "PRODUCT", made.folder / "product")
+        monkeypatch.setattr(sys, "path", [*sys.path, *(str(sdk.site) for sdk in sdks)])
+        made.become("inf2.xlarge")
+        return made
 
     def become(self, instance: str, driver: str = "245 neuron\n") -> None:
         (self.folder / "product").write_text(instance + "\n")

@@ -12,12 +12,14 @@ import pytest
 import torch
 import transformers
 
-from neuronbuild.tasks import FAMILIES
+from neuronbuild.models import MODEL_CLASSES
+from neuronbuild.tasks import FAMILIES, TASKS
 from neuronbuild.tasks.loaders import LOADERS, VERSION, Compiled, refusal
 from tests.conftest import run_cli, write_recipe
 from tests.doubles.neuron_sdk import install_sdk
 from tests.flows import loaders
 from tests.flows.loaders import PYTHON, Loaded
+from tests.flows.neuron import Host
 
 pytestmark = [
     pytest.mark.optimum,
@@ -87,13 +89,13 @@ def swept(tmp_path_factory) -> Loaded:
     sdk = install_sdk(root / "sdk")
     report = loaders.build(sdk, root / "work", loaders.cases())
     sdk.set(device=True)
-    made = Loaded(root / "work", report, {})
+    made = Loaded(sdk, root / "work", report, {})
     wanted = [case for case in loaders.cases() if made.folder(case).is_dir()]
     assert wanted == loaders.cases(), report["log"]
     jobs = [
         job(LOADERS[case.task].name, made.folder(case), loaders.inputs_of(case, made.folder(case))) for case in loaders.cases()
     ]
-    return Loaded(root / "work", report, loaders.ask(sdk, root, jobs))
+    return Loaded(sdk, root / "work", report, loaders.ask(sdk, root, jobs))
 
 
 def expected_refusal(swept: Loaded, case) -> str | None:
@@ -129,6 +131,24 @@ def _distance(found: torch.Tensor, expected: torch.Tensor) -> float:
     if found.shape != expected.shape:
         return float("inf")
     return float((found - expected).abs().max() / max(1.0, float(expected.abs().max())))
+
+
+OWN = [("object-detection", "yolos"), ("zero-shot-image-classification", "clip"), ("fill-mask", "deberta")]
+OWN += [(task, family) for family in ("bert", "xlm", "flaubert") for task in ("sentence-similarity", "fill-mask")]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("task", "family"), OWN)
+def test_neuronbuild_itself_gives_the_tasks_own_outputs_with_token_types_or_without(swept, monkeypatch, tmp_path, task, family):
+    Host.stand_in(monkeypatch, tmp_path / "host", swept.sdk)
+    case = loaders.Case(task, family)
+    model = MODEL_CLASSES[task].from_pretrained(swept.folder(case))
+    given = loaders.inputs_of(case, swept.folder(case))
+    untyped = {name: tensor for name, tensor in given.items() if name != "token_type_ids"}
+    for inputs in (given, untyped):
+        found, expected = model(**inputs), loaders.eager(case, swept.root / "models" / case.name, inputs)
+        assert list(found) == [name for name in TASKS[task].graphs[0].outputs if name in expected]
+        assert all(_distance(found[name], expected[name]) < CLOSE for name in found)
 
 
 @pytest.mark.soak

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import transformers
 
 from neuronbuild.errors import InputError, ReleaseError, ShapeError
 from neuronbuild.release.swap import put_in_place
+from neuronbuild.tasks import TASKS
 from tests.unit.runtime.releases import alter_index, copy_release, list_anew, open_runner, random_inputs
 
 
@@ -50,6 +52,15 @@ def test_padding_changes_nothing_that_counts(grid, built):
     kept = inputs["attention_mask"].bool()
     padded, bare = grid.run(inputs)["last_hidden_state"], exact.run(inputs)["last_hidden_state"]
     assert torch.allclose(padded[kept], bare[kept], atol=1e-5)
+
+
+def test_outputs_for_other_tools_classes_arent_handed_on(built, monkeypatch):
+    task = TASKS["feature-extraction"]
+    [graph] = task.graphs
+    changed = replace(task, graphs=(replace(graph, further={"pooler_output": ("batch_size", None)}),))
+    monkeypatch.setitem(TASKS, task.name, changed)
+    outputs = open_runner(built.releases["feature-extraction"]).run(random_inputs(2, 16, seed=5))
+    assert list(outputs) == ["last_hidden_state"]
 
 
 def test_rows_come_back_in_the_order_given(grid):
