@@ -217,7 +217,8 @@ class ForwardModel(NeuronModel):
         Args:
             inputs: by place, in the order of the graph (`input_ids` first, or `pixel_values`, or `input_values`).
             named: by name. Text: `input_ids` int64 of shape (batch, tokens), (batch, choices, tokens) for multiple choice;
-                `attention_mask` (default: ones), and `token_type_ids` (default: zeros) for models that have them. Images:
+                `attention_mask` (default: ones), and `token_type_ids` for models that have them (default: what transformers
+                takes without them: zeros, but for XLM and FlauBERT). Images:
                 `pixel_values` float32 of shape (batch, channels, height, width). Sound: `input_values` float32 of shape
                 (batch, samples).
 

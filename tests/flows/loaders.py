@@ -55,7 +55,8 @@ class Case:
         """Save the model."""
         labels = {"num_labels": 3} if self.task in LABELLED else {}
         if self.task not in TEXT:
-            return senses.make_sense_model(folder, self.task, self.family, **labels, **self.config)
+            first = {"architectures": []} if FAMILIES[self.family].variants else {}  # of a task's several classes
+            return senses.make_sense_model(folder, self.task, self.family, **labels, **first, **self.config)
         own = {**SIZES, **OWN_ENCODER.get(self.family, {}), **labels, **self.config}
         model = make_model(folder, CLASSES.get(self.task, "AutoModel"), self.family, **own)
         if self.task == SENTENCES:
