@@ -16,7 +16,7 @@ from neuronbuild.recipe.schema import (
     RemoteSettings,
     Workspace,
 )
-from neuronbuild.recipe.words import REASONS, RENAMED, unknown_word
+from neuronbuild.recipe.words import REASONS, RENAMED, SPELLINGS, VALUES, unknown_word
 from neuronbuild.sdks import releases_like
 from neuronbuild.tasks import AXES
 
@@ -52,7 +52,7 @@ PLACES = {
 }
 """Where the words of recipes and workspaces stand, for those that stand elsewhere."""
 
-ELSEWHERE = {**PLACES, **REASONS}
+ELSEWHERE = {**REASONS, **PLACES}
 """What to do about words that aren't known where they stand, but for those that have another name here."""
 
 
@@ -71,7 +71,12 @@ def describe(fault: ErrorDetails, kind: type[BaseModel], text: str | None = None
     if code == "literal_error":
         words = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
         what = where if isinstance(keys[-1], str) else str(keys[-2]).removesuffix("s")
-        return unknown_word(what, str(fault["input"]), words) if words else f"{where}: should be {fault['ctx']['expected']}"
+        elsewhere = {word: f"here it is {ours}" for word, ours in SPELLINGS.get(str(keys[-1]), {}).items()}
+        return (
+            unknown_word(what, str(fault["input"]), words, elsewhere)
+            if words
+            else f"{where}: should be {fault['ctx']['expected']}"
+        )
     if code == "int_type" and re.fullmatch(r"0[0-9]{1,20}", str(fault["input"])):
         return f"{where}: {fault['input']} isn't a number in YAML because it begins with 0: write {int(fault['input'])}"
     if code == "string_type" and (text is not None or keys[-1] == "sdk"):
@@ -82,13 +87,17 @@ def describe(fault: ErrorDetails, kind: type[BaseModel], text: str | None = None
 
 def unknown_key(kind: str, name: str, known: list[str]) -> str:
     """What is said of a key, axis or argument that isn't known where it stands."""
-    renamed = {word: f"here it is `{ours}`{_placed(ours, known)}" for word, ours in RENAMED.items()}
+    renamed = {word: f"here it is `{ours}`{_placed(ours, known)}{_valued(word)}" for word, ours in RENAMED.items()}
     elsewhere = {word: told for word, told in {**ELSEWHERE, **renamed}.items() if word not in known}
     return unknown_word(kind, name, known, elsewhere)
 
 
 def _placed(ours: str, known: list[str]) -> str:
     return "" if ours in known else f" ({PLACES[ours].removeprefix('it stands ')})"
+
+
+def _valued(word: str) -> str:
+    return f": {VALUES[word]}" if word in VALUES else ""
 
 
 def _unquoted(key: str, text: str) -> str:

@@ -1,25 +1,29 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
 from neuronbuild.recipe.schema import Recipe, Workspace
 from neuronbuild.recipe.wording import describe
+from tests.conftest import ROOT
 
-OF_OPTIMUM = """
-auto_cast auto_cast_type optlevel instance_type inline_weights_to_neff dynamic_batch_size tensor_parallel_size
-torch_dtype compiler_workdir disable_neuron_cache output_attentions output_hidden_states task subfolder
-revision disable_fast_relayout disable_fallback atol cache_dir trust_remote_code inline_weights_neff
-disable_validation num_cores unet lora_model_ids lora_weight_names lora_adapter_names lora_scales
-controlnet_ids ip_adapter_id ip_adapter_subfolder ip_adapter_weight_name ip_adapter_scale batch_size
-text_batch_size image_batch_size sequence_length num_beams num_choices num_channels width height image_size
-patch_size num_images_per_prompt audio_sequence_length vae_scale_factor encoder_hidden_size rotary_axes_dim
-checkpoint_id checkpoint_revision max_batch_size continuous_batching speculation_length tp_degree ep_degree
-pp_degree max_context_length on_device_sampling max_topk fused_qkv target prefill_chunk_size library_name
-token export local_files_only force_download compiler_type compiler_version float_dtype int_dtype
-static_batch_size static_sequence_length dynamic-batch-size trust-remote-code do_validation
+WORDS = json.loads((ROOT / "tests/golden/optimum_words.json").read_text())
+OF_OPTIMUM = {
+    *WORDS["options"],
+    *WORDS["shapes"],
+    *WORDS["adapters"],
+    *(name for call, keywords in WORDS["calls"].items() for name in keywords if not call.endswith("push_to_hub")),
+} - {"-m"}
+"""What optimum-neuron 0.4.5 takes: the command that exports, and its calls."""
+
+OF_FILES = """
+checkpoint_id checkpoint_revision max_batch_size continuous_batching speculation_length tp_degree ep_degree pp_degree
+max_context_length on_device_sampling max_topk fused_qkv target prefill_chunk_size compiler_type compiler_version float_dtype
+int_dtype static_batch_size static_sequence_length use_auth_token repository_id ip_adapter_id
 """
-"""What optimum-neuron 0.4.5 takes: its exporter, `from_pretrained`, the block in `config.json`, and `neuron_config.json`."""
+"""What stands in the block in its `config.json` and in `neuron_config.json`, and what guides of earlier versions say."""
 
 
 def wording(kind, document):
@@ -56,7 +60,7 @@ def test_a_finding_is_told_in_a_recipe_authors_words(keys, text):
     assert text in wording(Recipe, {"model": "x", **keys})
 
 
-@pytest.mark.parametrize("word", OF_OPTIMUM.split())
+@pytest.mark.parametrize("word", sorted({*OF_OPTIMUM, *OF_FILES.split()}))
 def test_every_word_of_optimum_neuron_is_ours_or_told_with_what_to_do(word):
     texts = [] if word in Recipe.model_fields else wording(Recipe, {"model": "x", word: 1})
     for text in texts:
@@ -80,6 +84,17 @@ def test_every_word_of_optimum_neuron_is_ours_or_told_with_what_to_do(word):
         ({"jobs": 2}, "in neuronbuild.yaml, under `limits`"),
         ({"lora": [{"model": "x", "weight_name": "y"}]}, "unknown key 'weight_name'; did you mean 'weights'?"),
         ({"task": "stable-diffusion"}, "here it is text-to-image, image-to-image or inpainting"),
+        ({"task": "latent-consistency"}, "here it is text-to-image"),
+        ({"--auto_cast": "matmul"}, "unknown key '--auto_cast'; it stands under `compiler`"),
+        ({"--disable-validation": True}, "every build and release is compared with eager PyTorch: leave it out"),
+        ({"--dynamic-batch-size": True}, "did you mean 'dynamic_batch_size'?"),
+        ({"-O1": True}, "here it is `optlevel` (under `compiler`): -O1 is 1"),
+        ({"inline_weights_to_neff": False}, "here it is `weights`: true is `inline`, false is `separate`"),
+        ({"lora_scales": [1.0]}, "here it is `lora`: a list, each with its `model`, `weights` and `scale`"),
+        ({"input_shapes": {}}, "its keys stand under `shapes`"),
+        ({"unet_id": "x"}, "give the pipeline that holds this unet as `model`"),
+        ({"dtype": "fp32"}, "unknown dtype 'fp32'; here it is float32"),
+        ({"compiler": {"auto_cast_type": "float16"}}, "unknown compiler.auto_cast_type 'float16'; here it is fp16"),
     ],
 )
 def test_a_word_of_another_place_or_tool_is_told_with_ours(document, text):
