@@ -24,7 +24,7 @@ from neuronbuild.errors import (
 from neuronbuild.intact import MEMORY
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.release.verified import VerifiedReleases
-from neuronbuild.source.resolve import open_memory, resolve_model
+from neuronbuild.source.resolve import Search, open_memory, resolve_model
 from neuronbuild.store.location import open_layers
 from neuronbuild.store.sharing import Sharing
 from neuronbuild.toolchain.registry import open_toolchain
@@ -137,14 +137,8 @@ class Context:
         return found
 
     def _resolve(self, wanted: Wanted, revision: str | None) -> Model:
-        found = resolve_model(
-            wanted.reference,
-            revision,
-            base=wanted.base,
-            memory=self.memory,
-            trust_remote_code=wanted.trusted,
-            layouts=wanted.layouts,
-        )
+        search = Search(wanted.layouts, wanted.trusted, self.settings.offline)
+        found = resolve_model(wanted.reference, revision, base=wanted.base, memory=self.memory, search=search)
         return replace(found, snapshot=replace(found.snapshot, model=wanted.name)) if wanted.file else found
 
     def _locked_model(self, wanted: Wanted) -> Model:

@@ -65,6 +65,7 @@ class Settings:
     lock: Path | None = None
     locked: bool = False
     no_build: bool = False
+    offline: bool = False
 
     def __repr__(self) -> str:
         """All of it, without the passwords of locations."""

@@ -66,8 +66,8 @@ class _Listing:
 class HubSource(Source):
     """Ids of the form `organisation/name`. Where the Hub can't be asked, its local cache answers for it."""
 
-    def __init__(self, memory: DigestMemory) -> None:
-        self._memory = memory
+    def __init__(self, memory: DigestMemory, *, offline: bool = False) -> None:
+        self._memory, self._offline = memory, offline
 
     def resolve(
         self,
@@ -79,6 +79,8 @@ class HubSource(Source):
     ) -> Model:
         """Pin the commit that the revision points at, by default the one of `main`."""
         revision = revision or constants.DEFAULT_REVISION
+        if self._offline:
+            return self._without_hub(reference, revision, "local_files_only is set", layouts, trusted=trust_remote_code)
         try:
             listing = _ask(reference, revision)
         except CLIENT_ERRORS as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,25 +42,30 @@ def name_model(text: str) -> str:
     return str(path.resolve()) if there else text
 
 
-def resolve_model(
-    reference: str,
-    revision: str | None,
-    *,
-    base: Path,
-    memory: DigestMemory,
-    trust_remote_code: bool = False,
-    layouts: tuple[Layout, ...] = MODELS,
-) -> Model:
-    """Pin the model that a reference names.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a model is looked for: in which of the ways it may be saved, and whether its code is trusted.
 
-    `base` is the folder that relative paths count from, `layouts` are the ways in which it may be saved.
+    `offline`: one on the Hub is what the Hub's local cache has of it.
+    """
+
+    layouts: tuple[Layout, ...] = MODELS
+    trust_remote_code: bool = False
+    offline: bool = False
+
+
+ANY = Search()
+
+
+def resolve_model(reference: str, revision: str | None, *, base: Path, memory: DigestMemory, search: Search = ANY) -> Model:
+    """Pin the model that a reference names; `base` is the folder that relative paths count from.
 
     Raises:
         SourceError: it isn't there, can't be reached or can't be used.
     """
-    source = _source_for(reference, base, memory)
+    source = _source_for(reference, base, memory, offline=search.offline)
     try:
-        return source.resolve(reference, revision, trust_remote_code=trust_remote_code, layouts=layouts)
+        return source.resolve(reference, revision, trust_remote_code=search.trust_remote_code, layouts=search.layouts)
     except UnsupportedModelError:
         raise
     except SourceError as error:
@@ -107,11 +113,11 @@ def _is_model(path: Path) -> bool:
         return False
 
 
-def _source_for(reference: str, base: Path, memory: DigestMemory) -> Source:
+def _source_for(reference: str, base: Path, memory: DigestMemory, *, offline: bool) -> Source:
     if reference.startswith(PACKAGE_PREFIX):
         return PackageSource(memory)
     if is_folder_reference(reference):
         return FolderSource(base, memory)
     from neuronbuild.source.hub import HubSource  # httpx and all that only where a Hub id is used
 
-    return HubSource(memory)
+    return HubSource(memory, offline=offline)

@@ -8,6 +8,7 @@ from neuronbuild.api.prepare import Context, make_full_plan, plan, prepare
 from neuronbuild.errors import RecipeError, SourceError, SourcesError, StoreError, ToolchainError
 from neuronbuild.recipe.load import load_recipes
 from tests.conftest import SHAPES, TEXT, make_model, write_recipe
+from tests.doubles.hub import HubDouble, lead_client_to
 
 
 def test_what_is_known_is_a_hit_and_the_rest_a_miss(settings, recipe):
@@ -130,3 +131,11 @@ def test_a_length_that_nobody_asked_for_is_told(settings, tmp_path, models, capl
         plan(load_recipes([tmp_path / f"{name}.yaml"]), settings)
     (record,) = caplog.records
     assert record.getMessage() == "silent: no sequence_length is given; taking 66 tokens"
+
+
+def test_offline_the_hub_isnt_asked_for_a_model(settings, recipe, tmp_path, monkeypatch):
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        with pytest.raises((SourceError, SourcesError), match="local_files_only is set"):
+            plan(recipe(model="org/some-model"), replace(settings, offline=True))
+    assert hub.requests == []

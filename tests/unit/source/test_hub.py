@@ -334,6 +334,18 @@ def test_offline_the_cache_answers(hub, offline):
     assert hub.requests == []
 
 
+def test_a_source_that_is_to_go_by_the_cache_asks_nothing(hub):
+    fetch()
+    before = list(hub.requests)
+    source = HubSource(DigestMemory(None), offline=True)
+    model = source.resolve("org/tiny", None)
+    assert (model.snapshot.revision, model.snapshot.files) == (COMMIT, PINNED)
+    assert model.open_file("model.safetensors").read_bytes() == WEIGHTS
+    with pytest.raises(SourceError, match="local_files_only is set, and the local cache has no revision 'v9' of it"):
+        source.resolve("org/tiny", "v9")
+    assert hub.requests == before
+
+
 def test_offline_a_commit_is_found_by_name(hub, offline):
     fetch()
     offline()
