@@ -13,18 +13,24 @@ from neuronbuild.artifact.snapshot import VOCABULARIES
 from neuronbuild.errors import InputError, ReleaseError, UsageError
 from neuronbuild.models.likeness import Likeness
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer, read_processor
-from neuronbuild.models.releases import copy_release, files_of, find_release, push_release
+from neuronbuild.models.pushing import read_push
+from neuronbuild.models.releases import copy_release, files_of, find_release, find_saved, push_release
+from neuronbuild.recipe.idle import IDLE, refuse_others, settle
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.tasks import OWN_TASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from neuronbuild.runtime.reader import ReleaseFolder
 
 Self = TypeVar("Self", bound="NeuronModel")
+
+CALL = "from_pretrained"
 
 SHOWN = 4
 """Shapes that a model is shown with before the rest is only counted."""
@@ -37,6 +43,20 @@ def _shown(model: NeuronModel) -> str:
     folder, index = model._release.folder, model._release.index  # noqa: SLF001 (its own class's `__repr__`)
     shapes = "; ".join([*told[:SHOWN], *more])
     return f"{type(model).__name__}({str(folder)!r}: {index.task} on {index.platform}; {shapes})"
+
+
+def _refuse_exports(given: Mapping[str, object]) -> None:
+    """Stop at what says how to compile, where nothing is compiled.
+
+    Raises:
+        UsageError: there is such, or something unknown.
+    """
+    if given:
+        from neuronbuild.models.export import ARGUMENTS
+
+        said = [name for name, value in given.items() if value is not None or name not in ARGUMENTS]
+        if said:
+            raise UsageError(f"{CALL}: {', '.join(said)} can't be given without export=True")
 
 
 class NeuronModel(Likeness, ABC):
@@ -57,6 +77,7 @@ class NeuronModel(Likeness, ABC):
         warm: bool = False,
         revision: str | None = None,
         core: int | None = None,
+        local_files_only: bool = False,
         **arguments: object,
     ) -> Self:
         """Load a release folder, or one from the Hub; with `export=True` compile a model first, where the cache hasn't got it.
@@ -67,27 +88,30 @@ class NeuronModel(Likeness, ABC):
             warm: run each compiled shape once before returning: the first call is slower otherwise.
             revision: branch, tag or commit on the Hub.
             core: the NeuronCore to load onto, for releases for Neuron devices; the runtime takes turns otherwise.
+            local_files_only: go by what the Hub's local cache has, and don't ask the Hub.
             arguments: with `export=True`: sizes of the axes (`batch_size=1, sequence_length=[64, 128]`; a list compiles a
                 grid), compiler options (`auto_cast`, `auto_cast_type`, `optlevel`), `dynamic_batch_size`, `task`,
-                `platform`, and `cache`, `output`, `jobs`.
+                `platform`, and `cache`, `output`, `jobs`. Keywords of optimum-neuron that have no counterpart, at the values
+                at which they ask for nothing.
 
         Raises:
             ReleaseError: not a release, one for another task, or one that this host can't run.
             UsageError: an argument is unknown, or `model` would be compiled for a task of another class.
             RecipeError, SourceError, StoreError, ToolchainError: compiling is not possible; see the message.
         """
+        asked = settle(CALL, {**arguments, "revision": revision, "local_files_only": local_files_only}, export=export)
         if export:
             from neuronbuild.models.export import export_model, refuse_misfit
 
-            refuse_misfit(str(model), cls.task, {**arguments, "revision": revision})
-            folder = export_model(str(model), cls.task, {**arguments, "revision": revision})
-        elif arguments:
-            raise UsageError(f"from_pretrained: {', '.join(arguments)} can't be given without export=True")
+            refuse_misfit(str(model), cls.task, asked)
+            folder = export_model(str(model), cls.task, asked)
         else:
-            folder = find_release(str(model), revision)
+            refuse_others(CALL, [name for name in asked if name in arguments and name in IDLE])
+            _refuse_exports({name: value for name, value in asked.items() if name in arguments})
+            folder = find_release(str(model), revision if "revision" in asked else None, offline=local_files_only)
         release = read_release(folder, core)
         if core is not None and release.index.platform == "cpu":
-            raise UsageError("from_pretrained: core is for releases for Neuron devices, and this one is for cpu: leave it out")
+            raise UsageError(f"{CALL}: core is for releases for Neuron devices, and this one is for cpu: leave it out")
         if release.index.task != cls.task:
             row = OWN_TASKS.get(release.index.task)
             fitting = row.model_class if row else "no class of this version"
@@ -179,25 +203,40 @@ class NeuronModel(Likeness, ABC):
         """Whether padding changes results: measured where the model was compiled."""
         return self._release.index.padding_matters
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, *, push_to_hub: bool = False, **arguments: Any) -> None:  # noqa: ANN401 (as of `push_to_hub`)
         """Copy the release to a folder that isn't there yet, is empty, or holds a release, which is replaced then.
+
+        `push_to_hub=True` uploads it then, with the arguments of the method of that name.
 
         Raises:
             ReleaseError: the folder holds something else, or can't be written, or the release was altered.
+            UsageError, SourceError: as of `push_to_hub`.
         """
+        if not push_to_hub:
+            refuse_others("save_pretrained", arguments, ["push_to_hub"])
         self._release.refuse_altered()
         copy_release(self._release.folder, files_of(self._release.index), Path(folder))
+        if push_to_hub:
+            self.push_to_hub(**{"save_directory": folder, **arguments})
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None, token: str | None = None) -> str:
+    def push_to_hub(self, repo_id: str | Path | None = None, repository_id: str | None = None, **arguments: object) -> str:
         """Upload the release to the Hub in one commit, and give the commit's address.
+
+        Args:
+            repo_id: the repository, `organisation/name`; with `repository_id` a folder that this very release was saved to.
+            repository_id: the repository, in optimum-neuron's word.
+            arguments: `private`, `revision`, `token` or `use_auth_token` (by default HF_TOKEN, or what was saved), `endpoint`;
+                `save_directory` is the folder by its name.
 
         Raises:
             SourceError: the Hub can't be reached, or refuses it.
-            ReleaseError: the release was altered.
+            ReleaseError: the release was altered, or the folder doesn't hold it.
+            UsageError: no repository is named, or an argument is unknown.
         """
+        push = read_push(repo_id, repository_id, arguments)
         self._release.refuse_altered()
-        names = files_of(self._release.index)
-        return push_release(self._release.folder, names, repo_id, private=private, revision=revision, token=token)
+        folder = self._release.folder if push.folder is None else find_saved(push.folder, self._release)
+        return push_release(folder, files_of(self._release.index), push)
 
 
 class ForwardModel(NeuronModel):

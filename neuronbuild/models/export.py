@@ -16,6 +16,7 @@ from neuronbuild.recipe.load import validation_issues
 from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Compiler, Recipe, Workspace
 from neuronbuild.recipe.wording import describe, unknown_key
+from neuronbuild.recipe.words import SPELLINGS
 from neuronbuild.recipe.yaml_tree import Document
 from neuronbuild.source.resolve import name_model
 from neuronbuild.tasks import AXES
@@ -23,6 +24,7 @@ from neuronbuild.tasks import AXES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CALL = "from_pretrained"
 INLINE = "inline_weights_to_neff"
 ALIASES = {
     "tensor_parallel_size": "num_cores",
@@ -31,6 +33,12 @@ ALIASES = {
     INLINE: "weights",
 }
 """optimum-neuron's words, and ours."""
+
+SPELT: dict[str, Mapping[str, object]] = {
+    "optlevel": {"1": 1, "2": 2, "3": 3},
+    "dtype": SPELLINGS["dtype"],
+}
+"""Values of its words as it spells them, and ours."""
 
 COMPILER_KEYS = tuple(Compiler.model_fields)
 RECIPE_KEYS = (
@@ -45,17 +53,18 @@ RECIPE_KEYS = (
     "trust_remote_code",
 )
 SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa", "sdk")
-ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES)
+OFFLINE = "local_files_only"
+ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, OFFLINE)
 """All that a call may say."""
 
 DEFAULT_PLATFORM = "cpu"
 
-WHERE = Path("from_pretrained")
+WHERE = Path(CALL)
 """Stands where a recipe file's path would, in messages."""
 
 
 def export_model(model: str, task: str, arguments: Mapping[str, object]) -> Path:
-    """Compile what isn't in the cache, and give the release folder.
+    """Compile what isn't in the cache, and give the release folder. `arguments` are settled (`recipe.idle`).
 
     Raises:
         UsageError: an argument is unknown.
@@ -85,20 +94,20 @@ def refuse_misfit(model: str, task: str, arguments: Mapping[str, object]) -> Non
         UsageError: it is, or the model can't be compiled for the task that is asked for.
         SourceError: there is no such model.
     """
-    revision = arguments.get("revision")
+    revision, offline = arguments.get("revision"), arguments.get(OFFLINE) is True
     pinned = None if revision is None else str(revision)
     try:
-        found = axes(model, str(arguments.get("task") or task), revision=pinned)
+        found = axes(model, str(arguments.get("task") or task), revision=pinned, offline=offline)
     except UsageError as error:
-        raise UsageError(error.message, hint=error.hint or _fitting(model, task, pinned)) from None
+        raise UsageError(error.message, hint=error.hint or _fitting(model, task, pinned, offline=offline)) from None
     if found.task != task:
-        raise UsageError(f"from_pretrained: {model} would be compiled for {found.task}; use {found.model_class} for that")
+        raise UsageError(f"{CALL}: {model} would be compiled for {found.task}; use {found.model_class} for that")
 
 
-def _fitting(model: str, task: str, revision: str | None) -> str | None:
+def _fitting(model: str, task: str, revision: str | None, *, offline: bool) -> str | None:
     """What helps where a model can't be compiled for a task: the class that its config tells."""
     try:
-        found = axes(model, revision=revision)
+        found = axes(model, revision=revision, offline=offline)
     except UsageError:
         return None
     return None if found.task == task else f"its config tells {found.task}: use {found.model_class}"
@@ -117,7 +126,7 @@ def make_recipe(model: str, task: str, arguments: Mapping[str, object]) -> Locat
         named = document | {name: said[name] for name in ("isa", "sdk") if name in said}  # no recipe has these two
         document["name"] = f"{_stem(model)}-{digest_json(named).sha256[:12]}"
     except TypeError as error:  # what no recipe could say: an array, an object
-        raise UsageError(f"from_pretrained: a value is of a kind that can't be used: {error}") from None
+        raise UsageError(f"{CALL}: a value is of a kind that can't be used: {error}") from None
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -135,8 +144,6 @@ def _document(model: str, task: str, said: dict[str, object]) -> dict[str, objec
         "shapes": {axis: _sizes(said[axis]) for axis in AXES if axis in said},
     }
     document |= {name: said[name] for name in RECIPE_KEYS if name in said and name not in {"task", "platform"}}
-    if "dtype" in document:
-        document["dtype"] = str(document["dtype"]).removeprefix("torch.")
     return document
 
 
@@ -151,19 +158,24 @@ def _known(arguments: Mapping[str, object]) -> dict[str, object]:
     Raises:
         UsageError: an argument is unknown, or two say the same.
     """
-    given = {name: value for name, value in arguments.items() if value is not None}
-    if INLINE in given:
-        given[INLINE] = "inline" if given[INLINE] else "separate"
     said: dict[str, object] = {}
-    for name, value in given.items():
+    for name, value in arguments.items():
         if name not in ARGUMENTS:
-            raise UsageError(f"from_pretrained: {unknown_key('argument', name, list(ARGUMENTS))}")
+            raise UsageError(f"{CALL}: {unknown_key('argument', name, list(ARGUMENTS))}")
+        if value is None or (name == INLINE and value is True and _platform(arguments) == "cpu"):
+            continue  # on cpu there is no NEFF that weights could be in
         ours = ALIASES.get(name, name)
         if ours in said:
-            same = ", ".join(each for each in given if ALIASES.get(each, each) == ours)
-            raise UsageError(f"from_pretrained: {same} are words for one thing: give one of them")
-        said[ours] = value
+            same = ", ".join(each for each in arguments if ALIASES.get(each, each) == ours and arguments[each] is not None)
+            raise UsageError(f"{CALL}: {same} are words for one thing: give one of them")
+        said[ours] = _spelt(ours, ("inline" if value else "separate") if name == INLINE else value)
     return said
+
+
+def _spelt(name: str, value: object) -> object:
+    """A value as recipes have it: levels are numbers, and a dtype is the name that torch has for it."""
+    text = str(value).removeprefix("torch.") if name == "dtype" else value
+    return SPELT[name].get(text, text) if name in SPELT and isinstance(text, str) else text
 
 
 def _settings(arguments: Mapping[str, object]) -> Settings:
@@ -179,13 +191,22 @@ def _settings(arguments: Mapping[str, object]) -> Settings:
         said = Workspace.model_validate({**given, "limits": limits})
     except ValidationError as error:
         wrong = (describe(fault, Workspace).removeprefix("limits.") for fault in error.errors(include_url=False))
-        raise UsageError(f"from_pretrained: {'; '.join(wrong)}") from None
+        raise UsageError(f"{CALL}: {'; '.join(wrong)}") from None
     for name, cpu in (("isa", True), ("sdk", False)):
         if getattr(said, name) is not None and (_platform(arguments) == "cpu") is not cpu:
-            raise UsageError(f"from_pretrained: {name} says nothing for {_platform(arguments)}: leave it out")
-    settings = replace(Settings(), isa=said.isa, sdk=said.sdk, **{name: getattr(said.limits, name) for name in limits})
+            raise UsageError(f"{CALL}: {name} says nothing for {_platform(arguments)}: leave it out")
+    offline = _flag(OFFLINE, arguments.get(OFFLINE, False))
+    settings = replace(
+        Settings(), isa=said.isa, sdk=said.sdk, offline=offline, **{name: getattr(said.limits, name) for name in limits}
+    )
     cache, output = said.cache or settings.cache, Path(said.output) if said.output else settings.output
     return replace(settings, cache=cache, output=output)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{CALL}: {name} should be true or false")
+    return value
 
 
 def _platform(arguments: Mapping[str, object]) -> str:

@@ -15,9 +15,10 @@ from neuronbuild.models.base import NeuronModel
 from neuronbuild.models.checked import checked, refuse_misspelt
 from neuronbuild.models.classes import open_model
 from neuronbuild.models.export import ALIASES as OPTIMUMS
-from neuronbuild.models.export import ARGUMENTS, COMPILER_KEYS, export_model
+from neuronbuild.models.export import ARGUMENTS, COMPILER_KEYS, OFFLINE, export_model
 from neuronbuild.models.preprocessors import PROCESSORS
 from neuronbuild.models.releases import find_release
+from neuronbuild.recipe.idle import IDLE, TOKENS, refuse_others, settle
 from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import ALIASES, AXES, OWN_TASKS
 
@@ -82,6 +83,9 @@ TAKEN = {"batch_size", "num_beams", "torch_dtype"}
 EXPORTS = {*AXES, *COMPILER_KEYS, *OPTIMUMS, "dynamic_batch_size", "num_cores", "platform", "weights"} - TAKEN
 """Words that say how to compile a model, and nothing to a pipeline."""
 
+KEPT_WORDS = {*FIXED, *ARGUMENTS}
+"""Words of optimum-neuron's calls that have another reason here, or a meaning."""
+
 PARTS = ("tokenizer", "image_processor", "feature_extractor")
 
 
@@ -100,29 +104,38 @@ def pipeline(
         model: a release folder or Hub id, or a loaded model; with `export=True` a model to compile, as in `from_pretrained`.
         export: compile `model` for the shapes given, where the cache hasn't got it.
         revision: branch, tag or commit on the Hub.
-        arguments: with `export=True` what `from_pretrained` takes: sizes of axes, compiler options. All others go to the
-            pipeline: `top_k=3`, `chunk_length_s=10`, a `tokenizer` or `image_processor` of one's own. Pipelines over texts
-            take `truncation=True` besides, which cuts texts to the longest compiled shape.
+        arguments: with `export=True` what `from_pretrained` takes: sizes of axes, compiler options, also as optimum-neuron
+            takes them (`input_shapes={...}`, `compiler_args={...}`). All others go to the pipeline: `top_k=3`,
+            `chunk_length_s=10`, a `tokenizer` or `image_processor` of one's own. Pipelines over texts take `truncation=True`
+            besides, which cuts texts to the longest compiled shape. `local_files_only` as in `from_pretrained`.
 
     Raises:
         UsageError: there is no such pipeline, or none that runs this model; an argument is unknown, or can't have an effect.
         ReleaseError, SourceError, RecipeError, StoreError, ToolchainError: as for `from_pretrained`.
     """
     name = find_pipeline(task)
+    arguments = settle(name, {**arguments, "revision": revision}, export=export)
+    refuse_others(name, [key for key in arguments if key in IDLE and key not in KEPT_WORDS])
+    place = {key: arguments.pop(key) for key in ("revision", OFFLINE) if key in arguments}
     own = {key: arguments.pop(key) for key in ARGUMENTS if export and key in arguments}
     pipeline_class = arguments.pop("pipeline_class", None) or _class_of(name)
     if not export:
         _refuse_exports(name, arguments)
+        arguments = {key: value for key, value in arguments.items() if key not in EXPORTS}
     _refuse_fixed(name, pipeline_class, arguments)
     if isinstance(model, NeuronModel):
-        if export or revision is not None:
-            raise UsageError("export and revision say where a model comes from, and this one is loaded already")
+        if export or place:
+            given = ["export"] * export + [*place]
+            raise UsageError(
+                f"{', '.join(given)} can't be given: it says where a model comes from, and this one is loaded already"
+            )
         loaded = model
     elif export:
         wanted = task if task in RUNS[name] else RUNS[name][0]
-        loaded = open_model(export_model(str(model), wanted, {**own, "revision": revision}))
+        loaded = open_model(export_model(str(model), wanted, {**own, **place}))
     else:
-        loaded = open_model(find_release(str(model), revision))
+        pinned = revision if "revision" in place else None
+        loaded = open_model(find_release(str(model), pinned, offline=OFFLINE in place))
     if loaded.task not in RUNS[name]:
         fitting = " or ".join(map(repr, OWN_TASKS[loaded.task].runs_in)) if loaded.task in OWN_TASKS else "none of these"
         hint = f"choose the pipeline {fitting}, or call the model: it is a {type(loaded).__name__}"
@@ -157,7 +170,7 @@ def find_pipeline(task: str) -> str:
 
 def _refuse_exports(name: str, arguments: Mapping[str, object]) -> None:
     """Stop at what says how to compile, where nothing is compiled."""
-    given = [key for key in arguments if key in EXPORTS]
+    given = [key for key, value in arguments.items() if key in EXPORTS and value is not None]
     if given:
         problem = f"{name}: {', '.join(given)} can't be given without export=True"
         raise UsageError(problem, hint="pass export=True to compile a model; a release is compiled already: leave this out")
@@ -174,7 +187,8 @@ def _refuse_fixed(name: str, pipeline_class: Any, arguments: Mapping[str, object
     for key, (why, harmless) in FIXED.items():
         value = arguments.get(key)
         if value is not None and value not in harmless and str(value) not in harmless:
-            raise UsageError(f"{name}: {key}={value!r} can't be had: {why}")
+            shown = key if key in TOKENS else f"{key}={value!r}"
+            raise UsageError(f"{name}: {shown} can't be had: {why}")
     refuse_misspelt(name, pipeline_class, arguments.keys() - FIXED.keys())
     for part in PARTS:
         if arguments.get(part) is not None and getattr(pipeline_class, f"_load_{part}", None) is False:

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.errors import ReleaseError, SourceError, UsageError, first_line
+from neuronbuild.runtime.reader import read_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from neuronbuild.artifact.release_index import ReleaseIndex
+    from neuronbuild.models.pushing import Push
+    from neuronbuild.runtime.reader import ReleaseFolder
 
 EXPORT = "to compile a model, pass export=True"
 LOST = f"name a folder that `neuronbuild apply` wrote; {EXPORT}"
 
 
-def find_release(model: str, revision: str | None) -> Path:
-    """A local folder, or the local copy of a release on the Hub.
+def find_release(model: str, revision: str | None, *, offline: bool = False) -> Path:
+    """A local folder, or the local copy of a release on the Hub; `offline`: one that is there already.
 
     Raises:
         ReleaseError: there is no such folder, or it holds no release; on the Hub there is a model of that name, and no release.
@@ -39,7 +42,7 @@ def find_release(model: str, revision: str | None) -> Path:
         raise ReleaseError(model, "it is a file, and no release folder", hint=LOST)
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ReleaseError(model, "there is no such folder", hint=LOST)
-    return _fetch(model, revision)
+    return _fetch(model, revision, offline=offline)
 
 
 def _existing(model: str) -> Path | None:
@@ -58,7 +61,7 @@ def _existing(model: str) -> Path | None:
         return None
 
 
-def _fetch(model: str, revision: str | None) -> Path:
+def _fetch(model: str, revision: str | None, *, offline: bool) -> Path:
     """A release on the Hub: its index first, since without one it is a model, whose weights would be fetched for nothing."""
     import huggingface_hub
     from huggingface_hub.errors import (
@@ -69,10 +72,11 @@ def _fetch(model: str, revision: str | None) -> Path:
         LocalEntryNotFoundError,
     )
 
-    problem = "there is no such folder, and no such release on the Hub that can be reached"
+    place = "in the Hub's local cache" if offline else "on the Hub that can be reached"
+    problem = f"there is no such folder, and no such release {place}"
     try:
-        huggingface_hub.hf_hub_download(model, FILENAME, revision=revision)
-        return Path(huggingface_hub.snapshot_download(model, revision=revision))
+        huggingface_hub.hf_hub_download(model, FILENAME, revision=revision, local_files_only=offline)
+        return Path(huggingface_hub.snapshot_download(model, revision=revision, local_files_only=offline))
     except LocalEntryNotFoundError:
         raise SourceError(model, problem, hint=EXPORT) from None
     except EntryNotFoundError:
@@ -118,9 +122,22 @@ def copy_release(source: Path, names: Iterable[str], target: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def push_release(
-    folder: Path, names: Iterable[str], repo: str, *, private: bool, revision: str | None, token: str | None
-) -> str:
+def find_saved(folder: str, release: ReleaseFolder) -> Path:
+    """A folder that a loaded release was saved to, once that is known to be so.
+
+    Raises:
+        ReleaseError: it holds no release, another one, or one that was altered.
+    """
+    hint = "call save_pretrained() with this folder first, or load the release in it and push that"
+    place = _existing(folder)
+    if place is None or _existing(str(place / FILENAME)) is None:
+        raise ReleaseError(folder, f"there is no release in it: it has no {FILENAME}", hint=hint)
+    if read_release(place).index != release.index:
+        raise ReleaseError(folder, "it holds another release than the one that is pushed", hint=hint)
+    return place
+
+
+def push_release(folder: Path, names: Iterable[str], push: Push) -> str:
     """Upload the named files of a release in one commit, and give the commit's address. A missing repository is made.
 
     Raises:
@@ -129,17 +146,17 @@ def push_release(
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
-    api = huggingface_hub.HfApi(token=token)
+    api = huggingface_hub.HfApi(endpoint=push.endpoint, token=push.token)
     try:
-        api.create_repo(repo, private=private, exist_ok=True)
+        made = api.create_repo(push.repo, private=push.private, exist_ok=True)
         done = api.upload_folder(
-            repo_id=repo,
+            repo_id=made.repo_id,
             folder_path=folder,
             allow_patterns=[glob.escape(name) for name in names],
-            revision=revision,
+            revision=push.revision,
             commit_message=f"Upload {folder.name} by neuronbuild",
         )
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
         problem = f"the release can't be pushed: {first_line(error)}"
-        raise SourceError(repo, problem, hint="set HF_TOKEN to a token that may write there") from None
+        raise SourceError(push.repo, problem, hint="set HF_TOKEN to a token that may write there") from None
     return str(done.commit_url)

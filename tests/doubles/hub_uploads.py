@@ -8,6 +8,9 @@ import json
 
 import yaml
 
+OWNER = "somebody"
+"""Whose token it is: a repository that is named without an organisation is theirs."""
+
 
 class Uploads:
     """The part of the server that takes things. Only with a token that may write."""
@@ -40,7 +43,7 @@ class Uploads:
     def _create(self, asked: dict) -> None:
         from tests.doubles.hub import HubRepo
 
-        name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+        name = f"{asked.get('organization') or OWNER}/{asked['name']}"
         if name in self.server.hub.repos:
             self._json({"error": "You already created this model repo", "url": f"{self.server.hub.endpoint}/{name}"}, 409)
             return

@@ -106,12 +106,91 @@ def test_a_release_that_was_pushed_loads_from_the_hub(model, tmp_path, monkeypat
     assert commits == ["/api/models/org/mine/commit/main"] * 2
 
 
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A loaded model whose release nothing was compiled for."""
+    monkeypatch.setattr(reader, "check_host", lambda *_: None)
+    request, store = made_request(tmp_path, trust_of(tmp_path))
+    write_release(request, store, no_job)
+    return open_model(request.folder)
+
+
+def test_the_guide_of_optimum_neuron_saves_and_pushes_as_it_is_written(made, tmp_path, monkeypatch):
+    folder = str(tmp_path / "a_local_path_for_compiled_neuron_model")
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+        made.save_pretrained(folder)
+        made.push_to_hub(folder, repository_id="my-neuron-repo", use_auth_token=True)
+        made.push_to_hub(folder, "my-neuron-repo", token=GOOD_TOKEN, private=None, revision=None, endpoint=None)
+        made.push_to_hub(save_directory=folder, repository_id="org/mine", endpoint=hub.endpoint)
+        made.save_pretrained(folder, push_to_hub=True, repository_id="org/saved", token=True)
+    names = {repo: {*kept.commits[kept.refs["main"]]} for repo, kept in hub.repos.items()}
+    assert names.keys() == {"somebody/my-neuron-repo", "org/mine", "org/saved"}
+    assert all(each == {*contents(made._release.folder)} for each in names.values())
+
+
+@pytest.mark.parametrize(("alter", "words"), [("nothing", "there is no release in it"), ("other", "it holds another release")])
+def test_a_folder_that_the_release_wasnt_saved_to_isnt_pushed(made, tmp_path, alter, words):
+    folder = tmp_path / "copy"
+    if alter == "other":
+        made.save_pretrained(folder)
+        alter_index(folder, padding_matters=True)
+    with pytest.raises(ReleaseError, match=words) as caught:
+        made.push_to_hub(folder, repository_id="org/mine", token=GOOD_TOKEN)
+    assert "save_pretrained()" in caught.value.hint
+
+
+def test_words_about_pushing_are_refused_where_nothing_is_pushed(made, tmp_path):
+    with pytest.raises(UsageError, match="save_pretrained: unknown argument 'repository_id'; call push_to_hub"):
+        made.save_pretrained(tmp_path / "copy", repository_id="org/mine")
+    made.save_pretrained(tmp_path / "copy", push_to_hub=False)
+
+
+def test_a_release_loads_with_the_keywords_of_optimum_neuron_that_ask_for_nothing(made):
+    kind, folder = type(made), made._release.folder
+    idle = {"revision": "main", "force_download": False, "subfolder": "", "token": None, "compiler_args": {}, "config": None}
+    assert kind.from_pretrained(folder, export=False, **idle)._release.index == made._release.index
+    for here in (True, False):
+        assert kind.from_pretrained(folder, local_files_only=here, task=None)._release.folder == folder
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"force_download": True}, "unknown argument 'force_download'; what was downloaded is checked by digest"),
+        ({"subfolder": "x"}, "unknown argument 'subfolder'; name the folder itself"),
+        ({"file_name": "x.neuron"}, "unknown argument 'file_name'; a release says where its files are"),
+        ({"trust_remote_code": True}, "unknown argument 'trust_remote_code'; no code of a model is run"),
+        ({"token": "hf_secret"}, "unknown argument 'token'; set HF_TOKEN"),
+        ({"input_shapes": {"batch_size": 1}}, "input_shapes can't be given without export=True"),
+        ({"revision": "v1"}, "only releases on the Hub have revisions"),
+        ({"no_such": None}, "no_such can't be given without export=True"),
+    ],
+)
+def test_a_keyword_that_would_say_something_is_refused_without_its_value(made, keywords, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        type(made).from_pretrained(made._release.folder, **keywords)
+    assert "hf_secret" not in str(caught.value)
+
+
 def test_a_push_that_the_hub_refuses_is_told(model, tmp_path, monkeypatch):
     with HubDouble() as hub:
         lead_client_to(hub.endpoint, tmp_path, monkeypatch)
         with pytest.raises(SourceError, match="org/mine: the release can't be pushed") as caught:
             model.push_to_hub("org/mine", token="hf_wrong")
     assert "HF_TOKEN" in caught.value.hint
+
+
+def test_local_files_alone_are_enough_where_the_hub_isnt_to_be_asked(fetched, tmp_path, monkeypatch):
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        model = neuronbuild.NeuronModelForMaskedLM.from_pretrained("org/release", local_files_only=True, revision="main")
+        assert model.shapes
+        with pytest.raises(SourceError, match="no such release in the Hub's local cache"):
+            neuronbuild.NeuronModelForMaskedLM.from_pretrained("org/other", local_files_only=True)
+    assert hub.requests == []
 
 
 def test_a_revision_that_isnt_there_is_told(fetched):
@@ -210,20 +289,17 @@ def test_saving_over_something_else_is_refused(model, tmp_path):
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_a_release_that_was_altered_since_it_was_loaded_is_not_given_away(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "check_host", lambda *_: None)
-    request, store = made_request(tmp_path, trust_of(tmp_path))
-    write_release(request, store, no_job)
-    model = open_model(request.folder)
-    model.save_pretrained(tmp_path / "copy")
-    assert contents(tmp_path / "copy") == contents(request.folder)
+def test_a_release_that_was_altered_since_it_was_loaded_is_not_given_away(made, tmp_path):
+    folder = made._release.folder
+    made.save_pretrained(tmp_path / "copy")
+    assert contents(tmp_path / "copy") == contents(folder)
     (tmp_path / "private").write_text("my key")
-    (request.folder / "vocab.txt").unlink()
-    (request.folder / "vocab.txt").symlink_to(tmp_path / "private")
+    (folder / "vocab.txt").unlink()
+    (folder / "vocab.txt").symlink_to(tmp_path / "private")
     with pytest.raises(ReleaseError, match=r"vocab\.txt was altered"):
-        model.save_pretrained(tmp_path / "another")
+        made.save_pretrained(tmp_path / "another")
     with pytest.raises(ReleaseError, match=r"vocab\.txt was altered"):
-        model.push_to_hub("org/mine", token=GOOD_TOKEN)
+        made.push_to_hub("org/mine", token=GOOD_TOKEN)
     assert not (tmp_path / "another").exists()
 
 

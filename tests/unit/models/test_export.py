@@ -12,9 +12,12 @@ import transformers
 
 import neuronbuild
 from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
-from neuronbuild.models.export import export_model, make_recipe
+from neuronbuild.models.export import ARGUMENTS, export_model, make_recipe
+from neuronbuild.recipe.idle import IDLE, settle
+from neuronbuild.recipe.schema import Recipe
 from neuronbuild.runtime.reader import read_release
 from tests.conftest import ROOT, TEXT
+from tests.doubles.hub import HubDouble, lead_client_to
 from tests.flows.checkpoints import copy_model, train
 from tests.flows.stores import contents, copy_store, manifest, records
 from tests.limits import LONG
@@ -169,6 +172,90 @@ def test_the_same_words_give_the_same_name_and_other_words_another():
     assert names[0].startswith("some-model-")
 
 
+WORDS = json.loads((ROOT / "tests/golden/optimum_words.json").read_text())
+TEXTS = {"<torch.float32>": torch.float32, "<HUGGINGFACE_HUB_CACHE>": None}
+EXPORTING = [
+    (call, name, TEXTS.get(default, default) if isinstance(default, str) else default)
+    for call, keywords in WORDS["calls"].items()
+    if call.endswith(("._export", "get_neuron_config", "OptimizedModel.from_pretrained"))
+    for name, default in keywords.items()
+    if name != "export"
+]
+DIFFER = {"auto_cast"}
+"""Keywords whose defaults say something else than ours, in some of its classes."""
+
+NEVER_MEANT = {("force_download", True), ("load_weights", False)}
+"""Defaults of inner calls: what its users call always says the other."""
+
+
+@pytest.mark.parametrize("platform", ["cpu", "inf2"])
+@pytest.mark.parametrize(("call", "name", "default"), EXPORTING)
+def test_every_keyword_with_which_optimum_neuron_exports_is_taken_at_its_default(call, name, default, platform):
+    if (name, default) in NEVER_MEANT:
+        return
+    made = make_recipe("org/some-model", TASK, settle("from_pretrained", {name: default, "platform": platform})).recipe
+    plain = recipe(platform=platform)
+    assert (made.model_copy(update={"name": plain.name, "weights": plain.weights}) == plain) is (
+        default is None or name not in DIFFER
+    )
+    assert made.weights in {None, "inline"}
+
+
+@pytest.mark.parametrize("name", [*WORDS["shapes"], *WORDS["adapters"]])
+def test_every_shape_and_adapter_of_its_may_be_none(name):
+    assert make_recipe("org/some-model", TASK, settle("from_pretrained", {name: None})).recipe == recipe()
+
+
+def test_defaults_that_say_something_else_here_are_in_the_documents():
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    told = page.partition("## Coming from optimum-neuron")[2].partition("\n## ")[0].partition("Defaults")[2]
+    options = {name.lstrip("-").replace("-", "_"): default for name, default in WORDS["options"].items()}
+    differ = {"inline_weights_to_neff"} if WORDS["options"]["--inline-weights-neff"] is False else set()
+    for name, default in [*options.items(), *((name, default) for _, name, default in EXPORTING)]:
+        if name not in {*ARGUMENTS, *IDLE} or (name, default) in NEVER_MEANT or default == "auto":
+            continue
+        made = make_recipe("org/some-model", TASK, settle("from_pretrained", {name: default, "platform": "inf2"})).recipe
+        if made.model_copy(update={"name": "", "weights": made.weights or "inline"}) != Recipe(
+            model=made.model, task=TASK, platforms=("inf2",), weights="inline"
+        ):
+            differ.add(name)
+    assert differ == {*DIFFER, "inline_weights_to_neff"}
+    assert [name for name in differ if f"`{name}`" not in told] == []
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_levels_may_be_text_as_in_optimum_neuron(level):
+    assert recipe(batch_size=1, optlevel=str(level)) == recipe(batch_size=1, optlevel=level)
+
+
+@pytest.mark.parametrize("word", ["bf16", "bfloat16", torch.bfloat16])
+def test_a_dtype_may_be_said_in_each_of_optimum_neurons_ways(word):
+    assert recipe(batch_size=1, torch_dtype=word).dtype == "bfloat16"
+
+
+def test_weights_in_the_neff_say_nothing_where_there_is_none():
+    assert recipe(batch_size=1, inline_weights_to_neff=True) == recipe(batch_size=1)
+    assert recipe(batch_size=1, inline_weights_to_neff=True, platform="inf2").weights == "inline"
+    assert recipe(batch_size=1, inline_weights_to_neff=False, instance_type="inf2").weights == "separate"
+
+
+def test_local_files_are_for_models_that_are_looked_for_and_say_nothing_of_the_recipe():
+    assert recipe(batch_size=1, local_files_only=True) == recipe(batch_size=1)
+
+
+def test_with_local_files_alone_the_hub_isnt_asked_for_a_model(tmp_path, monkeypatch, places):
+    with HubDouble() as hub:
+        lead_client_to(hub.endpoint, tmp_path, monkeypatch)
+        with pytest.raises(SourceError, match="local_files_only is set, and the local cache has no revision 'main' of it"):
+            CLASS.from_pretrained("org/some-model", export=True, local_files_only=True, **TEXT, **places)
+    assert hub.requests == []
+
+
+def test_an_unknown_keyword_is_refused_though_it_says_nothing():
+    with pytest.raises(UsageError, match="unknown argument 'sequence_lenght'"):
+        recipe(batch_size=1, sequence_lenght=None)
+
+
 @pytest.mark.parametrize("model", ["./", "..", "package:module/sub", "/abs/päth/", "~"])
 def test_any_reference_gives_a_name_that_can_be_a_folder(model):
     assert recipe(model, batch_size=1).name.isascii()
@@ -196,7 +283,7 @@ def test_an_unknown_keyword_is_told_with_the_nearest(models, word, near):
         ({"batch_size": 0, "sequence_length": 8}, "shapes.batch_size"),
         ({"batch_size": 1}, "missing: sequence_length"),
         ({**TEXT, "num_choices": 2}, "unknown axis for text-classification 'num_choices'"),
-        ({**TEXT, "inline_weights_to_neff": True}, "`weights: inline` isn't supported on cpu"),
+        ({**TEXT, "weights": "inline"}, "`weights: inline` isn't supported on cpu"),
         ({**TEXT, "tensor_parallel_size": 2}, "num_cores is for Neuron platforms"),
         ({**TEXT, "sequence_length": 1000}, "longer than this model can read: 66 tokens"),
         ({**TEXT, "auto_cast_type": "fp32"}, "auto_cast_type alone casts nothing for text-classification"),

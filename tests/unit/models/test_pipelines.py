@@ -5,6 +5,7 @@ error. How arguments are looked at is in `test_checked.py`.
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import random
 from pathlib import Path
@@ -16,9 +17,10 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 import neuronbuild
 from neuronbuild.errors import ReleaseError, UsageError
+from neuronbuild.models import pipelines as pipelines_module
 from neuronbuild.models.pipelines import REFUSED, RUNS, pipeline
 from neuronbuild.tasks import OWN_TASKS
-from tests.conftest import VIVID, WORDS
+from tests.conftest import ROOT, VIVID, WORDS
 from tests.tools.answers import alter_json, assert_alike, random_picture, random_sound
 from tests.unit.runtime.releases import copy_release
 
@@ -370,6 +372,41 @@ def test_a_pipeline_that_generates_is_shown_as_transformers_shows_it(vivid):
 def test_what_says_how_to_compile_is_told_to_need_export(tmp_path, word):
     with pytest.raises(UsageError, match=f"{word} can't be given without export=True"):
         pipeline("fill-mask", tmp_path, **{word: 8})
+
+
+KEYWORDS = json.loads((ROOT / "tests/golden/optimum_words.json").read_text())["calls"]["pipeline"]
+
+
+def test_every_keyword_of_optimum_neurons_pipeline_is_taken_at_its_default(tmp_path):
+    idle = {name: value for name, value in KEYWORDS.items() if name not in {"task", "model"}}
+    with pytest.raises(ReleaseError, match="it is no release"):  # all are let in, and then there is none
+        pipeline("fill-mask", tmp_path, **idle, subfolder="", force_download=False, local_files_only=False, auto_cast=None)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"token": "hf_secret"}, "fill-mask: token can't be had: set HF_TOKEN"),
+        ({"use_auth_token": "hf_secret"}, "fill-mask: unknown argument 'use_auth_token'; set HF_TOKEN"),
+        ({"force_download": True}, "fill-mask: unknown argument 'force_download'; what was downloaded is checked"),
+        ({"input_shapes": {"batch_size": 1}}, "fill-mask: input_shapes can't be given without export=True"),
+        ({"compiler_args": {"optlevel": 1}, "optlevel": 2, "export": True}, "fill-mask: optlevel is given twice"),
+    ],
+)
+def test_a_keyword_of_optimum_neurons_that_would_say_something_is_refused(tmp_path, keywords, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        pipeline("fill-mask", tmp_path, **keywords)
+    assert "hf_secret" not in str(caught.value)
+
+
+def test_shapes_and_compiler_arguments_may_be_given_as_optimum_neuron_takes_them(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(pipelines_module, "export_model", lambda *arguments: given.append(arguments) or tmp_path)
+    words = {"input_shapes": {"batch_size": 2, "sequence_length": 8}, "compiler_args": {"auto_cast": "none", "optlevel": "1"}}
+    with pytest.raises(ReleaseError):  # the folder that stands for one holds none
+        pipeline("fill-mask", "org/model", export=True, revision="main", local_files_only=True, **words)
+    said = {"batch_size": 2, "sequence_length": 8, "auto_cast": "none", "optlevel": "1", "local_files_only": True}
+    assert given == [("org/model", "fill-mask", said)]
 
 
 def test_a_model_where_a_release_is_wanted_is_told_with_export(models):
