@@ -63,9 +63,10 @@ VALUES = {
 """What the values of such words are here, where they aren't the same."""
 
 SPELLINGS = {
-    "auto_cast": {"matmult": "matmul"},
+    "auto_cast": {"false": "none", "matmult": "matmul"},
     "auto_cast_type": {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"},
     "dtype": {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "half": "float16", "float": "float32"},
+    "weights": {"true": "inline", "false": "separate"},
 }
 """Values by names that other tools have for them, and ours."""
 
@@ -227,8 +228,9 @@ def unknown_word(kind: str, word: str, known: Iterable[str], elsewhere: Mapping[
     word = word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…"
     plain = word.lower().lstrip("-").replace("-", "_").removeprefix("static_")
     told = next((elsewhere[each] for each in (word, word.lower(), plain) if each in elsewhere), None)
-    if told is None and plain != word and plain in known:
-        told = f"did you mean {plain!r}?"
+    kind_of = plain.partition(".")[0]  # of an instance: inf2.xlarge
+    if told is None and kind_of != word and kind_of in known:
+        told = f"did you mean {kind_of!r}?"
     if told is None:
         near = difflib.get_close_matches(word, known, n=1) or difflib.get_close_matches(word, elsewhere, n=1, cutoff=NEAR)
         told = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
