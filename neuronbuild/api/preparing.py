@@ -101,7 +101,7 @@ class _Faults:
 
 def _by_options(located: Located, subject: Subject) -> dict[Options, list[Target]]:
     """The targets of a recipe, by their options: a group a platform."""
-    targets = expand(located, subject.task.name, subject.sizes)
+    targets = expand(located, subject.task.name, subject.sizes, subject.dtype)
     tell_length(located, targets, subject)
     refuse_misfits(located, targets, subject)
     by_options: dict[Options, list[Target]] = {}
@@ -116,6 +116,7 @@ def _prepare(
     model, subject = what
     way = _way(located, options, model, subject, context)
     maker = ActionMaker(subject, way)
+    _refuse_shapes(located, options, group, context)
     steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
     if located.recipe.release.layout is not None:
         _refuse_layout(located, [action.document for _, action in steps])
@@ -157,11 +158,18 @@ def _refuse_layout(located: Located, actions: list[dict[str, object]]) -> None:
         raise RecipeError([located.issue(("release", "layout"), f"{reason.rstrip('.')}; leave this out")])
 
 
+def _refuse_shapes(located: Located, options: Options, group: list[Target], context: Context) -> None:
+    toolchain, _ = context.toolchain(options.toolchain, options.platform)
+    faults = dict(fault for target in group if (fault := toolchain.misfit(options, target.shape)) is not None)
+    if faults:
+        raise RecipeError([located.issue(("shapes", axis), reason) for axis, reason in faults.items()])
+
+
 def _subject(located: Located, model: Model) -> Subject:
     recipe = located.recipe
     additions = Additions(tuple((lora.weights, lora.scale) for lora in recipe.lora), len(recipe.controlnet))
     try:
-        return subject_of(model, recipe.task, additions)
+        return subject_of(model, recipe.task, additions, delegated=recipe.delegates)
     except SubjectError as error:
         raise RecipeError([located.issue((error.key,), str(error))]) from None
 

@@ -41,8 +41,10 @@ def planning_documents(model: Model) -> dict[str, object]:
     return {path: value for path, value in named.items() if value is not None}
 
 
-def subject_of(model: Model, task: str | None, additions: Additions = NONE) -> Subject:
+def subject_of(model: Model, task: str | None, additions: Additions = NONE, *, delegated: str = "") -> Subject:
     """A model for a task, by default the one that its config tells; `additions` are what a pipeline is given besides.
+
+    `delegated` is the recipe's key by which another tool is to export it, if one is.
 
     Raises:
         SourceError: a file of it can't be read.
@@ -60,6 +62,7 @@ def subject_of(model: Model, task: str | None, additions: Additions = NONE) -> S
         task=task,
         documents=documents,
         code={path: sha256 for path, sha256 in files.items() if path.endswith(".py")},
+        delegated=delegated,
     )
     if subject.task.name == SENTENCES and MODULES not in documents:
         _refuse_chats(model)

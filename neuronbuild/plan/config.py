@@ -97,6 +97,11 @@ def normalise_config(config: Mapping[str, object], task: Task) -> dict[str, obje
     return result
 
 
+def whole_config(config: Mapping[str, object]) -> dict[str, object]:
+    """A config of a family whose defaults nobody wrote down: all that it says, nulls too, but what decides nothing anywhere."""
+    return {key: value for key, value in config.items() if not is_dropped(key, str(config["model_type"]))}
+
+
 def _derive(config: dict[str, object], silent: set[str]) -> dict[str, object]:
     """A config with what follows from it, and without those nulls, unless what follows depends on one of them."""
     plain = {key: value for key, value in config.items() if key not in silent}

@@ -19,6 +19,9 @@ TOKENIZERS = ("tokenizer_2/tokenizer_config.json", "tokenizer/tokenizer_config.j
 LONGEST = 1 << 20
 """Tokenizers without a bound say an astronomical one."""
 
+SECOND = "text_encoder_2"
+"""With a second text encoder, prompts are as long as the tokenizers say, whatever the exporter is told."""
+
 INDEX = "model_index.json"
 UNREAD = ("LICENSE", "NOTICE")
 """Beginnings of the names of files that the exporter has no use for."""
@@ -72,7 +75,8 @@ def make_pipeline(
         "files": {path: sha256 for path, sha256 in files.items() if path != INDEX and not path.startswith(UNREAD)},
         "lora": [{"weights": weights, "scale": float(scale)} for weights, scale in additions.lora],
     }
-    return Subject(row, pipeline.family, document, _sizes(documents))
+    fixed = (SEQUENCE,) if config.get(SECOND) not in (None, [None, None]) and not pipeline.takes_lengths(chosen) else ()
+    return Subject(row, pipeline.family, document, _sizes(documents), fixed=fixed)
 
 
 def _sizes(documents: Mapping[str, object]) -> dict[str, int]:

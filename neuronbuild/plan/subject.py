@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.counts import counted
 from neuronbuild.digest import canonical_json
-from neuronbuild.plan.config import normalise_config
+from neuronbuild.plan.config import normalise_config, whole_config
 from neuronbuild.plan.decoders import MOST_LAYERS
 from neuronbuild.plan.sentences import leaves_prompts_out, make_steps
 from neuronbuild.tasks import FAMILIES, TASKS, Family, Task, config_sizes, families_for, frames, infer_task
 from neuronbuild.tasks.audio import AUDIO
 from neuronbuild.tasks.checking import SettingError
+from neuronbuild.tasks.exports import DECODING, DTYPES, exported_family, refusal
 from neuronbuild.tasks.limits import longest_sequence, text_part
 from neuronbuild.tasks.loaders import left_out, outputs_of
 from neuronbuild.tasks.rotations import KNOWN as ROTATIONS
@@ -39,8 +40,9 @@ class SubjectError(ValueError):
 class Subject:
     """A task, a family, and the model's document as it stands in every action for it.
 
-    `sizes` are those that its config decides, for axes that a recipe may leave out, and for dimensions that no axis decides.
-    `optional` are inputs that its graphs take besides those that all graphs of the task take.
+    `sizes` are those that its config decides, for axes that a recipe may leave out, and for dimensions that no axis decides;
+    no axis of `fixed` can have another. `optional` are inputs that its graphs take besides those that all graphs of the task
+    take. `dtype` is the checkpoint's where the tool that exports it goes by nothing else.
     """
 
     task: Task
@@ -48,6 +50,8 @@ class Subject:
     document: dict[str, object]
     sizes: dict[str, int]
     optional: tuple[str, ...] = ()
+    dtype: str | None = None
+    fixed: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -65,6 +69,8 @@ class Subject:
         step = self.task.multiples.get(axis, 1)
         if size % step:
             return f"{axis} must be a multiple of {step}, not {size}"
+        if axis in self.fixed and self.sizes.get(axis, size) != size:
+            return f"{axis} must be {self.sizes[axis]}, as the tokenizer says: the exporter compiles for no other; leave it out"
         if axis == SEQUENCE and self.longest is not None and size > self.longest:
             return self._too_long(size)
         if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
@@ -89,28 +95,24 @@ def make_subject(
     task: str | None,
     documents: Mapping[str, object] | None = None,
     code: Mapping[str, str] | None = None,
+    delegated: str = "",
 ) -> Subject:
     """Find the task if it isn't given, and check that the model can do it.
 
     `documents` are the contents of a sentence-transformers model's JSON files by path, `code` the digests of Python files that
-    the model brings along.
+    the model brings along. `delegated` is the recipe's key by which another tool is to export it, if one is.
 
     Raises:
         SubjectError: the task can't be told, or this model type isn't supported for it.
     """
     if "auto_map" in config:
         raise SubjectError("model", "it brings Python code of its own; this version compiles transformers' own classes only")
-    family = FAMILIES.get(str(config["model_type"]))
     if task is not None and not TASKS[task].graphs:
         raise SubjectError("model", f"{task} is done by pipelines of diffusers, and this model is none: no model_index.json")
     names = _architectures(config)
-    chosen = _task(names, task, family, documents or {})
-    if family is not None and chosen.name not in family.tasks:
-        chosen = next((TASKS[name] for name in family.tasks if TASKS[name].tag == chosen.pipeline_tag), chosen)
-    if family is None or chosen.name not in family.tasks:
-        able = ", ".join(families_for(chosen.name))
-        raise SubjectError("model", f"model type {config['model_type']!r} isn't supported for {chosen.name}; supported: {able}")
-    normal = normalise_config(config, chosen)
+    family, chosen = _family_and_task(config, task, documents or {}, delegated)
+    listed = family.model_type in FAMILIES
+    normal = normalise_config(config, chosen) if listed else whole_config(config)
     if family.variants:
         normal["architectures"] = [name for name in names if name in family.variants]
     document: dict[str, object] = {
@@ -128,7 +130,48 @@ def make_subject(
         optional = (POOLING_MASK,) if leaves_prompts_out(steps) else ()
     if code:
         document["code"] = dict(code)
-    return Subject(chosen, family, document, _sizes(normal, family), optional)
+    dtype = _stated_dtype(config) if delegated and chosen.name in DECODING else None
+    return Subject(chosen, family, document, _sizes(normal, family), optional, dtype)
+
+
+def _family_and_task(
+    config: Mapping[str, object], task: str | None, documents: Mapping[str, object], delegated: str
+) -> tuple[Family, Task]:
+    """A model's type, and the task that it is for.
+
+    Raises:
+        SubjectError: the task can't be told, or the type isn't supported for it: here, or by the tool that is to export it.
+    """
+    model_type = str(config["model_type"])
+    family = exported_family(model_type) if delegated else FAMILIES.get(model_type)
+    chosen = _task(_architectures(config), task, family, documents)
+    if family is not None and chosen.name not in family.tasks:
+        chosen = next((TASKS[name] for name in family.tasks if TASKS[name].tag == chosen.pipeline_tag), chosen)
+    if family is not None and chosen.name in family.tasks:
+        return family, chosen
+    if delegated:
+        raise SubjectError(delegated, refusal(model_type, chosen.name) or "")
+    able = ", ".join(families_for(chosen.name))
+    problem = f"model type {model_type!r} isn't supported for {chosen.name}; supported: {able}"
+    exported = chosen.delegated is not None and refusal(model_type, chosen.name) is None
+    advice = "; `toolchain: optimum` has optimum-neuron export it for inf2 and Trainium" if exported else ""
+    raise SubjectError("model", problem + advice)
+
+
+def _stated_dtype(config: Mapping[str, object]) -> str:
+    """The dtype that a decoder's config says, which is all that its exporter looks at.
+
+    Raises:
+        SubjectError: it says none, or one that nothing is compiled in.
+    """
+    stated = config.get("dtype") or config.get("torch_dtype")
+    if stated is None:
+        problem = "its config.json says no dtype, and optimum-neuron goes by that alone for a decoder"
+        raise SubjectError("model", f"{problem}; write the dtype of its weights there (`dtype`)")
+    if stated not in DTYPES:
+        known = ", ".join(DTYPES)
+        raise SubjectError("model", f"its config.json says dtype {stated!r}; decoders are exported in {known}")
+    return str(stated)
 
 
 def _refuse_strange(config: dict[str, object]) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, final
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
 from neuronbuild.recipe.located import Layer
-from neuronbuild.recipe.options import cast_of, option_issues
+from neuronbuild.recipe.options import cast_of, dtype_issues, option_issues
+from neuronbuild.recipe.schema import NO_OPTIMUM
 from neuronbuild.recipe.target import DELEGATED, Options, Target
 from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
@@ -39,20 +40,24 @@ UNKNOWN: Mapping[str, int] = MappingProxyType(config_sizes({}))
 """Sizes of a model whose config nobody has looked at."""
 
 
-def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> list[Target]:
+def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN, dtype: str | None = None) -> list[Target]:
     """All targets of a recipe for a task, platform by platform, in the order in which the axes and sizes are written.
 
     Every graph gets the points of the grid as far as they shape it, each once. `known` are sizes that the model's config
-    says, for axes that the recipe leaves out: of images, and the longest sequence that it can read, here up to `CAP`.
+    says, for axes that the recipe leaves out: of images, and the longest sequence that it can read, here up to `CAP`. `dtype`
+    is the checkpoint's, where its exporter goes by nothing else.
 
     Raises:
-        RecipeError: an axis is missing, unknown to the task, or the grid is empty or too large.
+        RecipeError: an axis is missing, unknown to the task, the grid is empty or too large, or another dtype is asked for.
     """
     recipe = located.recipe
     points = grid(located, task, known)
+    issues = [] if dtype is None else dtype_issues(located, dtype)
+    if issues:
+        raise RecipeError(issues)
     return [
         Target(recipe.name, recipe.model, task, graph.name, shape, options)
-        for options in (options_for(recipe, platform, task) for platform in recipe.platforms)
+        for options in (options_for(recipe, platform, task, dtype) for platform in recipe.platforms)
         for graph in _graphs(located, task, options, points)
         for shape in dict.fromkeys(Shape.of(point.as_dict(), graph.axes) for point in points)
     ]
@@ -60,17 +65,13 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN) -> l
 
 def _graphs(located: Located, task: str, options: Options, points: list[Shape]) -> tuple[Graph, ...]:
     """What is compiled apart from one another: a task's graphs, or the whole model where that is another tool's business."""
-    if options.toolchain != DELEGATED:
+    whole = TASKS[task].delegated
+    if options.toolchain != DELEGATED or whole is None:
         if not TASKS[task].graphs:
             problem = f"{task} goes through the toolchain optimum, for inf2 and Trainium; {options.toolchain}, which compiles"
             message = f"{problem} for {options.platform}, has no graphs for it: leave {options.platform} out"
             raise RecipeError([located.issue(("platforms",), message)])
         return TASKS[task].graphs
-    whole = TASKS[task].delegated
-    key = ("num_cores",) if options.num_cores > 1 else ("toolchain",)
-    if whole is None:
-        able = ", ".join(name for name, each in TASKS.items() if each.delegated)
-        raise RecipeError([located.issue(key, f"optimum-neuron isn't used for {task}, only for {able}; leave this out")])
     if len({Shape.of(point.as_dict(), whole.axes) for point in points}) > 1:
         message = "optimum-neuron's folders hold one shape each; give every shape a recipe of its own"
         raise RecipeError([located.issue(("shapes",), message)])
@@ -227,8 +228,11 @@ def _axis_issues(located: Located, task: str) -> list[Issue]:
     return issues
 
 
-def options_for(recipe: Recipe, platform: str, task: str) -> Options:
-    """What a recipe says to the compiler of a platform, for a task."""
+def options_for(recipe: Recipe, platform: str, task: str, dtype: str | None = None) -> Options:
+    """What a recipe says to the compiler of a platform, for a task.
+
+    `dtype` is that of the checkpoint, where its exporter goes by nothing else.
+    """
     compiler = recipe.compiler
     return Options(
         platform=platform,
@@ -237,7 +241,7 @@ def options_for(recipe: Recipe, platform: str, task: str) -> Options:
         optlevel=compiler.optlevel,
         extra_args=compiler.extra_args,
         weights=recipe.weights or ("separate" if platform == "cpu" else "inline"),
-        dtype=recipe.dtype,
+        dtype=recipe.dtype if dtype is None or platform in NO_OPTIMUM else dtype,
         num_cores=recipe.num_cores,
         dynamic_batch_size=recipe.dynamic_batch_size,
         delegated=recipe.toolchain == DELEGATED or not TASKS[task].graphs,

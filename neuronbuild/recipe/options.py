@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.recipe.schema import CASTS_ON_CPU, NO_OPTIMUM, refuse_cast
 from neuronbuild.tasks import TASKS
+from neuronbuild.tasks.exports import DECODING, unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,21 +18,37 @@ if TYPE_CHECKING:
 CAST, TYPE = ("compiler", "auto_cast"), ("compiler", "auto_cast_type")
 LAYOUT = ("release", "layout")
 LOWERS_NOTHING, FULL = "fp32", "float32"
+TYPES = {LOWERS_NOTHING: FULL, "bf16": "bfloat16", "fp16": "float16"}
 
 
 def cast_of(recipe: Recipe, task: str) -> str:
     """`auto_cast` as a task has it: for a model that generates, a type alone says that all of the model is of that type.
 
     So optimum-neuron's users say it, whose decoders have a type and no casts. `fp32` says what the weights are without a cast.
+    Of a decoder that is handed to optimum-neuron it says no more than `dtype`.
     """
     compiler = recipe.compiler
     lowers = TASKS[task].generates and _is_type_alone(compiler) and compiler.auto_cast_type != LOWERS_NOTHING
-    return "all" if lowers else compiler.auto_cast
+    return "all" if lowers and not (recipe.delegates and task in DECODING) else compiler.auto_cast
+
+
+def dtype_issues(located: Located, dtype: str) -> list[Issue]:
+    """Where a recipe says another dtype than that of a checkpoint whose exporter goes by nothing else."""
+    recipe, compiler = located.recipe, located.recipe.compiler
+    reason = f"optimum-neuron compiles a decoder in the dtype that its config.json says, {dtype}"
+    advice = "leave this out, or save the checkpoint in another dtype"
+    issues = []
+    if "dtype" in recipe.model_fields_set and recipe.dtype != dtype:
+        issues.append(located.issue(("dtype",), f"{reason}, and not in {recipe.dtype}: {advice}"))
+    if _is_type_alone(compiler) and TYPES.get(compiler.auto_cast_type) != dtype:
+        issues.append(located.issue(TYPE, f"{reason}, and casts nothing to {compiler.auto_cast_type}: {advice}"))
+    return issues
 
 
 def option_issues(located: Located, task: str) -> list[Issue]:
     """Options of a recipe that would change nothing for its task."""
-    return [located.issue(keys, message) for keys, message in _faults(located, task)]
+    faults = (*_faults(located, task), *_cast_faults(located, task))
+    return [located.issue(keys, message) for keys, message in faults]
 
 
 def blamed(located: Located, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -40,8 +57,17 @@ def blamed(located: Located, keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    recipe = located.recipe
+    if recipe.delegates and TASKS[task].delegated is None:
+        yield (recipe.delegates,), unused(task)
+    if recipe.dynamic_batch_size and TASKS[task].generates:
+        yield ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
+    yield from ((LAYOUT, f"release.layout: {recipe.release.layout} {reason}") for reason in _without_layout(recipe))
+
+
+def _cast_faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]]:
     recipe, compiler = located.recipe, located.recipe.compiler
-    if _is_type_alone(compiler) and not TASKS[task].generates:
+    if _is_type_alone(compiler) and not (TASKS[task].generates or (recipe.delegates and task in DECODING)):
         yield TYPE, f"auto_cast_type alone casts nothing for {task}: set auto_cast as well (matmul or all), or leave it out"
     elif _is_full(compiler) and recipe.dtype != FULL:
         yield TYPE, f"auto_cast_type: fp32 says that weights are {FULL}, and dtype that they are {recipe.dtype}: leave one out"
@@ -52,9 +78,6 @@ def _faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...], str]
             yield TYPE, refuse_cast(compiler.auto_cast_type)
         if recipe.dtype != "float32":
             yield ("dtype",), f"on cpu all weights are {compiler.auto_cast_type} with this auto_cast: leave dtype out"
-    yield from ((LAYOUT, f"release.layout: {recipe.release.layout} {reason}") for reason in _without_layout(recipe))
-    if recipe.dynamic_batch_size and TASKS[task].generates:
-        yield ("dynamic_batch_size",), "a model with a cache has as many rows as it was compiled for: leave it out"
 
 
 def _without_layout(recipe: Recipe) -> Iterator[str]:

@@ -159,6 +159,13 @@ class Recipe(Strict):
     def _name_is_plain(cls, value: str) -> str:
         return plain_name(value)
 
+    @property
+    def delegates(self) -> str:
+        """The key by which optimum-neuron is to export the model, for the platforms that it does that for; empty where none."""
+        if set(self.platforms) <= set(NO_OPTIMUM):
+            return ""
+        return "num_cores" if self.num_cores > 1 else "toolchain" if self.toolchain else ""
+
     @field_validator("task")
     @classmethod
     def _task_is_known(cls, value: str | None) -> str | None:

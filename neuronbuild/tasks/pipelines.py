@@ -26,39 +26,50 @@ CODERS = ("vae_encoder", "vae_decoder")
 """What is made of the one `vae` that every pipeline has."""
 
 
+FLUX, PIXART = ("transformer", "text_encoder_2"), ("text_encoder",)
+"""Parts of Flux and PixArt that the exporter has models of its own for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """A pipeline's class, optimum-neuron's class by task, and that which takes ControlNets, if one does.
 
-    `sharded` says that its largest parts can be spread over cores; they are read from the checkpoint anew then.
+    `own_way` are parts that the exporter makes by models of its own: with arguments that nothing changes, and with weights
+    that it reads from the checkpoint anew, without any LoRA. `sharded` says that these can be spread over cores.
     """
 
     name: str
     loaders: Mapping[str, str]
     with_controlnets: Mapping[str, str]
     sharded: bool = False
+    own_way: tuple[str, ...] = ()
 
     @property
     def family(self) -> Family:
         """As a model type: sequences are bounded by its tokenizer alone."""
         return Family(self.name, tuple(self.loaders))
 
+    def takes_lengths(self, task: str) -> bool:
+        """Whether the length of prompts can be another than the tokenizer's though there are two text encoders: Flux's can."""
+        return self.sharded and task != INPAINTING
 
-def _pipeline(name: str, controlled: str = "", *, sharded: bool = False, **classes: str) -> Pipeline:
+
+def _pipeline(name: str, controlled: str = "", *, own_way: tuple[str, ...] = (), **classes: str) -> Pipeline:
     tasks = {"text": TEXT_TO_IMAGE, "image": IMAGE_TO_IMAGE, "inpaint": INPAINTING}
     loaders = {tasks[key]: f"Neuron{kind}Pipeline" for key, kind in classes.items()}
-    return Pipeline(name, loaders, {TEXT_TO_IMAGE: f"Neuron{controlled}Pipeline"} if controlled else {}, sharded)
+    with_controlnets = {TEXT_TO_IMAGE: f"Neuron{controlled}Pipeline"} if controlled else {}
+    return Pipeline(name, loaders, with_controlnets, own_way == FLUX, own_way)
 
 
 PIPELINES: dict[str, Pipeline] = {
     pipeline.name: pipeline
     for pipeline in (
-        _pipeline("FluxInpaintPipeline", sharded=True, inpaint="FluxInpaint"),
-        _pipeline("FluxKontextPipeline", sharded=True, image="FluxKontext"),
-        _pipeline("FluxPipeline", sharded=True, text="Flux", inpaint="FluxInpaint"),
+        _pipeline("FluxInpaintPipeline", own_way=FLUX, inpaint="FluxInpaint"),
+        _pipeline("FluxKontextPipeline", own_way=FLUX, image="FluxKontext"),
+        _pipeline("FluxPipeline", own_way=FLUX, text="Flux", inpaint="FluxInpaint"),
         _pipeline("LatentConsistencyModelPipeline", text="LatentConsistencyModel"),
-        _pipeline("PixArtAlphaPipeline", text="PixArtAlpha"),
-        _pipeline("PixArtSigmaPipeline", text="PixArtSigma"),
+        _pipeline("PixArtAlphaPipeline", own_way=PIXART, text="PixArtAlpha"),
+        _pipeline("PixArtSigmaPipeline", own_way=PIXART, text="PixArtSigma"),
         _pipeline("StableDiffusionImg2ImgPipeline", image="StableDiffusionImg2Img"),
         _pipeline("StableDiffusionInpaintPipeline", inpaint="StableDiffusionInpaint"),
         _pipeline("StableDiffusionInstructPix2PixPipeline", image="StableDiffusionInstructPix2Pix"),
@@ -81,8 +92,11 @@ PIPELINES: dict[str, Pipeline] = {
     )
 }
 
-THEIRS = {"NeuronModelForSpeechSeq2Seq": "NeuronWhisperForConditionalGeneration"}
-"""optimum-neuron's names of classes that are called otherwise here."""
+THEIRS = {
+    "NeuronModelForFeatureExtraction": "NeuronModelForEmbedding",
+    "NeuronModelForSpeechSeq2Seq": "NeuronWhisperForConditionalGeneration",
+}
+"""optimum-neuron's names of classes that are called otherwise here, for what its exporter makes: decoders that embed."""
 
 
 def adapter_folder(index: int) -> str:

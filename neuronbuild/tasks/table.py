@@ -204,6 +204,7 @@ TEXT_TASKS: tuple[Task, ...] = (
         output_class="BaseModelOutputWithPooling",
         graphs=_text({"last_hidden_state": (BATCH, SEQUENCE, None), "pooler_output": (BATCH, None)}),
         suffixes=("Model", "PreTraining"),
+        whole=(BATCH, SEQUENCE),
     ),
     Task(
         name="sentence-similarity",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.artifact.fingerprint import Fingerprint
+    from neuronbuild.artifact.shape import Shape
     from neuronbuild.recipe.target import Options
 
 
@@ -60,6 +61,10 @@ class Toolchain(ABC):
         Raises:
             OptionError: this compiler can't do what is asked.
         """
+
+    def misfit(self, options: Options, shape: Shape) -> tuple[str, str] | None:  # noqa: ARG002
+        """The axis and the reason why this compiler can't do a shape with these options, though the model can be compiled."""
+        return None
 
     @abstractmethod
     def preflight(self) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, final
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import GENERATIONS
 from neuronbuild.sdks import EXPORTERS, LIBRARIES, minor_of
-from neuronbuild.tasks import PIPELINES, Pipeline
-from neuronbuild.tasks.pipelines import adapter_folder, controlnet_folder
-from neuronbuild.toolchain.base import OptionError, WorkerCommand
+from neuronbuild.tasks import PIPELINES
+from neuronbuild.toolchain.base import WorkerCommand
 from neuronbuild.toolchain.exported import exporter_fault
+from neuronbuild.toolchain.exporter import beams_fault, exporter_arguments, type_of
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.interpreter import Fault, neuronx_faults
 from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.shape import Shape
     from neuronbuild.recipe.target import Options
     from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Installed
@@ -35,26 +36,7 @@ PACKAGES = (
     "optimum-neuron", "torch-neuronx", "libneuronxla", "neuronx-distributed", "torch-xla", "torch", "transformers",
 )  # fmt: skip
 
-DECODER = "text-generation"
-
-TASKS = {
-    "AutoModelForCausalLM": DECODER,
-    "AutoModelForSeq2SeqLM": "text2text-generation",
-    "AutoModelForSpeechSeq2Seq": "automatic-speech-recognition",
-    "AutoPipelineForText2Image": "text-to-image",
-    "AutoPipelineForImage2Image": "image-to-image",
-    "AutoPipelineForInpainting": "inpainting",
-}
-"""By the auto class of transformers or diffusers, what the exporter calls the task."""
-
-MODEL = "model"
-"""The folder that the worker puts the model into: the exporter runs beside it."""
-
 OF_PIPELINES = ("diffusers", "peft")
-
-CASTS = ("bf16", "fp16", "tf32")
-DEFAULT_OPTLEVEL = 2
-DTYPES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
 
 
 @final
@@ -71,28 +53,18 @@ class Optimum(SdkToolchain):
 
     def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
         """The exporter's own arguments, apart from shapes, which follow from the action's."""
-        task = TASKS.get(str(model.get("auto_class")))
-        if task is None:
-            raise OptionError(("num_cores",), "only models that generate are spread over cores; use num_cores: 1")
         versions = self.versions()
         refuse_platform(options.platform, minor_of(versions["neuronx-cc"]))
-        if options.weights == "separate":
-            raise OptionError(("weights",), "optimum-neuron's folders hold their weights; use `weights: inline`")
-        pipeline = PIPELINES.get(_model_type(model))
-        dropped: list[tuple[str, ...]] = [("compiler", name) for name in options.loading]
-        dropped += [("compiler", "extra_args")] if options.extra_args else []
-        dropped += [("dynamic_batch_size",)] if options.dynamic_batch_size and pipeline is None else []
-        if dropped:
-            raise OptionError(dropped[0], "optimum-neuron would drop this without a word: leave it out")
-        said: dict[str, object] = {"arguments": _arguments(options, task), "num_cores": options.num_cores}
-        if pipeline is None:
+        arguments = exporter_arguments(options, model, versions["optimum-neuron"])
+        said: dict[str, object] = {"arguments": arguments, "num_cores": options.num_cores}
+        if type_of(model) not in PIPELINES:
             return said
         libraries = LIBRARIES.get(versions.get("optimum-neuron", ""), {}) if self._setup.sdk else self.installed.packages
-        return {
-            **said,
-            "arguments": [*_arguments(options, task), *_additions(options, model, pipeline)],
-            "libraries": {name: versions.get(name) or libraries.get(name, "") for name in OF_PIPELINES},
-        }
+        return {**said, "libraries": {name: versions.get(name) or libraries.get(name, "") for name in OF_PIPELINES}}
+
+    def misfit(self, options: Options, shape: Shape) -> tuple[str, str] | None:
+        """Beams over several cores, before the version that can compile them."""
+        return beams_fault(options, shape, self.versions()["optimum-neuron"])
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:
         """The exporter that is made for the release, and what it pins itself."""
@@ -141,44 +113,3 @@ class Optimum(SdkToolchain):
         if empty:
             return f"optimum-neuron left an empty file: {empty[0]}"
         return exporter_fault(folder / EXPORTED, found, action)
-
-
-def _model_type(model: Mapping[str, object]) -> str:
-    config = model.get("config")
-    return str(config.get("model_type")) if isinstance(config, dict) else ""
-
-
-def _additions(options: Options, model: Mapping[str, object], pipeline: Pipeline) -> list[str]:
-    """What only pipelines are given. The exporter passes over a LoRA without a file name, and over several without names."""
-    lora, controlnets = model.get("lora"), model.get("controlnets")
-    if options.num_cores > 1 and not pipeline.sharded:
-        raise OptionError(("num_cores",), f"optimum-neuron doesn't spread a {pipeline.name} over cores: leave this out")
-    if options.num_cores > 1 and lora:
-        raise OptionError(("lora",), "parts over several cores are read from the checkpoint, without any LoRA: leave it out")
-    if controlnets and options.dtype != "float32":
-        raise OptionError(("dtype",), "optimum-neuron compiles ControlNets in float32, whatever the rest is in: leave this out")
-    words = ["--dynamic-batch-size"] if options.dynamic_batch_size else []
-    if isinstance(lora, list) and lora:
-        names = [adapter_folder(index) for index in range(len(lora))]
-        words += ["--lora_model_ids", *(f"{MODEL}/{name}" for name in names)]
-        words += ["--lora_weight_names", *(str(each["weights"]) for each in lora), "--lora_adapter_names", *names]
-        words += ["--lora_scales", *(repr(each["scale"]) for each in lora)]
-    if isinstance(controlnets, int) and controlnets:
-        words += ["--controlnet_ids", *(f"{MODEL}/{controlnet_folder(index)}" for index in range(controlnets))]
-    return words
-
-
-def _arguments(options: Options, task: str) -> list[str]:
-    words = ["--task", task, "--instance_type", options.platform, "--tensor_parallel_size", str(options.num_cores)]
-    words += ["--torch_dtype", DTYPES[options.dtype]]
-    if task == DECODER:
-        if options.auto_cast != "none" or options.optlevel != DEFAULT_OPTLEVEL:
-            key = ("compiler", "auto_cast" if options.auto_cast != "none" else "optlevel")
-            advice = "use dtype: bfloat16 or float16" if options.auto_cast != "none" else "leave it out"
-            raise OptionError(key, f"optimum-neuron would drop this without a word for a decoder: {advice}")
-        return words
-    if options.auto_cast != "none":
-        if options.auto_cast_type not in CASTS:
-            raise OptionError(("compiler", "auto_cast_type"), f"optimum-neuron casts to {' or '.join(CASTS)}")
-        words += ["--auto_cast_type", options.auto_cast_type]
-    return [*words, "--auto_cast", options.auto_cast, f"-O{options.optlevel}", "--inline-weights-neff"]

@@ -27,10 +27,7 @@ def compile_action(job: dict) -> dict:
     _refuse_other_libraries(action["compiler"].get("libraries", {}))
     work = os.path.join(folder, WORK)
     os.makedirs(work)
-    command = [sys.executable, "-m", MODULE, "--model", MODEL, *action["compiler"]["arguments"]]
-    for axis, size in action["shape"].items():
-        command += ["--" + axis, str(size)]
-    command += ["--disable_neuron_cache", "--disable-validation", EXPORTED]
+    command = [sys.executable, "-m", MODULE, *words(action)]
     private = {
         "NEURON_COMPILE_CACHE_URL": os.path.join(folder, "neuron-cache"),
         "BASE_COMPILE_WORK_DIR": os.path.join(work, "graphs") + os.sep,
@@ -48,6 +45,13 @@ def compile_action(job: dict) -> dict:
         "checks": [],
         "facts": {"versions": traced.versions(PACKAGES), "notes": []},
     }
+
+
+def words(action: dict) -> list:
+    """All that the exporter is told of an action."""
+    sizes = [word for axis, size in action["shape"].items() for word in ("--" + axis, str(size))]
+    ending = ["--disable_neuron_cache", "--disable-validation", EXPORTED]
+    return ["--model", MODEL, *action["compiler"]["arguments"], *sizes, *ending]
 
 
 def _refuse_other_libraries(wanted: dict) -> None:

@@ -6,6 +6,7 @@ Nothing here has run on Neuron hardware, or against AWS's own packages.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +62,25 @@ def recipes_for(root: Path, models: dict[str, Path]) -> None:
         "sentences": {"task": "sentence-similarity", "platforms": ["inf2"], "shapes": TEXT, "compiler": cast},
         "generator": {"task": "text-generation", "platforms": ["inf2"], "shapes": TEXT | GENERATION},
         "translator": {"task": "text2text-generation", "platforms": ["inf2"], "shapes": TEXT | BEAMS},
-        "sharded": {"task": "text-generation", "platforms": ["trn2"], "shapes": SHARDED, "num_cores": 2, "dtype": "bfloat16"},
+        "sharded": {"task": "text-generation", "platforms": ["trn2"], "shapes": SHARDED, "num_cores": 2},
+        "embedder": {"task": "feature-extraction", "platforms": ["trn1"], "shapes": SHARDED, "num_cores": 2},
         "parts": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "toolchain": "optimum"},
-        "spread": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | BEAMS, "num_cores": 2},
+        "spread": {"task": "text2text-generation", "platforms": ["trn1"], "shapes": TEXT | {"num_beams": 1}, "num_cores": 2},
         "listener": {"task": "speech-seq2seq", "platforms": ["trn1"], "shapes": TEXT, "toolchain": "optimum"},
         "first": {"task": "fill-mask", "platforms": ["inf1"], "shapes": TEXT},
     }
+    own = {"sharded": {}, "embedder": {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}}
+    half = {name: as_half(models["text-generation"], root / f"models/{name}", **said) for name, said in own.items()}
     for name, keys in kinds.items():
-        write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(models[keys["task"]]), **keys)
+        write_recipe(root / f"recipes/{name}.yaml", name=name, model=str(half.get(name, models[keys["task"]])), **keys)
+
+
+def as_half(model: Path, folder: Path, **said: object) -> Path:
+    """A decoder whose config says bfloat16, as most checkpoints do."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16", **said}))
+    return folder
 
 
 def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: dict[str, Path]) -> NeuronBuilt:

@@ -24,7 +24,7 @@ RECIPES = {
         "lora": [{"model": "../models/ink", "scale": 0.75}, {"model": "../models/many", "weights": "gold.safetensors"}],
         "controlnet": ["../models/edges", {"model": "../models/depth"}],
     },
-    "large": {**PICTURES, "model": "../models/flux", "num_cores": 2, "dtype": "bfloat16", "platforms": ["trn2"]},
+    "large": {**PICTURES, "model": "../models/flux", "num_cores": 2, "dtype": "bfloat16", "platforms": ["trn1"]},
 }
 
 
@@ -111,6 +111,14 @@ def test_the_exporter_gets_the_documented_arguments(pictures):
         "--num_images_per_prompt", "2", "--sequence_length", "77", "--disable_neuron_cache", "--disable-validation", "exported",
     ]  # fmt: skip
     assert "--dynamic-batch-size" in pictures.argv("image-to-image")
+
+
+def test_parts_that_the_exporter_has_models_for_are_compiled_as_they_always_are(pictures):
+    made = {
+        entry["argv"][5]: entry["parts"] for entry in pictures.sdk.diary("optimum") if "--lora_model_ids" not in entry["argv"]
+    }
+    assert made["trn1"]["transformer"] == made["trn1"]["text_encoder_2"] == "--model-type=transformer -O1 --auto-cast=none"
+    assert made["trn1"]["vae_decoder"] == "--auto-cast none --optlevel 2 --target trn1"
 
 
 def test_every_lora_counts_with_its_own_scale(pictures):
@@ -227,6 +235,15 @@ def test_a_lock_plans_the_same_keys_where_no_model_is(planned, tmp_path):
         ({"num_cores": 2}, "r.yaml:", "doesn't spread a StableDiffusionPipeline over cores"),
         ({"weights": "separate"}, "r.yaml:", "use `weights: inline`"),
         ({"model": "models/flux", "num_cores": 2, "lora": "models/ink"}, "r.yaml:", "without any LoRA"),
+        ({"model": "models/flux", "lora": "models/ink"}, "r.yaml:", "without any LoRA"),
+        ({"model": "models/flux", "compiler": {"auto_cast": "matmul"}}, "r.yaml:", "with -O1 --auto-cast=none"),
+        ({"model": "models/flux", "compiler": {"optlevel": 1}}, "r.yaml:", "with -O1 --auto-cast=none"),
+        ({"model": "models/flux", "platforms": ["trn2"]}, "r.yaml:", "leave trn2 out"),
+        (
+            {"model": "models/flux", "task": "inpainting", "shapes": {**SHAPES, "sequence_length": 256}},
+            "r.yaml:",
+            "sequence_length must be 512, as the tokenizer says",
+        ),
         ({"lora": {"model": "models/ink", "weights": "../x.safetensors"}}, "r.yaml:", "is no file of weights"),
         ({"platforms": ["trn3"]}, "r.yaml:", "doesn't compile for trn3"),
     ],

@@ -1,8 +1,10 @@
-"""Whole models handed to optimum-neuron, on a double of its exporter: nothing here has run its real one."""
+"""Whole models handed to optimum-neuron, on a double of its exporter, which has the traps of the real one (0.4.5)."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -17,6 +19,7 @@ from neuronbuild.store.location import open_store
 from tests.conftest import run_cli, write_recipe
 from tests.doubles.neuron_sdk import install_optimum
 from tests.doubles.toolchain import Recorder, is_gone, wait_until
+from tests.limits import LONG
 
 MISHAPS = {
     "fails": ("user", "NCC_EVRF001", 1),
@@ -57,6 +60,13 @@ def test_its_strict_config_is_left_as_it_is(neuron_built):
     assert (config["tp_degree"], config["target"], config["torch_dtype"]) == (2, "trn2", "bfloat16")
 
 
+def test_a_decoders_dtype_is_its_checkpoints_in_the_key_and_in_the_folder(neuron_built):
+    for name, platform in (("sharded", "trn2"), ("embedder", "trn1")):
+        assert manifest_of(neuron_built, name)["action"]["dtype"] == "bfloat16"
+        config = json.loads((neuron_built.release(name, platform) / "neuron_config.json").read_text())
+        assert config["torch_dtype"] == "bfloat16"
+
+
 def test_parts_lie_where_the_loader_looks_and_the_top_has_no_block(neuron_built):
     folder = neuron_built.release("parts", "trn1")
     parts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.neuron"))
@@ -80,23 +90,25 @@ def test_whisper_is_an_encoder_and_a_decoder_as_well(neuron_built):
     assert (block["model_type"], block["static_batch_size"], block["static_sequence_length"]) == ("whisper-decoder", 2, 16)
 
 
-def call_for(neuron_built, *words: str) -> list[str]:
-    [argv] = [entry["argv"] for entry in neuron_built.calls["optimum"] if set(words) <= set(entry["argv"])]
+def call_for(neuron_built, task: str, cores: int = 1) -> list[str]:
+    wanted = [task, "--instance_type", "--tensor_parallel_size", str(cores)]
+    argvs = [entry["argv"] for entry in neuron_built.calls["optimum"]]
+    [argv] = [argv for argv in argvs if [argv[3], argv[4], argv[6], argv[7]] == wanted]
     return argv
 
 
 def test_the_exporter_gets_no_word_that_it_would_drop_or_misread(neuron_built):
-    assert call_for(neuron_built, "text-generation") == [
-        "--model", "model", "--task", "text-generation", "--instance_type", "trn2", "--tensor_parallel_size", "2",
-        "--torch_dtype", "bfloat16", "--batch_size", "1", "--sequence_length", "32", "--disable_neuron_cache",
-        "--disable-validation", "exported",
-    ]  # fmt: skip
+    for task, platform in (("text-generation", "trn2"), ("feature-extraction", "trn1")):
+        assert call_for(neuron_built, task, 2) == [
+            "--model", "model", "--task", task, "--instance_type", platform, "--tensor_parallel_size", "2", "--batch_size", "1",
+            "--sequence_length", "32", "--disable_neuron_cache", "--disable-validation", "exported",
+        ]  # fmt: skip
     assert call_for(neuron_built, "automatic-speech-recognition") == [
         "--model", "model", "--task", "automatic-speech-recognition", "--instance_type", "trn1", "--tensor_parallel_size", "1",
         "--torch_dtype", "float32", "--auto_cast", "none", "-O2", "--inline-weights-neff", "--batch_size", "2",
         "--sequence_length", "16", "--disable_neuron_cache", "--disable-validation", "exported",
     ]  # fmt: skip
-    translator = call_for(neuron_built, "text2text-generation", "1")
+    translator = call_for(neuron_built, "text2text-generation")
     assert translator[translator.index("--num_beams") + 1] == "2"
     assert "--inline-weights-neff" in translator
 
@@ -108,16 +120,21 @@ def test_its_caches_are_private_to_the_job(neuron_built):
 
 
 def test_the_key_has_the_weights_and_the_exporters_version(neuron_built):
-    step = next(step for step in neuron_built.report["steps"] if step["recipe"] == "sharded")
-    manifest = json.loads((neuron_built.root / f"cache/v1/actions/{step['key'][:2]}/{step['key']}.json").read_text())
-    assert manifest["action"]["toolchain"]["versions"]["optimum-neuron"] == "0.4.5"
-    assert manifest["action"]["weights"]["model.safetensors"]
+    action = manifest_of(neuron_built, "sharded")["action"]
+    assert action["toolchain"]["versions"]["optimum-neuron"] == "0.4.5"
+    assert action["weights"]["model.safetensors"]
+
+
+def manifest_of(neuron_built, recipe: str) -> dict:
+    key = next(step["key"] for step in neuron_built.report["steps"] if step["recipe"] == recipe)
+    return json.loads((neuron_built.root / f"cache/v1/actions/{key[:2]}/{key}.json").read_text())
 
 
 @pytest.mark.parametrize(
     ("name", "platform", "loader"),
     [
         ("sharded", "trn2", "NeuronModelForCausalLM"),
+        ("embedder", "trn1", "NeuronModelForEmbedding"),
         ("parts", "trn1", "NeuronModelForSeq2SeqLM"),
         ("listener", "trn1", "NeuronWhisperForConditionalGeneration"),
     ],
@@ -199,6 +216,9 @@ def test_an_exporter_that_hangs_is_stopped(replayed, tmp_path):
     wait_until(lambda: is_gone(process))
 
 
+SEQ2SEQ = {"task": "text2text-generation", "model": "text2text-generation"}
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
@@ -210,6 +230,18 @@ def test_an_exporter_that_hangs_is_stopped(replayed, tmp_path):
         ({"shapes": {"batch_size": [1, 2], "sequence_length": 16}}, "one shape each"),
         ({"platforms": ["trn3"]}, "doesn't compile for trn3"),
         ({"task": "fill-mask", "model": "fill-mask"}, "optimum-neuron isn't used for fill-mask"),
+        ({"dtype": "bfloat16"}, "in the dtype that its config.json says, float32, and not in bfloat16"),
+        ({"compiler": {"auto_cast_type": "bf16"}}, "says, float32, and casts nothing to bf16"),
+        ({"task": "feature-extraction"}, "doesn't export llama for feature-extraction, only qwen3"),
+        ({"task": "speech-seq2seq", "model": "speech-seq2seq"}, "doesn't spread whisper over cores"),
+        (
+            {**SEQ2SEQ, "shapes": {"batch_size": 1, "sequence_length": 16, "num_beams": 2}},
+            "0.4.5 can't compile beams over several cores",
+        ),
+        (
+            {**SEQ2SEQ, "shapes": {"batch_size": 1, "sequence_length": 16, "num_beams": 1}, "dtype": "bfloat16"},
+            "over several cores in float32, whatever is said",
+        ),
     ],
 )
 def test_what_it_cant_do_is_told_at_the_recipes_key(models, tmp_path, keys, message):
@@ -220,3 +252,49 @@ def test_what_it_cant_do_is_told_at_the_recipes_key(models, tmp_path, keys, mess
     assert done.returncode == 2
     assert message in done.stderr
     assert "r.yaml:" in done.stderr
+
+
+def unplanned(root, models, **keys):
+    """The exporter run as the worker would, on a model and with arguments that no plan lets through."""
+    sdk = install_optimum(root / "sdk")
+    link = root / "model"
+    shutil.copytree(models[keys.pop("model")], link)
+    if "config" in keys:
+        config = json.loads((link / "config.json").read_text())
+        (link / "config.json").write_text(json.dumps({**config, **keys.pop("config")}))
+    said = {"model": "model", "instance_type": "trn1", "batch_size": 1, "sequence_length": 16, **keys}
+    words = [word for name, value in said.items() for word in (f"--{name}", str(value))]
+    command = [sdk.python, "-m", "optimum.exporters.neuron", *words, "--disable_neuron_cache", "exported"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=LONG)
+
+
+GENERATES, TRANSLATES, WRITES = (
+    {"model": task, "task": word}
+    for task, word in (
+        ("text-generation", "text-generation"),
+        ("text2text-generation", "text2text-generation"),
+        ("speech-seq2seq", "automatic-speech-recognition"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({**GENERATES, "config": {"model_type": "gpt2"}}, "KeyError"),
+        ({**GENERATES, "config": {"dtype": None}}, "ValueError: Unable to find `None` in the dtype mapping"),
+        ({**TRANSLATES, "config": {"model_type": "mt5"}, "num_beams": 1}, "KeyError"),
+        ({**WRITES, "tensor_parallel_size": 2}, "AttributeError: 'str' object has no attribute 'config'"),
+        ({**TRANSLATES, "tensor_parallel_size": 2, "num_beams": 2}, "RuntimeError: _share_filename_: only available on CPU"),
+    ],
+)
+def test_the_double_stops_where_the_real_exporter_does(models, tmp_path, keys, told):
+    done = unplanned(tmp_path, models, **keys)
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_the_double_passes_over_the_dtype_that_a_decoder_is_asked_for(models, tmp_path):
+    done = unplanned(tmp_path, models, **GENERATES, torch_dtype="bfloat16")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "exported/neuron_config.json").read_text())["torch_dtype"] == "float32"

@@ -66,6 +66,87 @@ def test_an_unknown_model_type_is_told_what_is_supported():
     assert text.startswith("model type 'gpt2' isn't supported for fill-mask; supported: albert, bert, ")
 
 
+MIXTRAL = {
+    "model_type": "mixtral",
+    "architectures": ["MixtralForCausalLM"],
+    "num_local_experts": 4,
+    "sliding_window": None,
+    "max_position_embeddings": 256,
+    "attention_dropout": 0.0,
+    "transformers_version": "4.57.1",
+    "torch_dtype": "bfloat16",
+}
+QWEN3 = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "dtype": "bfloat16"}
+
+
+def exported(config, **arguments):
+    return make_subject(config, **{"task": None, "delegated": "num_cores", **arguments})
+
+
+def test_a_type_that_only_another_tool_exports_is_planned_for_it_with_all_that_its_config_says():
+    made = exported(MIXTRAL)
+    assert (made.task.name, made.dtype, made.longest) == ("text-generation", "bfloat16", 256)
+    assert made.document["config"] == {
+        "model_type": "mixtral", "num_local_experts": 4, "sliding_window": None, "max_position_embeddings": 256,
+    }  # fmt: skip
+    key, text = refusal(MIXTRAL)
+    assert key == "model"
+    assert "'mixtral' isn't supported for text-generation; supported: gemma, " in text
+    assert text.endswith("`toolchain: optimum` has optimum-neuron export it for inf2 and Trainium")
+
+
+def test_a_type_that_is_known_here_is_keyed_for_it_as_for_us():
+    config = exported(QWEN3).document["config"]
+    assert config == make_subject(QWEN3, task=None).document["config"]
+
+
+@pytest.mark.parametrize(
+    ("config", "task", "told"),
+    [
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, None, "doesn't export gpt2 for text-generation, only"),
+        ({"model_type": "mt5"}, "text2text-generation", "doesn't export mt5 for text2text-generation, only t5"),
+        (BERT, "fill-mask", "optimum-neuron isn't used for fill-mask, only for"),
+        (BERT, "feature-extraction", "doesn't export bert for feature-extraction, only qwen3"),
+    ],
+)
+def test_what_the_other_tool_doesnt_export_is_told_at_the_key_that_asks_for_it(config, task, told):
+    key, text = refusal(config, task=task, delegated="toolchain")
+    assert key == "toolchain"
+    assert told in text
+
+
+def test_a_decoder_that_embeds_has_a_task_only_there():
+    made = exported(QWEN3, task="feature-extraction")
+    assert (made.task.name, made.document["auto_class"], made.dtype) == ("feature-extraction", "AutoModel", "bfloat16")
+    assert "`toolchain: optimum`" in refusal(QWEN3, task="feature-extraction")[1]
+
+
+@pytest.mark.parametrize(("config", "dtype"), [({"dtype": "float16", "torch_dtype": "bfloat16"}, "float16"), ({}, "bfloat16")])
+def test_a_decoders_dtype_is_what_its_config_says(config, dtype):
+    assert exported({**QWEN3, **config}).dtype == dtype
+    assert make_subject({**QWEN3, **config}, task=None).dtype is None
+
+
+def test_of_a_model_of_texts_and_images_it_would_leave_the_weights_out():
+    key, text = refusal({"model_type": "llama4", "dtype": "bfloat16"}, task="text-generation", delegated="num_cores")
+    assert key == "num_cores"
+    assert "doesn't export llama4 for text-generation, only" in text
+
+
+@pytest.mark.parametrize("stated", [{}, {"dtype": None}])
+def test_a_decoder_whose_config_says_no_dtype_is_refused(stated):
+    key, text = refusal({**MIXTRAL, "torch_dtype": None, **stated}, delegated="num_cores")
+    assert key == "model"
+    assert "says no dtype, and optimum-neuron goes by that alone" in text
+    assert "says dtype 'float8'" in refusal({**MIXTRAL, "dtype": "float8"}, delegated="num_cores")[1]
+
+
+@pytest.mark.parametrize("model_type", ["t5", "whisper"])
+def test_models_in_two_parts_are_loaded_in_the_dtype_that_is_asked_for(model_type):
+    task = {"t5": "text2text-generation", "whisper": "automatic-speech-recognition"}[model_type]
+    assert exported({"model_type": model_type}, task=task).dtype is None
+
+
 def test_a_task_that_a_family_lacks_is_told_who_has_it():
     _, text = refusal({"model_type": "deberta"}, task="multiple-choice")
     assert "'deberta' isn't supported for multiple-choice" in text

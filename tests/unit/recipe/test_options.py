@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from neuronbuild.recipe.load import load_recipes
-from neuronbuild.recipe.options import blamed, cast_of, option_issues
+from neuronbuild.recipe.options import blamed, cast_of, dtype_issues, option_issues
 from neuronbuild.tasks import TASKS
 
 GENERATING = ["text-generation", "text2text-generation", "speech-seq2seq"]
@@ -99,3 +99,33 @@ def test_what_a_compiler_refuses_of_a_cast_stands_where_the_recipe_asks_for_it(l
     assert blamed(loaded("compiler: {auto_cast_type: bf16}"), cast) == ("compiler", "auto_cast_type")
     assert blamed(loaded("compiler: {auto_cast: all, auto_cast_type: bf16}"), cast) == cast
     assert blamed(loaded("compiler: {optlevel: 1}"), ("compiler", "optlevel")) == ("compiler", "optlevel")
+
+
+OVER_CORES = "task: text-generation\nplatforms: [trn1]\nnum_cores: 2\n"
+
+
+def test_a_type_alone_casts_nothing_of_a_decoder_that_another_tool_exports(loaded):
+    located = loaded(f"{OVER_CORES}compiler: {{auto_cast_type: bf16}}")
+    assert (cast_of(located.recipe, "text-generation"), issues(located, "text-generation")) == ("none", [])
+    assert issues(located, "feature-extraction") == []
+    assert cast_of(located.recipe, "text2text-generation") == "all"
+
+
+@pytest.mark.parametrize("text", ["", "dtype: bfloat16", "compiler: {auto_cast_type: bf16}"])
+def test_the_checkpoints_dtype_may_be_said(text, loaded):
+    assert dtype_issues(loaded(OVER_CORES + text), "bfloat16") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dtype: float32", "and not in float32: leave this out"),
+        ("compiler: {auto_cast_type: fp16}", "and casts nothing to fp16: leave this out"),
+        ("compiler: {auto_cast_type: tf32}", "and casts nothing to tf32: leave this out"),
+    ],
+)
+def test_another_dtype_than_the_checkpoints_is_told_at_its_line(text, told, loaded):
+    [issue] = dtype_issues(loaded(OVER_CORES + text), "bfloat16")
+    assert issue.line == 5
+    assert issue.message.startswith("optimum-neuron compiles a decoder in the dtype that its config.json says, bfloat16, ")
+    assert told in issue.message

@@ -41,10 +41,18 @@ def test_controlnets_have_a_class_of_their_own():
     [
         ("text-generation", "llama", "NeuronModelForCausalLM"),
         ("speech-seq2seq", "whisper", "NeuronWhisperForConditionalGeneration"),
+        ("feature-extraction", "qwen3", "NeuronModelForEmbedding"),
     ],
 )
 def test_other_whole_models_have_classes_too(task, family, loader):
     assert loader_of(TASKS[task], FAMILIES[family], controlnets=False) == f"optimum.neuron.{loader}"
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+def test_parts_that_the_exporter_has_models_for_are_those_of_flux_and_pixart(pipeline):
+    expected = {"Flux": ("transformer", "text_encoder_2"), "PixA": ("text_encoder",)}
+    assert pipeline.own_way == expected.get(pipeline.name[:4], ())
+    assert pipeline.sharded == pipeline.name.startswith("Flux")
 
 
 def test_parts_are_those_that_a_pipeline_has():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild import sdks
+from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import ToolchainError
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.interpreter import Installed
@@ -14,6 +15,8 @@ from tests.unit.toolchain.test_flags import PLAIN
 from tests.unit.toolchain.test_neuronx import LLAMA
 
 T5 = {"config": {"model_type": "t5"}, "auto_class": "AutoModelForSeq2SeqLM"}
+GEMMA3 = {**LLAMA, "config": {"model_type": "gemma3_text"}}
+BEAMS = Shape.of({"num_beams": 2}, ("num_beams",))
 TWO = replace(PLAIN, platform="trn1", num_cores=2)
 
 
@@ -22,15 +25,18 @@ def optimum(tmp_path):
     return Optimum(Setup(tmp_path, sdk="2.26.1"), "trn1")
 
 
-def test_a_decoders_arguments(optimum):
-    assert optimum.options(TWO, LLAMA)["arguments"] == [
-        "--task", "text-generation", "--instance_type", "trn1", "--tensor_parallel_size", "2", "--torch_dtype", "float32",
-    ]  # fmt: skip
+def test_its_arguments_and_cores_are_what_is_keyed(optimum):
+    said = optimum.options(TWO, LLAMA)
+    assert set(said) == {"arguments", "num_cores"}
+    assert (said["arguments"][:2], said["num_cores"]) == (["--task", "text-generation"], 2)
 
 
-def test_weights_are_asked_in_since_its_command_leaves_them_out(optimum):
-    said = optimum.options(replace(TWO, num_cores=1, auto_cast="matmul"), T5)["arguments"]
-    assert said[-5:] == ["bf16", "--auto_cast", "matmul", "-O2", "--inline-weights-neff"]
+def test_its_own_version_decides_what_it_can(optimum, tmp_path):
+    with pytest.raises(OptionError, match=r"optimum-neuron 0\.4\.5 doesn't export gemma3_text"):
+        optimum.options(TWO, GEMMA3)
+    later = Optimum(Setup(tmp_path, sdk="2.26.1", versions={"optimum-neuron": "0.4.7"}), "trn1")
+    assert later.options(TWO, GEMMA3)["num_cores"] == 2
+    assert [each.misfit(TWO, BEAMS) is None for each in (optimum, later)] == [False, True]
 
 
 def test_a_release_that_it_isnt_made_for_is_told_with_the_one_that_it_is(tmp_path):
@@ -72,17 +78,7 @@ SD = {
     "lora": [],
     "controlnets": 0,
 }
-FLUX = {**SD, "config": {"model_type": "FluxPipeline"}}
-LORA = {"lora": [{"weights": "a.safetensors", "scale": 0.5}, {"weights": "b.bin", "scale": 1.0}]}
 ONE = replace(TWO, num_cores=1)
-
-
-def test_every_lora_gets_a_file_a_name_and_a_scale(optimum):
-    said = optimum.options(ONE, {**SD, **LORA, "controlnets": 1})["arguments"]
-    assert said[said.index("--lora_model_ids") :] == [
-        "--lora_model_ids", "model/lora_0", "model/lora_1", "--lora_weight_names", "a.safetensors", "b.bin",
-        "--lora_adapter_names", "lora_0", "lora_1", "--lora_scales", "0.5", "1.0", "--controlnet_ids", "model/controlnet_0",
-    ]  # fmt: skip
 
 
 def test_the_libraries_that_load_a_pipeline_are_in_its_key(optimum, tmp_path):
@@ -90,26 +86,3 @@ def test_the_libraries_that_load_a_pipeline_are_in_its_key(optimum, tmp_path):
     other = Optimum(Setup(tmp_path, sdk="2.26.1", versions={"diffusers": "0.35.1"}), "trn1")
     assert other.options(ONE, SD)["libraries"]["diffusers"] == "0.35.1"
     assert "libraries" not in optimum.options(ONE, T5)
-
-
-def test_pipelines_may_split_larger_batches(optimum):
-    assert "--dynamic-batch-size" in optimum.options(replace(ONE, dynamic_batch_size=True), SD)["arguments"]
-
-
-@pytest.mark.parametrize(
-    ("options", "model", "key"),
-    [
-        (TWO, SD, ("num_cores",)),
-        (TWO, {**FLUX, **LORA}, ("lora",)),
-        (replace(ONE, dtype="bfloat16"), {**SD, "controlnets": 1}, ("dtype",)),
-        (replace(ONE, dynamic_batch_size=True), T5, ("dynamic_batch_size",)),
-    ],
-)
-def test_what_it_would_drop_is_refused(optimum, options, model, key):
-    with pytest.raises(OptionError) as caught:
-        optimum.options(options, model)
-    assert caught.value.keys == key
-
-
-def test_a_pipeline_that_it_shards_goes_over_cores(optimum):
-    assert optimum.options(TWO, FLUX)["num_cores"] == 2

@@ -1,4 +1,6 @@
-"""A double of optimum-neuron's exporter, with the traps that it is known for."""
+"""A double of `python -m optimum.exporters.neuron` of optimum-neuron 0.4.5: its parser, which model takes which way, and its
+traps. It stands for `main()` and what is below it; nothing is compiled.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ import time
 import zipfile
 
 import neuron_double as double
+
+from optimum.exporters.neuron import registry
 
 LEAKS = ("transformer", "unet", "vae", "controlnet", "text_encoder")
 SHAPES = (
@@ -64,7 +68,7 @@ def main():
     said.output.mkdir(parents=True)
     if (model / "model_index.json").is_file():
         entry["lora"] = fused(said)
-        export_pipeline(said, json.loads((model / "model_index.json").read_text()), chosen)
+        entry["parts"] = export_pipeline(said, json.loads((model / "model_index.json").read_text()), chosen)
     else:
         for name in (
             "vocab.txt",
@@ -76,8 +80,13 @@ def main():
             if (model / name).is_file():
                 shutil.copy(model / name, said.output)
         config = json.loads((model / "config.json").read_text())
-        export = {"text-generation": export_decoder}.get(said.task, export_parts)
-        export(said, config, chosen)
+        decoder = registry.decoder_config(config, said.task)
+        if decoder is None:
+            registry.refuse_unknown(config, said.task)
+            entry["loaded"] = said.torch_dtype if said.tensor_parallel_size == 1 else "float32"
+            export_parts(said, config, chosen)
+        else:
+            export_decoder(said, decoder, chosen, part="text_config" in config)
     double.note(**entry, work=os.environ.get("BASE_COMPILE_WORK_DIR"))
     if not said.disable_neuron_cache:
         raise SystemExit("the Hub's repository can't be looked up, after all was compiled")
@@ -131,13 +140,17 @@ def put_shards(place, ranks):
         (place / f"tp{rank}_sharded_checkpoint.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
 
 
-def export_decoder(said, config, chosen):
-    """The config first, then the graphs: a crash leaves a folder that looks like one."""
+def export_decoder(said, config, chosen, *, part):
+    """The config first, then the graphs: a crash leaves a folder that looks like one. `--torch_dtype` is passed over.
+
+    Of a `part` of a model no weights are saved.
+    """
+    print("Ignoring the following kwargs as they are not supported by neuron: dict_keys(['torch_dtype'])", file=sys.stderr)
     target = "trn1" if chosen == "wrong-target" or said.instance_type != "trn2" else "trn2"
     neuron = {
         "_serialized_key": "NxDNeuronConfig", "optimum_neuron_version": "0.4.5", "checkpoint_id": said.model,
         "batch_size": said.batch_size or 1, "sequence_length": said.sequence_length, "tp_degree": said.tensor_parallel_size,
-        "torch_dtype": said.torch_dtype, "target": target, "start_rank_id": 0, "local_ranks_size": said.tensor_parallel_size,
+        "torch_dtype": config["dtype"], "target": target, "start_rank_id": 0, "local_ranks_size": said.tensor_parallel_size,
     }  # fmt: skip
     (said.output / "config.json").write_text(json.dumps(config, indent=2))
     (said.output / "neuron_config.json").write_text(json.dumps(neuron, indent=2))
@@ -145,7 +158,8 @@ def export_decoder(said, config, chosen):
     if chosen == "no-model":
         return
     put(said.output / "model.pt", chosen)
-    put_shards(said.output / "checkpoint/weights", said.tensor_parallel_size - (chosen == "missing-rank"))
+    if not part:
+        put_shards(said.output / "checkpoint/weights", said.tensor_parallel_size - (chosen == "missing-rank"))
 
 
 def block(said, **shapes):
@@ -153,7 +167,8 @@ def block(said, **shapes):
         "auto_cast": said.auto_cast if said.auto_cast != "none" else None, "compiler_type": "neuronx-cc",
         "compiler_version": double.settings()["compiler"] + double.settings()["build"], "optlevel": said.optlevel or "2",
         "dynamic_batch_size": said.dynamic_batch_size, "inline_weights_to_neff": said.inline_weights_neff,
-        "tensor_parallel_size": said.tensor_parallel_size, "instance_type": said.instance_type,
+        "tensor_parallel_size": said.tensor_parallel_size, "instance_type": said.instance_type, "int_dtype": "int64",
+        "float_dtype": "fp32", "output_attentions": False, "output_hidden_states": False, "task": said.task,
         **{f"static_{axis}": size for axis, size in shapes.items()},
     }  # fmt: skip
 
@@ -170,6 +185,8 @@ def export_parts(said, config, chosen):
         shapes["sequence_length"] += 1
     for part in ("encoder", "decoder"):
         mishap(chosen)
+        if said.tensor_parallel_size > 1:
+            registry.refuse_cores(config, said.num_beams, part)
         (said.output / part).mkdir()
         kind = {"model_type": f"{config['model_type']}-{part}"}
         (said.output / part / "config.json").write_text(json.dumps({**config, "neuron": {**block(said, **shapes), **kind}}))
@@ -197,7 +214,7 @@ def fused(said):
 
 
 def export_pipeline(said, index, chosen):
-    """Small files first, then a folder for each part."""
+    """Small files first, then a folder for each part; gives what each was compiled with."""
     if said.task not in DIFFUSION:
         raise KeyError(f"Unknown task: {said.task}")
     lacking = {name for name in ("batch_size", "height", "width") if getattr(said, name) is None}
@@ -213,10 +230,14 @@ def export_pipeline(said, index, chosen):
         assert json.loads((place / "config.json").read_text())["_class_name"] == "ControlNetModel"
     there = [name for name in OF_PIPELINES if index.get(name) not in (None, [None, None])]
     batch = said.batch_size * (said.num_images_per_prompt or 1)
+    longest = tokens(model)
+    arguments = {}
     for part in (*there, "vae_encoder", "vae_decoder", *controlnets):
         mishap(chosen)
         source = controlnets.get(part, model / part.replace("vae_encoder", "vae").replace("vae_decoder", "vae"))
-        sizes = {"batch_size": said.batch_size, "sequence_length": said.sequence_length}
+        part_class = (index.get(part) or [None, None])[1]
+        arguments[part] = registry.compiler_arguments(said, part_class)
+        sizes = {"batch_size": said.batch_size, "sequence_length": registry.prompt_length(said, index, part, longest)}
         if not part.startswith("text_encoder"):
             scale = 1 if part == "vae_encoder" else SCALE
             sizes = {"batch_size": batch, "height": said.height // scale, "width": said.width // scale, "num_channels": 4}
@@ -228,8 +249,15 @@ def export_pipeline(said, index, chosen):
         if chosen == "no-part" and part == "vae_decoder":
             continue
         put(output / part / "model.neuron", chosen)
-        if index["_class_name"].startswith("Flux") and part in {"transformer", "text_encoder_2"}:
+        if part_class in registry.OWN_WAY:
             put_shards(output / part / "weights", said.tensor_parallel_size - (chosen == "missing-rank"))
+    return arguments
+
+
+def tokens(model):
+    """The longest prompt, as the last tokenizer says."""
+    said = [json.loads(file.read_text()) for file in sorted(model.glob("tokenizer*/tokenizer_config.json"))]
+    return said[-1]["model_max_length"]
 
 
 main()
