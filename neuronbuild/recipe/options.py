@@ -47,7 +47,7 @@ def dtype_issues(located: Located, dtype: str) -> list[Issue]:
 
 def option_issues(located: Located, task: str) -> list[Issue]:
     """Options of a recipe that would change nothing for its task."""
-    faults = (*_faults(located, task), *_cast_faults(located, task))
+    faults = (*_cast_faults(located, task), *_faults(located, task))
     return [located.issue(keys, message) for keys, message in faults]
 
 

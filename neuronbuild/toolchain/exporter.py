@@ -98,9 +98,8 @@ def _refuse_dropped(options: Options, task: str, pipeline: Pipeline | None) -> N
 
 def _stated(options: Options) -> list[tuple[str, ...]]:
     """The keys of all options that aren't at their defaults and mean something to a compiler."""
-    loading = {("compiler", name): name in options.loading for name in LOADING}
-    said = {
-        **loading,
+    said: dict[tuple[str, ...], bool] = {
+        **{("compiler", name): name in options.loading for name in LOADING},
         EXTRA: bool(options.extra_args),
         CAST: options.auto_cast != "none",
         OPTLEVEL: options.optlevel != DEFAULT_OPTLEVEL,
