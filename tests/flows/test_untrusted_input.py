@@ -180,7 +180,7 @@ def listings(world: World, chance: random.Random) -> None:
         verify(replace(world.settings, cache=str(world.root / "far"), remotes=()), repair=False)
     finally:
         for path in strays:
-            path.unlink()
+            path.unlink(missing_ok=True)  # two of them may be one file
         shutil.rmtree(world.root / "other", ignore_errors=True)
 
 
