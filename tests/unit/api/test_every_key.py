@@ -20,7 +20,7 @@ from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.api.requests import release_request
 from neuronbuild.api.settings import Settings, workspace_settings
 from neuronbuild.errors import NeuronBuildError, RecipeError, SourceError, ToolchainError, UsageError
-from neuronbuild.models.export import ALIASES, ARGUMENTS, SETTINGS_KEYS, _settings, make_recipe
+from neuronbuild.models.export import ALIASES, ARGUMENTS, OFFLINE, SETTINGS_KEYS, _settings, make_recipe
 from neuronbuild.recipe.schema import Recipe, Workspace
 from neuronbuild.tasks import AXES
 from neuronbuild.toolchain.registry import open_toolchain
@@ -294,6 +294,7 @@ CALLS = {
     "timeout": ({}, {"timeout": 9.0}),
     "isa": ({}, {"isa": "x86-64-v3"}),
     "sdk": (NEURON, {"sdk": SDK}),
+    OFFLINE: ({}, {OFFLINE: True}),
     "tensor_parallel_size": (NEURON, {"tensor_parallel_size": 2}),
     "torch_dtype": ({}, {"torch_dtype": "float16"}),
     "instance_type": ({}, {"instance_type": "trn1"}),
@@ -330,7 +331,7 @@ NAMED = ("isa", "sdk")
 def test_an_argument_changes_what_a_call_comes_to(name):
     base, change = CALLS[name]
     before, after = call(base), call({**base, **change})
-    place = 1 if name in SETTINGS_KEYS else 0
+    place = 1 if name in {*SETTINGS_KEYS, OFFLINE} else 0
     assert before[place] != after[place]
     if name not in NAMED:
         assert before[1 - place] == after[1 - place]
