@@ -147,7 +147,8 @@ class Exported:
 
     def lengths(self, name: str) -> dict[str, int]:
         """By part, how long prompts are there."""
-        return {part: block.get("static_sequence_length") for part, block in self.of(name)["blocks"].items() if block}
+        blocks = self.of(name)["blocks"]
+        return {part: size for part, block in blocks.items() if (size := (block or {}).get("static_sequence_length"))}
 
     def arguments(self, name: str) -> dict[str, str]:
         """By part, what a pipeline's was compiled with; traced parts by their places."""
