@@ -34,7 +34,7 @@ SCRIPT = """#!{python} -IS
 import json, os, sys
 said = json.loads({said!r})
 if sys.argv[1].endswith("probe.py"):
-    print(json.dumps({{"python": "3.11.7", "packages": said["packages"], "compilers": {{}}, "places": []}}))
+    print(json.dumps({{"python": "3.11.7", "packages": said["packages"], "compilers": {{}}, "lineage": "", "places": []}}))
     sys.exit()
 for line in sys.stdin:
     with open(line.strip()) as file:
