@@ -75,7 +75,7 @@ def make_pipeline(
         "files": {path: sha256 for path, sha256 in files.items() if path != INDEX and not path.startswith(UNREAD)},
         "lora": [{"weights": weights, "scale": float(scale)} for weights, scale in additions.lora],
     }
-    fixed = (SEQUENCE,) if config.get(SECOND) not in (None, [None, None]) and not pipeline.takes_lengths(chosen) else ()
+    fixed = (SEQUENCE,) if config.get(SECOND) not in (None, [None, None]) and not pipeline.takes_lengths else ()
     return Subject(row, pipeline.family, document, _sizes(documents), fixed=fixed)
 
 

@@ -49,9 +49,13 @@ class Pipeline:
         """As a model type: sequences are bounded by its tokenizer alone."""
         return Family(self.name, tuple(self.loaders))
 
-    def takes_lengths(self, task: str) -> bool:
-        """Whether the length of prompts can be another than the tokenizer's though there are two text encoders: Flux's can."""
-        return self.sharded and task != INPAINTING
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether prompts can have another length than the tokenizers' though there are two text encoders.
+
+        Flux's can, by whatever task, but not those of a checkpoint that says itself that it is for inpainting.
+        """
+        return self.sharded and set(self.loaders) != {INPAINTING}
 
 
 def _pipeline(name: str, controlled: str = "", *, own_way: tuple[str, ...] = (), **classes: str) -> Pipeline:

@@ -31,6 +31,7 @@ RECIPES = {
 def write_all(root) -> None:
     write_pipeline(root / "models/sd")
     write_pipeline(root / "models/flux", "FluxPipeline", FLUX, length=512)
+    write_pipeline(root / "models/inpainting", "FluxInpaintPipeline", FLUX, length=512)
     write_lora(root / "models/ink")
     write_lora(root / "models/many", "gold.safetensors")
     write_lora(root / "models/many", "silver.safetensors")
@@ -240,7 +241,7 @@ def test_a_lock_plans_the_same_keys_where_no_model_is(planned, tmp_path):
         ({"model": "models/flux", "compiler": {"optlevel": 1}}, "r.yaml:", "with -O1 --auto-cast=none"),
         ({"model": "models/flux", "platforms": ["trn2"]}, "r.yaml:", "leave trn2 out"),
         (
-            {"model": "models/flux", "task": "inpainting", "shapes": {**SHAPES, "sequence_length": 256}},
+            {"model": "models/inpainting", "task": "inpainting", "shapes": {**SHAPES, "sequence_length": 256}},
             "r.yaml:",
             "sequence_length must be 512, as the tokenizer says",
         ),

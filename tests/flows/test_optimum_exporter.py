@@ -104,7 +104,8 @@ def picture_cases(folder) -> dict[str, tuple[str, list[str]]]:
         "flux, shorter": (flux, argv_for(task, PIPELINES["flux"], TRN1, short)),
         "flux over cores": (flux, argv_for(task, PIPELINES["flux"], replace(TWO, dtype="bfloat16"), IMAGES)),
         "pixart": (pixart, argv_for(task, PIPELINES["pixart"], TRN1, short)),
-        "flux inpaints, shorter": (flux, unplanned("inpainting", short)),
+        "flux inpaints, shorter": (flux, argv_for("inpainting", PIPELINES["flux"], TRN1, short)),
+        "flux of inpainting, shorter": (folder / "flux_inpainting", unplanned("inpainting", short)),
         "flux casts": (flux, unplanned(task, IMAGES, auto_cast="matmul")),
         "pixart casts": (pixart, unplanned(task, IMAGES, auto_cast="matmul")),
         "flux for trn2": (flux, unplanned(task, IMAGES, instance_type="trn2")),
@@ -240,4 +241,5 @@ def test_casts_levels_and_inner_weights_are_heard_of_elsewhere(exported):
 def test_with_two_text_encoders_prompts_are_as_long_as_tokenizers_say_but_for_fluxs_own(exported):
     assert exported.lengths("flux") == {"text_encoder": 16, "text_encoder_2": 32, "transformer": 32}
     assert exported.lengths("flux, shorter") == {"text_encoder": 16, "text_encoder_2": 16, "transformer": 16}
-    assert exported.lengths("flux inpaints, shorter") == {"text_encoder": 16, "text_encoder_2": 32, "transformer": 16}
+    assert exported.lengths("flux inpaints, shorter") == exported.lengths("flux, shorter")
+    assert exported.lengths("flux of inpainting, shorter") == {"text_encoder": 16, "text_encoder_2": 32, "transformer": 16}

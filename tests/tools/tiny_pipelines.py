@@ -71,16 +71,20 @@ def stable_diffusion(folder):
     )  # fmt: skip
 
 
-def flux(folder):
+def flux(folder, kind=diffusers.FluxPipeline):
     transformer = diffusers.FluxTransformer2DModel(
         patch_size=1, in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
         joint_attention_dim=WIDTH, pooled_projection_dim=WIDTH, axes_dims_rope=[4, 4, 8],
     )  # fmt: skip
-    return diffusers.FluxPipeline(
+    return kind(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(), vae=coder(1), text_encoder=clip_encoder(),
         tokenizer=clip_tokenizer(folder / "words"), text_encoder_2=t5_encoder(), tokenizer_2=t5_tokenizer(),
         transformer=transformer,
     )  # fmt: skip
+
+
+def flux_inpainting(folder):
+    return flux(folder, diffusers.FluxInpaintPipeline)
 
 
 def pixart(folder):
@@ -97,7 +101,7 @@ def pixart(folder):
 
 def main(root):
     torch.manual_seed(0)
-    for make in (stable_diffusion, flux, pixart):
+    for make in (stable_diffusion, flux, flux_inpainting, pixart):
         folder = pathlib.Path(root) / make.__name__
         make(folder.with_name(f"{make.__name__}-parts")).save_pretrained(folder)
 

@@ -53,6 +53,7 @@ def test_parts_that_the_exporter_has_models_for_are_those_of_flux_and_pixart(pip
     expected = {"Flux": ("transformer", "text_encoder_2"), "PixA": ("text_encoder",)}
     assert pipeline.own_way == expected.get(pipeline.name[:4], ())
     assert pipeline.sharded == pipeline.name.startswith("Flux")
+    assert pipeline.takes_lengths == (pipeline.name in {"FluxPipeline", "FluxKontextPipeline"})
 
 
 def test_parts_are_those_that_a_pipeline_has():

@@ -60,5 +60,5 @@ def prompt_length(said, index, part, longest):
     if part == "text_encoder":
         return longest if two else asked
     if part == "text_encoder_2":
-        return asked if index["_class_name"] in TAKES_LENGTHS and said.task != "inpainting" else longest
+        return asked if index["_class_name"] in TAKES_LENGTHS else longest
     return asked
