@@ -26,7 +26,10 @@ PYTHON = os.environ.get("OPTIMUM_NEURON_PYTHON")
 TOOLS = ROOT / "tests/tools"
 DOUBLE = ROOT / "tests/doubles/neuron_sdk/packages/optimum/exporters/neuron/registry.py"
 
-pytestmark = pytest.mark.skipif(PYTHON is None, reason="OPTIMUM_NEURON_PYTHON names no interpreter with optimum-neuron")
+pytestmark = [
+    pytest.mark.optimum,
+    pytest.mark.skipif(PYTHON is None, reason="OPTIMUM_NEURON_PYTHON names no interpreter with optimum-neuron"),
+]
 
 VERSION = "0.4.5"
 TRN1 = Options("trn1", "none", "bf16", 2, (), "inline", "float32", 1, dynamic_batch_size=False)
