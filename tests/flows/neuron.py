@@ -116,7 +116,7 @@ class Host:
         monkeypatch.setattr(host, "PRODUCT", made.folder / "product")
         monkeypatch.setattr(sys, "path", [*sys.path, *(str(sdk.site) for sdk in sdks)])
         shared = sys.modules.get("neuron_double")
-        if shared is not None:  # a test with other environments loaded it in this process: it is loaded once, as torch's operators
+        if shared is not None:  # loaded by a test with other environments; once, as operators are
             monkeypatch.setattr(shared, "place", lambda: sdks[0].root / "double.json")
         made.become("inf2.xlarge")
         return made
