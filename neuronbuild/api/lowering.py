@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import TYPE_CHECKING, Any, final
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,6 +34,7 @@ class Lowerings:
     def __init__(self, scratch: Path) -> None:
         self._memo = Memo(scratch / FILE, lambda entry: isinstance(entry, list) and len(entry) == len(("worker", "record")))
         self._worker = _worker_digest()
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> Lowering | None:
         """The record of an action, or `None`."""
@@ -45,9 +47,10 @@ class Lowerings:
             return None
 
     def put(self, key: str, record: Lowering) -> None:
-        """Remember a record, and write it."""
-        self._memo.put(key, [self._worker, dataclasses.asdict(record)])
-        self._memo.save()
+        """Remember a record, and write it. Several threads may."""
+        with self._lock:
+            self._memo.put(key, [self._worker, dataclasses.asdict(record)])
+            self._memo.save()
 
 
 def _worker_digest() -> str:

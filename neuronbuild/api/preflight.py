@@ -10,6 +10,7 @@ from neuronbuild.api.lowering import Lowerings, read_lowering
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.build.workbench import Workbench
+from neuronbuild.errors import UsageError
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.toolchain.frontend import NAME, FrontEnd
 
@@ -70,36 +71,52 @@ def preflight(
     steps = [step for each in prepare(recipes, Context.open(settings), failures) for step in each.steps]
     known = Lowerings(settings.scratch)
     wanted = {action.key: (target, action) for target, action in steps if _is_lowered(target)}
-    missing = [pair for key, pair in wanted.items() if keep is not None or known.get(key) is None]
+    found = {key: None if keep is not None else known.get(key) for key in wanted}
+    missing = [wanted[key] for key, lowering in found.items() if lowering is None]
     if missing:
         front_end = open_front_end(settings)
         front_end.check()
+        with Workbench(settings.scratch / "work", settings.timeout) as bench:
 
-        def look(pair: tuple[Target, Action]) -> None:
-            note(pair[0])
-            known.put(pair[1].key, _lower(pair[1], front_end, settings, keep))
+            def look(pair: tuple[Target, Action]) -> None:
+                note(pair[0])
+                found[pair[1].key] = _lower(pair[1], (bench, front_end), known, keep)
 
-        do_each(look, missing, at_a_time=settings.jobs, name="preflight")
-    return [Finding(target, action.key, known.get(action.key) if _is_lowered(target) else None) for target, action in steps]
+            do_each(look, missing, at_a_time=settings.jobs, name="preflight")
+    return [Finding(target, action.key, found.get(action.key)) for target, action in steps]
 
 
 def _is_lowered(target: Target) -> bool:
     return target.options.toolchain == LOWERED
 
 
-def _lower(action: Action, front_end: FrontEnd, settings: Settings, keep: Path | None) -> Lowering:
-    """In a process of its own, as torch_neuronx would have it: one trace each."""
-    with Workbench(settings.scratch / "work", settings.timeout) as bench, bench.folder() as folder:
+def _lower(action: Action, where: tuple[Workbench, FrontEnd], known: Lowerings, keep: Path | None) -> Lowering:
+    """What comes of one action; it is remembered if it would be the same the next time."""
+    bench, front_end = where
+    with bench.folder() as folder:
         job: dict[str, object] = {"kind": "lower", "action": action.document, "keep": keep is not None}
         answer = bench.run(front_end, job, folder)
-        if answer.error is not None:
-            return Lowering(problems=(answer.error.message,))
-        if keep is not None:
-            _keep(folder, answer.result["files"], keep / action.key)
-        return read_lowering(answer.result, action.document)
+        if answer.error is None:
+            lowering = read_lowering(answer.result, action.document)
+            if keep is not None:
+                _keep(folder, answer.result["files"], keep / action.key)
+        else:
+            lowering = Lowering(problems=(answer.error.message,))
+    if answer.error is None or answer.error.kind == "user":
+        known.put(action.key, lowering)
+    return lowering
 
 
 def _keep(folder: Path, names: object, place: Path) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    for name in names if isinstance(names, list) else []:
-        shutil.copyfile(folder / name, place / name)
+    """Copy the modules out of a job's folder.
+
+    Raises:
+        UsageError: the place can't be written.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names if isinstance(names, list) else []:
+            shutil.copyfile(folder / name, place / name)
+    except OSError as error:
+        problem = f"{place} can't be written: {error.strerror or error}"
+        raise UsageError(problem, hint="name a folder for `--hlo` that you may write, on a disk with room") from None

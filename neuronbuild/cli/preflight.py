@@ -81,17 +81,8 @@ def _note(target: Target) -> None:
 
 
 def _as_json(each: Finding) -> dict[str, object]:
-    target = each.target
-    return {
-        "recipe": target.recipe,
-        "model": target.model,
-        "task": target.task,
-        "platform": target.options.platform,
-        "graph": target.graph,
-        "shape": target.shape.as_dict(),
-        "key": each.key,
-        "lowering": None if each.lowering is None else asdict(each.lowering),
-    }
+    lowering = None if each.lowering is None else asdict(each.lowering)
+    return {**each.target.as_json(), "key": each.key, "lowering": lowering}
 
 
 def _lines(found: list[Finding]) -> Iterator[str]:

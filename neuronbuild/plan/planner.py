@@ -41,14 +41,8 @@ class Step:
 
     def as_json(self) -> dict[str, object]:
         """As `plan --json` prints it."""
-        target = self.target
         return {
-            "recipe": target.recipe,
-            "model": target.model,
-            "task": target.task,
-            "platform": target.options.platform,
-            "graph": target.graph,
-            "shape": target.shape.as_dict(),
+            **self.target.as_json(),
             "key": self.action.key,
             "state": self.state,
             "reason": self.reason,

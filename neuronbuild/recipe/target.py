@@ -55,6 +55,17 @@ class Target:
         """What tells it from the others of a plan: recipe, graph, platform and shape."""
         return f"{self.recipe} {self.graph} on {self.options.platform} ({self.shape})"
 
+    def as_json(self) -> dict[str, object]:
+        """As `--json` names it in every command."""
+        return {
+            "recipe": self.recipe,
+            "model": self.model,
+            "task": self.task,
+            "platform": self.options.platform,
+            "graph": self.graph,
+            "shape": self.shape.as_dict(),
+        }
+
     @property
     def model_name(self) -> str:
         """What the model is called where others read it: of a path, the last part alone."""

@@ -66,7 +66,7 @@ class FrontEnd:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
         environment |= {"PATH": search_path(place), "PJRT_DEVICE": "CPU", "HF_HUB_OFFLINE": "1"}
         environment.pop("PYTHONPATH", None)
-        return WorkerCommand(place, environment, NAME)
+        return WorkerCommand(place, environment, NAME, ("lower",))
 
     @property
     def _interpreter(self) -> str:

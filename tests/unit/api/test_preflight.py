@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from neuronbuild.api import Settings, load_recipes
 from neuronbuild.api.preflight import environment_of, preflight
-from neuronbuild.errors import ToolchainError
+from neuronbuild.errors import ToolchainError, UsageError
 from neuronbuild.recipe.schema import Interpreter
 from tests.conftest import TEXT, write_recipe
 from tests.doubles.front_end import FakeFrontEnd
@@ -46,6 +48,36 @@ def test_where_all_is_known_no_environment_is_needed(models, tmp_path, settings,
     assert preflight(recipes(models, tmp_path), settings) == before
     with pytest.raises(ToolchainError, match="there is no such interpreter"):
         preflight(recipes(models, tmp_path), settings, keep=tmp_path / "hlo")
+
+
+def test_what_may_pass_is_told_and_not_remembered(models, tmp_path, settings, front_end):
+    front_end.say(kill=True)
+    (first,) = preflight(recipes(models, tmp_path), settings)
+    assert "killed, most likely for want of memory" in first.lowering.problems[0]
+    front_end.say()
+    (second,) = preflight(recipes(models, tmp_path), settings)
+    assert second.lowering.sound
+
+
+def test_what_stops_a_graph_for_good_is_remembered(models, tmp_path, settings, front_end):
+    front_end.say(error="it doesn't lower: no lowering of aten::hum")
+    before = preflight(recipes(models, tmp_path), settings)
+    assert preflight(recipes(models, tmp_path), settings) == before
+    assert len(front_end.diary) == 1
+
+
+def test_modules_that_cant_be_kept_are_told_with_their_place(models, tmp_path, settings):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match=r"file/\w+ can't be written: Not a directory"):
+        preflight(recipes(models, tmp_path), settings, keep=tmp_path / "file")
+
+
+def test_many_targets_are_lowered_at_a_time_and_all_are_remembered(models, tmp_path, settings, front_end):
+    shapes = {"batch_size": [1, 2, 3, 4, 5, 6], "sequence_length": [8, 16]}
+    found = preflight(recipes(models, tmp_path, shapes=shapes), replace(settings, jobs=4))
+    assert len(found) == len(front_end.diary) == len({entry["process"] for entry in front_end.diary}) == 12
+    assert preflight(recipes(models, tmp_path, shapes=shapes), settings) == found
+    assert len(front_end.diary) == 12
 
 
 def test_the_users_own_environment_lies_beside_what_can_be_made_again(tmp_path, settings):
