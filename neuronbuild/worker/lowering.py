@@ -24,7 +24,7 @@ MODULE, TEXT = "graph.hlo", "graph.hlo.txt"
 
 OPERATION = re.compile(r"^\s*(?:ROOT )?%?[\w.-]+ = (?:\([^=]*?\)|\S+) ([\w-]+)\(", re.MULTILINE)
 WIDE = re.compile(r"= f64\[")
-NAMES = re.compile(r", metadata=\{[^}]*\}|%[\w.-]+|[\w-]+\.\d+|^HloModule [^,\n]*", re.MULTILINE)
+NAMES = re.compile(r", metadata=\{[^}]*\}|%[\w.-]+|\b[A-Za-z_][\w-]*\.\d+|^HloModule [^,\n]*", re.MULTILINE)
 """What two lowerings of one graph may differ in: names of instructions and of the module, and where they came from."""
 
 
@@ -42,9 +42,9 @@ def lower(job: dict) -> dict:
     example = module.example(seed=0)
     with torch.no_grad():
         module(*(tensor.clone() for tensor in example))  # which outputs there are shows when it runs
-    with torch.no_grad():
         probe = list(module.probes(seed=1))[-1]
-    lowered, other = Lowered(module, example), Lowered(module, (*probe.calls[-1], *(s.to(dtype) for s in probe.states)))
+    lowered = Lowered(module, example, runs=True)
+    other = Lowered(module, (*probe.calls[-1], *(state.to(dtype) for state in probe.states)))
     baked = lowered.taken_from(other, "example")
     if lowered.extra:
         noise.shake(module.model, noise.COMPARED)
@@ -69,16 +69,16 @@ def _compared(lowered: Lowered, module: graph.Graph, dtype: torch.dtype) -> dict
 
 
 class Lowered:
-    """A graph as torch-xla has it, from one example: its inputs and its states."""
+    """A graph as torch-xla has it, from one example: its inputs and its states. It is compiled by XLA only if it is run."""
 
-    def __init__(self, module: graph.Graph, example: tuple) -> None:
+    def __init__(self, module: graph.Graph, example: tuple, *, runs: bool = False) -> None:
         self._module = module
         held = traced.Stateful.around(module, example)
         names = {id(tensor): name for name, tensor in graph.all_constants(held).items()}
         with on_device(held) as moved, torch.no_grad():
-            there = [tensor.to(torch_xla.device()) for tensor in example]
-            inputs, states = there[: len(module.input_names)], list(held.states) if held is not module else []
-            for state, tensor in zip(states, there[len(inputs) :]):
+            given = [tensor.to(torch_xla.device()) for tensor in example]
+            inputs, states = given[: len(module.input_names)], list(held.states) if held is not module else []
+            for state, tensor in zip(states, given[len(inputs) :]):
                 state.data = tensor
             torch_xla.sync()
             xm.wait_device_ops()
@@ -86,9 +86,9 @@ class Lowered:
             self._fed = {_id(tensor): index for index, tensor in enumerate([*inputs, *states])}
             self._weights = {_id(there): (names[key], there) for key, there in moved.items() if _id(there) not in self._fed}
             self._trace(held, inputs)
-            self._take([*module.output_names, *module.states])
+            self._take([*module.output_names, *module.states], runs=runs)
 
-    def _take(self, names: list) -> None:
+    def _take(self, names: list, *, runs: bool) -> None:
         """What torch-xla has of the graph. It goes when the next one is traced, so all is asked for here."""
         pending = torch_xla._XLAC._check_tensor_need_materialization(self._outputs)
         computed = [tensor for tensor, is_pending in zip(self._outputs, pending) if is_pending]
@@ -99,7 +99,8 @@ class Lowered:
         self._order, self._values = torch_xla._XLAC._get_tensors_xla_device_data_node(computed)
         self.extra = [value.cpu() for key, value in zip(self._order, self._values) if not self._is_known(key)]
         self._hash = torch_xla._XLAC._get_graph_hash(computed)
-        torch_xla._XLAC._xla_warm_up_cache(computed, [])
+        if runs:
+            torch_xla._XLAC._xla_warm_up_cache(computed, [])
         torch_xla._XLAC._clear_pending_irs(str(torch_xla.device()))
 
     def _trace(self, held: torch.nn.Module, inputs: list) -> None:

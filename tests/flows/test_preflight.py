@@ -186,3 +186,17 @@ masks._added = lambda allowed, dtype: added(allowed.cpu().to(allowed.device), dt
 """
     said = put_back("text-generation llama decode", change, tmp_path)
     assert "example" in said["baked"]
+
+
+@needs_torch_xla
+def test_a_number_that_is_read_from_an_example_is_found(tmp_path):
+    change = """
+from worker import graph
+run = graph.Graph.run
+graph.Graph.run = lambda self, given: {
+    name: each * (0.5 + given["attention_mask"].float().mean().item()) for name, each in run(self, given).items()
+}
+"""
+    said = put_back("fill-mask bert forward", change, tmp_path)
+    assert said["baked"] == ["example"]
+    assert [each["operator"] for each in said["fallen"]] == ["aten::_local_scalar_dense"]
