@@ -70,7 +70,7 @@ def preflight_command(
         found = preflight(located, settings, failures=failures, keep=hlo, note=_note)
     if as_json:
         put_json({"version": 1, "targets": [_as_json(each) for each in found], **errors_json(failures)})
-    else:
+    elif found or not failures:
         put(*_lines(found))
     wrong = any(each.lowering is not None and not each.lowering.sound for each in found)
     return tell(failures) or int(wrong)

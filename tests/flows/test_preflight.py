@@ -102,6 +102,12 @@ def test_without_an_environment_the_way_to_one_is_told(workspace):
     assert "neuronbuild preflight --setup" in done.stderr
 
 
+def test_where_no_recipe_can_be_used_only_that_is_told(workspace):
+    done = workspace.preflight(recipe="nowhere.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nowhere.yaml:1:1: no such file or folder" in done.stderr
+
+
 def test_setup_leaves_an_environment_alone_that_the_workspace_names(workspace):
     done = workspace.preflight("--setup")
     assert done.returncode == 5
