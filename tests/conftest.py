@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +88,15 @@ def _own_user_cache(tmp_path_factory):
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _seeded(request):
+    """Random numbers of a test follow from its name, whatever ran before it in this process."""
+    seed = zlib.crc32(request.node.nodeid.encode())
+    random.seed(seed)
+    if torch := sys.modules.get("torch"):  # a test that doesn't need it doesn't wait for it
+        torch.manual_seed(seed)
 
 
 @pytest.fixture(scope="session")
