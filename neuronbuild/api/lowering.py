@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,8 +34,11 @@ class Lowerings:
 
     def __init__(self, scratch: Path) -> None:
         self._memo = Memo(scratch / FILE, lambda entry: isinstance(entry, list) and len(entry) == len(("worker", "record")))
-        self._worker = _worker_digest()
         self._lock = threading.Lock()
+
+    @cached_property
+    def _worker(self) -> str:
+        return _worker_digest()
 
     def get(self, key: str) -> Lowering | None:
         """The record of an action, or `None`."""

@@ -82,7 +82,7 @@ def preflight(
                 note(pair[0])
                 found[pair[1].key] = _lower(pair[1], (bench, front_end), known, keep)
 
-            do_each(look, missing, at_a_time=settings.jobs, name="preflight")
+            do_each(look, missing, at_a_time=settings.jobs, name="preflight", stop=bench.stop)
     return [Finding(target, action.key, found.get(action.key)) for target, action in steps]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.drift import model_drift, toolchain_drift
 from neuronbuild.api.locking import FetchedFiles, LockedFiles, locked_model, make_lock, read_lock, write_lock
+from neuronbuild.api.lowering import Lowerings
 from neuronbuild.api.preparing import prepare_each
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.api.wanted import Wanted, wanted_of
@@ -178,7 +179,7 @@ def plan(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBu
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
     """
     context = Context.open(settings)
-    return make_full_plan(prepare(recipes, context, failures), context.store)
+    return make_full_plan(prepare(recipes, context, failures), context.store).with_lowerings(Lowerings(settings.scratch).get)
 
 
 def lock(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBuildError] | None = None) -> bool:

@@ -90,6 +90,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _steps(steps)
     if plan.move is not None:
         yield from _move(plan.move)
+    if lowered := plan.lowered:
+        wrong = sum(not each.sound for each in lowered)
+        yield f"Preflight has looked at {counted(len(lowered), 'target')} of these and found something wrong with {wrong:,}."
     missing = len(plan.misses)
     yield f"Plan: {counted(len(plan.steps), 'target')}, {missing:,} to compile, {len(plan.steps) - missing:,} in the store."
 
@@ -101,10 +104,17 @@ def _steps(steps: list[Step]) -> Iterator[str]:
     graphs, shapes = (max(len(str(of)) for of in each) for each in zip(*((t.graph, t.shape) for t in shown), strict=True))
     for mark, some in parts:
         for step in some[:SHOWN]:
-            target = step.target
-            yield f"  {mark} {target.graph:{graphs}}  {target.shape!s:{shapes}}  {step.action.key[:12]}  {step.reason}"
+            place = f"{step.target.graph:{graphs}}  {step.target.shape!s:{shapes}}"
+            yield f"  {mark} {place}  {step.action.key[:12]}  {step.reason}{_preflight(step)}"
         if len(some) > SHOWN:
             yield f"  {mark} … and {len(some) - SHOWN:,} more"
+
+
+def _preflight(step: Step) -> str:
+    """What preflight found of a step, in a few words; nothing where it hasn't looked."""
+    if step.lowering is None:
+        return ""
+    return "; it lowers" if step.lowering.sound else f"; preflight: {step.lowering.problems[0]}"
 
 
 def _move(move: Move) -> Iterator[str]:

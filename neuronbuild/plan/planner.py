@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from neuronbuild.plan.foretold import Warned, foretold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from neuronbuild.artifact.lowering import Lowering
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.action import Action
     from neuronbuild.plan.troubles import Trouble
@@ -21,12 +22,13 @@ State = Literal["hit", "miss"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One target in the plan."""
+    """One target in the plan; `lowering` is what preflight found of it, `None` where it hasn't looked."""
 
     target: Target
     action: Action
     state: State
     reason: str
+    lowering: Lowering | None = None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -47,6 +49,7 @@ class Step:
             "state": self.state,
             "reason": self.reason,
             "arguments": self.arguments,
+            "preflight": self.lowering and {"problems": list(self.lowering.problems), "notes": list(self.lowering.notes)},
         }
 
 
@@ -88,6 +91,16 @@ class Plan:
     def misses(self) -> list[Step]:
         """The steps that a build would compile."""
         return [step for step in self.steps if step.state == "miss"]
+
+    @property
+    def lowered(self) -> list[Lowering]:
+        """What preflight found, of the steps that it has looked at."""
+        return [step.lowering for step in self.steps if step.lowering is not None]
+
+    def with_lowerings(self, known: Callable[[ActionKey], Lowering | None]) -> Plan:
+        """The same plan with what preflight has found of its steps."""
+        found = ((step, known(step.action.key)) for step in self.steps)
+        return replace(self, steps=tuple(step if each is None else replace(step, lowering=each) for step, each in found))
 
     @property
     def warnings(self) -> list[Warned]:

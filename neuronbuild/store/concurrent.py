@@ -12,18 +12,29 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def do_each(work: Callable[[Item], Result], items: Iterable[Item], *, at_a_time: int, name: str) -> list[Result]:
+def do_each(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    at_a_time: int,
+    name: str,
+    stop: Callable[[], None] = lambda: None,
+) -> list[Result]:
     """What a function gives for each of some things, in their order.
 
-    The first error, or Ctrl-C, ends it: nothing is begun any more, and what is under way is waited for.
+    The first error, or Ctrl-C, ends it: nothing is begun any more, and what is under way is waited for, once `stop` was called,
+    which may end it sooner.
     """
     with ThreadPoolExecutor(at_a_time, thread_name_prefix=name) as pool:
         begun = [pool.submit(work, item) for item in items]
         try:
             wait(begun, return_when=FIRST_EXCEPTION)
-        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        failed = [each.exception() for each in begun if each.done() and not each.cancelled()]
-        for error in filter(None, failed):
-            raise error
-        return [each.result() for each in begun]
+            failed = [each.exception() for each in begun if each.done() and not each.cancelled()]
+            for error in filter(None, failed):
+                raise error
+            return [each.result() for each in begun]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise

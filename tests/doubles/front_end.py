@@ -31,7 +31,7 @@ SOUND = {
 PACKAGES = {"torch": "2.9.0+cpu", "torch-xla": "2.9.0", "transformers": "4.57.1", "safetensors": "0.6.2", "numpy": "2.3.0"}
 
 SCRIPT = """#!{python} -IS
-import json, os, sys
+import json, os, sys, time
 said = json.loads({said!r})
 if sys.argv[1].endswith("probe.py"):
     print(json.dumps({{"python": "3.11.7", "packages": said["packages"], "compilers": {{}}, "lineage": "", "places": []}}))
@@ -41,6 +41,8 @@ for line in sys.stdin:
         job = json.load(file)
     with open({diary!r}, "a") as diary:
         diary.write(json.dumps({{"kind": job["kind"], "graph": job["action"]["graph"], "process": os.getpid()}}) + "\\n")
+    if said["hang"]:
+        time.sleep(600)
     if said["kill"]:
         os.kill(os.getpid(), 9)
     answer = dict(said["answer"])
@@ -62,9 +64,11 @@ class FakeFrontEnd:
         self._diary = folder / "diary"
         self.say()
 
-    def say(self, *, packages: dict = PACKAGES, error: str = "", kill: bool = False, **answer: object) -> None:
+    def say(
+        self, *, packages: dict = PACKAGES, error: str = "", kill: bool = False, hang: bool = False, **answer: object
+    ) -> None:
         """What it says from now on."""
-        said = json.dumps({"packages": packages, "error": error, "kill": kill, "answer": {**SOUND, **answer}})
+        said = json.dumps({"packages": packages, "error": error, "kill": kill, "hang": hang, "answer": {**SOUND, **answer}})
         self.python.write_text(SCRIPT.format(python=sys.executable, said=said, diary=str(self._diary)))
         self.python.chmod(0o755)
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
 from tests.conftest import ROOT, TEXT, run_cli, write_recipe
 from tests.doubles.front_end import FakeFrontEnd
+from tests.doubles.toolchain import is_gone, wait_until
+from tests.flows.processes import PATIENCE, descendants, start
 
 REAL = os.environ.get("FRONT_END_PYTHON")
 needs_torch_xla = pytest.mark.skipif(REAL is None, reason="FRONT_END_PYTHON names no interpreter with torch-xla")
@@ -33,7 +36,10 @@ class Workspace:
         (self.root / "neuronbuild.yaml").write_text(json.dumps(said))
 
     def preflight(self, *words: str, recipe: str = "r.yaml"):
-        return run_cli("preflight", recipe, *words, cwd=self.root, env={"XDG_CACHE_HOME": str(self.root.parent / "cache")})
+        return self.run("preflight", recipe, *words)
+
+    def run(self, *words: str):
+        return run_cli(*words, cwd=self.root, env={"XDG_CACHE_HOME": str(self.root.parent / "cache")})
 
 
 @pytest.fixture
@@ -80,6 +86,28 @@ def test_modules_are_kept_by_the_keys_of_their_targets(workspace):
     assert found == {f"{key}/{name}" for key in keys for name in ("graph.hlo", "graph.hlo.txt")}
 
 
+def test_a_plan_says_what_preflight_found(workspace):
+    before = workspace.run("plan", "r.yaml")
+    assert "reflight" not in before.stdout
+    workspace.preflight()
+    lines = workspace.run("plan", "r.yaml").stdout.splitlines()
+    assert [line.endswith("; it lowers") for line in lines[1:3]] == [True, True]
+    assert lines[3] == "Preflight has looked at 2 targets of these and found something wrong with 0."
+
+
+def test_a_plan_names_what_preflight_found_wrong_with_a_target(workspace):
+    workspace.front_end.say(error="it doesn't lower: no lowering of aten::hum, in model.bert (modeling_bert.py:12)")
+    workspace.preflight()
+    done = workspace.run("plan", "r.yaml")
+    assert done.returncode == 0
+    assert (
+        done.stdout.count("; preflight: it doesn't lower: no lowering of aten::hum, in model.bert (modeling_bert.py:12)\n") == 2
+    )
+    assert "found something wrong with 2." in done.stdout
+    said = json.loads(workspace.run("plan", "r.yaml", "--json").stdout)["steps"][0]["preflight"]
+    assert said["problems"] == ["it doesn't lower: no lowering of aten::hum, in model.bert (modeling_bert.py:12)"]
+
+
 def test_what_other_toolchains_compile_isnt_lowered(workspace, models):
     write_recipe(workspace.root / "cpu.yaml", model=str(models["fill-mask"]), task="fill-mask", platforms=["cpu"], shapes=TEXT)
     done = workspace.preflight(recipe="cpu.yaml")
@@ -92,6 +120,21 @@ def test_one_that_runs_out_of_memory_is_told_and_the_rest_goes_on(workspace):
     done = workspace.preflight()
     assert done.returncode == 1
     assert done.stdout.count("killed, most likely for want of memory") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_what_is_being_lowered(workspace, monkeypatch, number):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workspace.root.parent / "cache"))
+    workspace.front_end.say(hang=True)
+    stopped = start("preflight", "r.yaml", cwd=workspace.root)
+    wait_until(lambda: workspace.front_end.diary, seconds=PATIENCE)
+    below = descendants(stopped.pid)
+    stopped.send_signal(number)
+    out, _ = stopped.communicate(timeout=PATIENCE)
+    assert (stopped.returncode, out) == (130, "")
+    assert "Traceback" not in (workspace.root / "stderr").read_text()
+    assert below
+    wait_until(lambda: all(map(is_gone, below)), seconds=PATIENCE)
 
 
 def test_without_an_environment_the_way_to_one_is_told(workspace):

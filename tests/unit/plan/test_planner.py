@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.plan.action import Action
@@ -73,7 +74,20 @@ def test_the_json_of_a_plan_is_a_contract():
         "state": "hit",
         "reason": "in the store",
         "arguments": made[0][1].document["compiler"]["arguments"],
+        "preflight": None,
     }
+
+
+def test_a_plan_has_what_preflight_found_by_the_keys_of_its_steps():
+    made = steps(1, 2)
+    found = Lowering(problems=("operator aten::hum has no lowering",), notes=("1 constant of 64 bits",))
+    plan = make_plan(iter(made), {}).with_lowerings({made[1][1].key: found}.get)
+    assert [step.lowering for step in plan.steps] == [None, found]
+    assert plan.lowered == [found]
+    assert [step["preflight"] for step in plan.as_json()["steps"]] == [
+        None,
+        {"problems": ["operator aten::hum has no lowering"], "notes": ["1 constant of 64 bits"]},
+    ]
 
 
 def test_a_compiler_that_is_given_no_words_has_no_arguments():

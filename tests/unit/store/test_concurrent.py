@@ -42,3 +42,24 @@ def test_after_an_error_nothing_is_begun_and_what_is_under_way_is_finished():
         do_each(work, range(60), at_a_time=2, name="test")
     assert ended == [0]
     assert len(begun) < 60
+
+
+def test_what_is_under_way_is_told_to_stop_after_an_error():
+    running, stopped, told = threading.Event(), threading.Event(), []
+
+    def work(number):
+        if number == 0:
+            running.set()
+            return stopped.wait(SOON)
+        assert running.wait(SOON)
+        raise OSError("no room")
+
+    def stop():
+        told.append("stop")
+        stopped.set()
+
+    with pytest.raises(OSError, match="no room"):
+        do_each(work, range(2), at_a_time=2, name="test", stop=stop)
+    assert told == ["stop"]
+    assert do_each(str, range(2), at_a_time=2, name="test", stop=stop) == ["0", "1"]
+    assert told == ["stop"]
