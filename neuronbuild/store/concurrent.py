@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -29,12 +29,15 @@ def do_each(
         begun = [pool.submit(work, item) for item in items]
         try:
             wait(begun, return_when=FIRST_EXCEPTION)
-            pool.shutdown(wait=False, cancel_futures=True)
-            failed = [each.exception() for each in begun if each.done() and not each.cancelled()]
-            for error in filter(None, failed):
-                raise error
-            return [each.result() for each in begun]
+            return _results(begun)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop()
             raise
+
+
+def _results(begun: list[Future[Result]]) -> list[Result]:
+    """What all came to, or the first error there is: others may not be done."""
+    for error in filter(None, (each.exception() for each in begun if each.done())):
+        raise error
+    return [each.result() for each in begun]
