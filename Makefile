@@ -22,9 +22,10 @@ apply: $(VENV)/.cpu
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
+# Where the environment of `front-end-xla` is there, the doubles of the SDK lower graphs with it.
 soak: $(VENV)/.dev
 	rm -f .fault-notes
-	NEURONBUILD_FAULT_NOTES=$(CURDIR)/.fault-notes $(BIN)/python -m pytest -q
+	FRONT_END_PYTHON=$(wildcard $(CURDIR)/$(VENV)-xla/bin/python) NEURONBUILD_FAULT_NOTES=$(CURDIR)/.fault-notes $(BIN)/python -m pytest -q
 	$(BIN)/python -m tests.tools.fault_matrix .fault-notes
 
 # Held by the SDK's own front end, torch-xla (3 GB to download, 7 GB on disk), and by the real optimum-neuron.
@@ -32,7 +33,8 @@ front-end: front-end-xla front-end-optimum
 
 front-end-xla: $(VENV)/.dev $(VENV)-xla/ready
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m tests.tools.neuron_graphs
-	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" tests/flows/test_preflight.py
+	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" \
+	  tests/flows/test_preflight.py tests/flows/test_neuron_doubles.py tests/flows/test_neuron_build.py tests/flows/test_neuron_run.py
 
 # What the real optimum-neuron 0.4.5 makes of releases and argument lists, in an environment of its own: its code is real, the SDK
 # that it imports are stand-ins. Twenty minutes; a gigabyte on disk.

@@ -43,10 +43,13 @@ class Axes:
         }
 
 
-def axes(model: str | Path, task: str | None = None, *, revision: str | None = None, offline: bool = False) -> Axes:
+def axes(
+    model: str | Path, task: str | None = None, *, revision: str | None = None, offline: bool = False, delegated: str = ""
+) -> Axes:
     """Say which axes a model must be given for a task, by default the one that its config tells.
 
-    `offline`: a model on the Hub is what the Hub's local cache has of it.
+    `offline`: a model on the Hub is what the Hub's local cache has of it. `delegated` is the recipe's key by which
+    optimum-neuron is to export it, if one is.
 
     Raises:
         SourceError: there is no such model.
@@ -59,7 +62,7 @@ def axes(model: str | Path, task: str | None = None, *, revision: str | None = N
     found = resolve_model(name_model(str(model)), revision, base=Path.cwd(), memory=memory, search=search)
     memory.save()
     try:
-        subject = subject_of(found, task)
+        subject = subject_of(found, task, delegated=delegated)
     except SubjectError as error:
         raise UsageError(f"{model}: {error}") from None
     row = subject.task

@@ -92,12 +92,13 @@ def refuse_misfit(model: str, task: str, arguments: Mapping[str, object]) -> Non
 
     Raises:
         UsageError: it is, or the model can't be compiled for the task that is asked for.
+        RecipeError: a value is wrong.
         SourceError: there is no such model.
     """
-    revision, offline = arguments.get("revision"), arguments.get(OFFLINE) is True
-    pinned = None if revision is None else str(revision)
+    recipe, offline = make_recipe(model, task, arguments).recipe, arguments.get(OFFLINE) is True
+    pinned = recipe.revision
     try:
-        found = axes(model, str(arguments.get("task") or task), revision=pinned, offline=offline)
+        found = axes(model, recipe.task, revision=pinned, offline=offline, delegated=recipe.delegates)
     except UsageError as error:
         raise UsageError(error.message, hint=error.hint or _fitting(model, task, pinned, offline=offline)) from None
     if found.task != task:

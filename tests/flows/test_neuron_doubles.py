@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 
 import pytest
 
-from tests.doubles.neuron_sdk import install_inf1, install_sdk
+from tests.doubles.neuron_sdk import FRONT_END, install_inf1, install_sdk
 
 COMMON = """
 import json, os, sys
@@ -207,3 +208,59 @@ def test_the_first_generations_double_is_as_strict(tmp_path):
     assert "compiler_args must be a list" in said["a string of flags"]
     assert "unexpected keyword argument 'cpu_backend'" in said["unknown keyword"]
     assert all("neuron-cc failed" in said[name] for name in ("neuronx's flags", "unknown flag", "wrong value"))
+
+
+LOWERED = """
+import torch_neuronx
+class Unfolded(torch.nn.Module):
+    def forward(self, values):
+        return (torch.nn.functional.unfold(values.reshape(1, 1, 2, 4), 2),)
+class Elsewhere(torch.nn.Module):
+    def forward(self, values):
+        return (values.index_add(0, torch.arange(2), values),)
+class Remembering(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.state = torch.nn.Parameter(torch.zeros(2, 4), requires_grad=False)
+    def forward(self, values):
+        held = self.state.clone()
+        held.add_(values)
+        return (held * 2, held)
+def trace(module, **more):
+    words = ["--target=inf2"]
+    return torch_neuronx.trace(module.eval(), given, compiler_args=words, cpu_backend=True, compiler_workdir="w", **more)
+remembering = Remembering()
+tried("layer", lambda: trace(tiny))
+tried("state", lambda: trace(remembering, input_output_aliases={remembering.state: 1}))
+tried("operator", lambda: trace(Unfolded()))
+tried("device", lambda: trace(Elsewhere()))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(not os.environ.get(FRONT_END), reason=f"{FRONT_END} names no interpreter with torch-xla")
+def test_over_torch_xla_the_compiler_is_handed_what_torch_xla_lowered(tmp_path):
+    sdk = install_sdk(tmp_path / "sdk")
+    said = run(sdk, LOWERED, tmp_path)
+    assert said.pop("operator").startswith("RuntimeError: operators without a lowering are computed on the host: aten::im2col")
+    assert said.pop("device").startswith("RuntimeError: ")
+    assert said == {"layer": "accepted", "state": "accepted"}
+    layer, state = (entry["hlo"] for entry in sdk.diary("neuronx-cc"))
+    assert layer["name"].startswith("IrToHlo")
+    assert layer["instructions"] > state["instructions"] > 0
+
+
+def test_the_double_of_the_compiler_reads_hlo_and_nothing_else(tmp_path):
+    sdk = install_sdk(tmp_path / "sdk")
+    instruction = b"\x12\x00"
+    computation = b"\x0a\x04main" + instruction * 3
+    module = b"\x0a\x05named" + b"\x1a" + bytes([len(computation)]) + computation + b"\x28\x07"
+    for name, data in {"module": module, "cut": module[:-3], "empty": b"\x0a\x05named", "text": b"HloModule named"}.items():
+        (tmp_path / name).write_bytes(data)
+    command = [sdk.root / "bin/neuronx-cc", "compile", "--framework=XLA", "--target=inf2"]
+    codes = {
+        name: subprocess.run([*command, name], cwd=tmp_path, capture_output=True, check=False).returncode
+        for name in ("module", "cut", "empty", "text")
+    }
+    assert codes == {"module": 0, "cut": 1, "empty": 1, "text": 1}
+    assert sdk.diary("neuronx-cc")[0]["hlo"] == {"name": "named", "computations": 1, "instructions": 3}

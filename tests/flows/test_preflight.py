@@ -14,11 +14,12 @@ import pytest
 
 from tests.conftest import ROOT, TEXT, run_cli, write_recipe
 from tests.doubles.front_end import FakeFrontEnd
+from tests.doubles.neuron_sdk import FRONT_END
 from tests.doubles.toolchain import is_gone, wait_until
 from tests.flows.processes import PATIENCE, descendants, start
 
-REAL = os.environ.get("FRONT_END_PYTHON")
-needs_torch_xla = pytest.mark.skipif(REAL is None, reason="FRONT_END_PYTHON names no interpreter with torch-xla")
+REAL = os.environ.get(FRONT_END)
+needs_torch_xla = pytest.mark.skipif(not REAL, reason=f"{FRONT_END} names no interpreter with torch-xla")
 
 
 class Workspace:

@@ -6,7 +6,10 @@ Everything that is tested on it is tested against the SDK's documentation, and o
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import sysconfig
 import venv
 from dataclasses import dataclass
@@ -99,18 +102,29 @@ importlib.metadata.version = lambda name: "2.13.0" if name == "torch" else versi
 """inf1's packages exist for old Pythons only: the double says that it is one. transformers must see the torch that is there."""
 
 
-def install_sdk(root: Path, release: str = "2.31.0", *, device: bool = False) -> FakeSdk:
-    """A virtual environment with the doubles of one release, over the torch and transformers that are really here."""
+FRONT_END = "FRONT_END_PYTHON"
+"""Names an interpreter with torch-xla: environments are made over it then, and graphs are lowered for real."""
+
+
+def install_sdk(
+    root: Path, release: str = "2.31.0", *, device: bool = False, over: str | None = os.environ.get(FRONT_END)
+) -> FakeSdk:
+    """A virtual environment with the doubles of one release.
+
+    It stands over the torch, transformers and torch-xla of the interpreter `over`, else over the torch and transformers that
+    the tests run with.
+    """
     compiler, framework, xla = RELEASES[release]
     versions = {"neuronx-cc": compiler + BUILD, "torch-neuronx": framework, "libneuronxla": xla}
     versions |= {"torch": ".".join(framework.split(".")[:3]), "torch-xla": "2.9.0", "transformers": "4.57.1"}
     said = {"sdk": release, "compiler": compiler, "build": BUILD, "device": device, "acts": {}, "lineage": "xla"}
-    return _install(root, versions, said, ("torch_neuronx", "neuronxcc", "libneuronxla", "torch_xla", "neuronx-cc"))
+    parts = ("torch_neuronx", "neuronxcc", "libneuronxla", "neuronx-cc", *(() if over else ("torch_xla",)))
+    return _install(root, versions, said, parts, over or sys.executable)
 
 
 def install_optimum(root: Path) -> FakeSdk:
     """The environment that optimum-neuron is made for."""
-    sdk = install_sdk(root, "2.26.1")
+    sdk = install_sdk(root, "2.26.1", over=None)
     for name, version in {"optimum-neuron": "0.4.5", "neuronx-distributed": "0.15.22404"}.items():
         sdk.package(name, version)
     shutil.copytree(HERE / "packages/optimum", sdk.site / "optimum")
@@ -120,17 +134,23 @@ def install_optimum(root: Path) -> FakeSdk:
 def install_inf1(root: Path, *, device: bool = False) -> FakeSdk:
     """The same for the first generation, whose packages go with no others."""
     said = {"sdk": "2.31.0", "compiler": OLD["neuron-cc"], "build": "", "device": device, "acts": {}}
-    sdk = _install(root, OLD, said, ("torch_neuron", "neuron-cc"))
+    sdk = _install(root, OLD, said, ("torch_neuron", "neuron-cc"), sys.executable)
     (sdk.site / "sitecustomize.py").write_text(OLD_PYTHON)
     return sdk
 
 
-def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str, ...]) -> FakeSdk:
-    venv.create(root, with_pip=False, symlinks=True)
+def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str, ...], over: str) -> FakeSdk:
+    if over == sys.executable:
+        venv.create(root, with_pip=False, symlinks=True)
+        real = sysconfig.get_path("purelib")
+    else:
+        subprocess.run([over, "-m", "venv", "--without-pip", "--symlinks", str(root)], check=True)
+        asked = [over, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        real = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     sdk = FakeSdk(root)
-    for module in ("neuron_double.py", "one_device.py"):
+    for module in ("front_end.py", "neuron_double.py", "one_device.py"):
         shutil.copy(HERE / "packages" / module, sdk.site)
-    (sdk.site / "real.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (sdk.site / "real.pth").write_text(real + "\n")
     (root / "double.json").write_text(json.dumps(said))
     for name, version in versions.items():
         sdk.package(name, version)
@@ -145,4 +165,4 @@ def _install(root: Path, versions: dict[str, str], said: dict, parts: tuple[str,
     return sdk
 
 
-__all__ = ["BUILD", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_optimum", "install_sdk"]
+__all__ = ["BUILD", "FRONT_END", "PLACEHOLDERS", "RELEASES", "FakeSdk", "install_inf1", "install_optimum", "install_sdk"]

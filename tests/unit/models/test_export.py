@@ -12,7 +12,7 @@ import transformers
 
 import neuronbuild
 from neuronbuild.errors import RecipeError, SourceError, ToolchainError, UsageError
-from neuronbuild.models.export import ARGUMENTS, export_model, make_recipe
+from neuronbuild.models.export import ARGUMENTS, export_model, make_recipe, refuse_misfit
 from neuronbuild.recipe.idle import IDLE, settle
 from neuronbuild.recipe.schema import Recipe
 from neuronbuild.runtime.reader import read_release
@@ -21,6 +21,7 @@ from tests.doubles.hub import HubDouble, lead_client_to
 from tests.flows.checkpoints import copy_model, train
 from tests.flows.stores import contents, copy_store, manifest, records
 from tests.limits import LONG
+from tests.tools.tiny import DECODER
 from tests.unit.runtime.releases import random_inputs
 
 CLASS = neuronbuild.NeuronModelForSequenceClassification
@@ -369,6 +370,22 @@ def test_a_class_that_cant_be_compiled_from_a_model_names_the_one_that_can(model
     with pytest.raises(UsageError, match="isn't supported for") as caught:
         getattr(neuronbuild, wrong).from_pretrained(models[model], export=True, **TEXT)
     assert f"its config tells {right}" in str(caught.value)
+
+
+def test_a_model_that_only_optimum_neuron_exports_is_for_calls_that_delegate_it(tmp_path):
+    config = {
+        "model_type": "mixtral",
+        "architectures": ["MixtralForCausalLM"],
+        **DECODER,
+        "num_local_experts": 4,
+        "dtype": "bfloat16",
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    arguments = {"platform": "trn1", **TEXT}
+    refuse_misfit(str(tmp_path), "text-generation", {**arguments, "num_cores": 2})
+    refuse_misfit(str(tmp_path), "text-generation", {**arguments, "toolchain": "optimum"})
+    with pytest.raises(UsageError, match="mixtral"):
+        refuse_misfit(str(tmp_path), "text-generation", arguments)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,66 @@ def require_device() -> None:
         )
 
 
+RUN = ".run"
+"""The suffix of the file beside an HLO module that the double of the runtime runs: it can't run HLO."""
+
+JIT = b"PK"
+"""How a graph of torch.jit begins, which stands for HLO where torch-xla isn't installed."""
+
+
+def read_hlo(data: bytes) -> dict | None:
+    """The name of an HLO module, and how many computations and instructions it has; `None` of a graph of torch.jit.
+
+    Fields by xla/service/hlo.proto: of HloModuleProto 1 is the name and 3 a computation, of HloComputationProto 2 is an
+    instruction.
+
+    Raises:
+        ValueError: these bytes are neither.
+    """
+    if data.startswith(JIT):
+        return None
+    fields = list(_fields(data))
+    names = [value for number, value in fields if number == 1]
+    computations = [value for number, value in fields if number == 3]
+    instructions = sum(number == 2 for each in computations for number, _ in _fields(each))
+    if not names or not instructions:
+        raise ValueError("the input is no HLO module")
+    return {"name": names[0].decode(), "computations": len(computations), "instructions": instructions}
+
+
+def hlo_id(number: int) -> bytes:
+    """What gives an HLO module an id when it is put behind it: of a field that is there twice, the last one counts."""
+    assert 0 <= number < 128
+    return bytes([5 << 3, number])
+
+
+def _fields(data: bytes):
+    """Numbers and values of a protobuf message's fields."""
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        kind = key & 7
+        if kind == 0:
+            value, place = _varint(data, place)
+        else:
+            size, place = (8, place) if kind == 1 else (4, place) if kind == 5 else _varint(data, place)
+            if kind not in (1, 2, 5) or place + size > len(data):
+                raise ValueError("the input is no protobuf message")
+            value, place = data[place : place + size], place + size
+        yield key >> 3, value
+
+
+def _varint(data: bytes, place: int) -> tuple:
+    value = shift = 0
+    while True:
+        if place >= len(data):
+            raise ValueError("the input ends within a number")
+        byte, place = data[place], place + 1
+        value, shift = value | (byte & 127) << shift, shift + 7
+        if not byte & 128:
+            return value, place
+
+
 def make_neff(payload: bytes, lnc: int) -> bytes:
     """A header as it is documented, and a tarball with the payload in it."""
     data = io.BytesIO()

@@ -34,7 +34,7 @@ def refuse_mixed_devices(module, inputs) -> None:
         RuntimeError: as torch-xla would, or because a value was asked for.
     """
     given = tuple(tensor.to("meta") for tensor in inputs)
-    with _without_data(module), OneDevice():
+    with on(module, "meta"), OneDevice():
         try:
             module(*given)
         except (RuntimeError, NotImplementedError):
@@ -53,17 +53,19 @@ def _said_to_be_traced():
 
 
 @contextlib.contextmanager
-def _without_data(module):
-    """For a while, have a module's parameters and buffers on `meta`."""
+def on(module, device):
+    """For a while, have a module's parameters and buffers on another device; what two modules share, they share there."""
     parts = module.modules() if isinstance(module, torch.nn.Module) else ()
     tables = [table for part in parts for table in (part._parameters, part._buffers)]
-    before = [dict(table) for table in tables]
+    before, moved = [dict(table) for table in tables], {}
     for table in tables:
         for name, tensor in table.items():
             if tensor is not None:
-                there = tensor.detach().to("meta")
-                is_parameter = isinstance(tensor, torch.nn.Parameter)
-                table[name] = torch.nn.Parameter(there, requires_grad=False) if is_parameter else there
+                if id(tensor) not in moved:
+                    there = tensor.detach().to(device)
+                    is_parameter = isinstance(tensor, torch.nn.Parameter)
+                    moved[id(tensor)] = torch.nn.Parameter(there, requires_grad=False) if is_parameter else there
+                table[name] = moved[id(tensor)]
     try:
         yield
     finally:

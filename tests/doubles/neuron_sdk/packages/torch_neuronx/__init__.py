@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 
+import front_end
 import neuron_double as double
 import one_device
 import torch
@@ -53,12 +54,7 @@ def _forward(inputs, neff, weights, states, spec):
         graph.load_state_dict(dict(zip(said["states"], states)), strict=False)
     with torch.no_grad():
         result = graph(*inputs)
-    return [tensor.clone() for tensor in _flat(result)]
-
-
-def _flat(outputs):
-    """Tensors of nested tuples, in their order: what the compiled graph itself gives."""
-    return [outputs] if isinstance(outputs, torch.Tensor) else [tensor for each in outputs for tensor in _flat(each)]
+    return [tensor.clone() for tensor in front_end.flat(result)]
 
 
 def _nested(nest, tensors):
@@ -216,15 +212,17 @@ def _states(func, aliases):
 
 
 def _lower(func, example_inputs, workdir):
-    """The graph of the module, as bytes that stand in for HLO."""
+    """The module's HLO in a file, and beside it what the runtime runs; without torch-xla the one stands for the other."""
     (workdir / "model").mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = torch.jit.trace(func, example_inputs, check_trace=False)
-    buffer = io.BytesIO()
-    _REAL_SAVE(graph, buffer, _extra_files={"instance": str(next(_INSTANCES))})
+    buffer, instance = io.BytesIO(), next(_INSTANCES)
+    _REAL_SAVE(graph, buffer, _extra_files={"instance": str(instance)})
     hlo = workdir / "model/graph.hlo"
-    hlo.write_bytes(buffer.getvalue())
+    lowered = front_end.lower(func, example_inputs) + double.hlo_id(instance) if front_end.is_real() else buffer.getvalue()
+    hlo.write_bytes(lowered)
+    hlo.with_suffix(double.RUN).write_bytes(buffer.getvalue())
     return hlo
 
 
