@@ -380,7 +380,7 @@ def test_a_model_that_only_optimum_neuron_exports_is_for_calls_that_delegate_it(
         "num_local_experts": 4,
         "dtype": "bfloat16",
     }
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps({**DECODER, **own}))
     arguments = {"platform": "trn1", **TEXT}
     refuse_misfit(str(tmp_path), "text-generation", {**arguments, "num_cores": 2})
     refuse_misfit(str(tmp_path), "text-generation", {**arguments, "toolchain": "optimum"})
