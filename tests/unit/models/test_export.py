@@ -373,13 +373,7 @@ def test_a_class_that_cant_be_compiled_from_a_model_names_the_one_that_can(model
 
 
 def test_a_model_that_only_optimum_neuron_exports_is_for_calls_that_delegate_it(tmp_path):
-    config = {
-        "model_type": "mixtral",
-        "architectures": ["MixtralForCausalLM"],
-        **DECODER,
-        "num_local_experts": 4,
-        "dtype": "bfloat16",
-    }
+    own = {"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "num_local_experts": 4, "dtype": "bfloat16"}
     (tmp_path / "config.json").write_text(json.dumps({**DECODER, **own}))
     arguments = {"platform": "trn1", **TEXT}
     refuse_misfit(str(tmp_path), "text-generation", {**arguments, "num_cores": 2})
