@@ -9,17 +9,6 @@ DEVICES = Path("/proc/devices")
 PRODUCT = Path("/sys/devices/virtual/dmi/id/product_name")
 """Where Linux tells of drivers, and the firmware of the machine: on EC2 the type of the instance, `inf2.xlarge`."""
 
-GENERATIONS = {"inf1": 1, "inf2": 2, "trn1": 2, "trn1n": 2, "trn2": 3, "trn3": 4}
-"""The generation of each Neuron platform's cores. Platforms of one generation run each other's code."""
-
-MEMORY = {1: 2, 2: 16, 3: 12, 4: 18}
-"""GiB of device memory for each physical core of a generation (AWS's architecture pages of Inferentia and Trainium)."""
-
-
-def core_memory(platform: str, cores: int) -> int:
-    """Bytes of device memory that a core of a Neuron platform has, where it is made of so many physical ones."""
-    return MEMORY[GENERATIONS[platform]] * cores << 30
-
 
 def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
     """The flags of this host's CPU, in Linux' words; empty where they can't be told."""

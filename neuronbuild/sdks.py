@@ -105,9 +105,6 @@ PLACEHOLDERS = {
 INDEX = "https://pip.repos.neuron.amazonaws.com"
 """AWS's own package index, which has the real ones."""
 
-FIRST_COMPILER = {"inf2": 16, "trn1": 16, "trn1n": 16, "trn2": 16, "trn3": 24}
-"""The minor version of neuronx-cc 2 that first compiles for a platform, as far as the table reaches."""
-
 
 def release_of(versions: Mapping[str, str]) -> str | None:
     """The release that has these versions, or `None`; of several that have the same, the first."""

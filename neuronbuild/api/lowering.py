@@ -13,8 +13,8 @@ from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.build.process import WORKER
 from neuronbuild.counts import counted
 from neuronbuild.digest import digest_bytes, digest_json
-from neuronbuild.host import core_memory
 from neuronbuild.memo import Memo
+from neuronbuild.platforms import core_memory
 from neuronbuild.toolchain.neuronx import wanted_cores
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context
 from neuronbuild.api.preparing import prepare_each
-from neuronbuild.host import GENERATIONS
 from neuronbuild.plan.planner import make_plan
+from neuronbuild.platforms import NEURON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,8 @@ def outlook(recipes: Iterable[Located], settings: Settings) -> Outlook:
     Raises:
         StoreError, LockError, UsageError: what the settings name can't be opened.
     """
-    chosen = [located for located in recipes if not GENERATIONS.keys().isdisjoint(located.recipe.platforms)]
-    context = Context.open(replace(settings, platforms=tuple(GENERATIONS)))
+    chosen = [located for located in recipes if not NEURON.keys().isdisjoint(located.recipe.platforms)]
+    context = Context.open(replace(settings, platforms=tuple(NEURON)))
     prepared, _ = prepare_each(chosen, context)
     context.memory.save()
     warnings = make_plan((step for each in prepared for step in each.steps), {}).warnings

@@ -15,7 +15,6 @@ from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
 from neuronbuild.recipe.options import blamed
-from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.tasks.loaders import Compiled, refusal
 from neuronbuild.toolchain.base import OptionError
 
@@ -131,7 +130,7 @@ def _way(located: Located, options: Options, model: Model, subject: Subject, con
         compiler = toolchain.options(options, subject.document)
     except OptionError as error:
         raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
-    commits = model.commits if options.toolchain == DELEGATED else None
+    commits = model.commits if options.exported else None
     return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
 
 

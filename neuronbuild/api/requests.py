@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from neuronbuild.recipe.target import DELEGATED
 from neuronbuild.release.request import ReleaseRequest
 from neuronbuild.tasks import loader_of
 
@@ -63,6 +62,6 @@ def release_request(each: Prepared, settings: Settings, *, checked: bool) -> Rel
 
 
 def _loader(each: Prepared) -> str:
-    if each.options.toolchain != DELEGATED:
+    if not each.options.exported:
         return ""
     return loader_of(each.subject.task, each.subject.family, controlnets=bool(each.located.recipe.controlnet))

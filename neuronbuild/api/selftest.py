@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.neff import NeffError, find_neff
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.target import Options
 from neuronbuild.toolchain.neuronx import wanted_cores
 from neuronbuild.toolchain.registry import open_toolchain
@@ -55,8 +56,8 @@ def selftest(settings: Settings, platforms: Iterable[str]) -> list[Assumption]:
 
 
 def _selftest(settings: Settings, platform: str, bench: Workbench) -> list[Assumption]:
-    level = 2 if platform == "inf1" else 1  # neuron-cc has no levels
-    options = Options(platform, "none", "bf16", level, (), "inline", "float32", 1, dynamic_batch_size=False)
+    row = PLATFORMS[platform]
+    options = Options(platform, "none", "bf16", row.levels[0], (), "inline", "float32", 1, dynamic_batch_size=False)
     toolchain = open_toolchain(options.toolchain, platform, settings.toolchain(options.toolchain))
     toolchain.preflight()
     compiler = toolchain.options(options, {"config": {"model_type": "bert"}})
@@ -69,7 +70,7 @@ def _selftest(settings: Settings, platform: str, bench: Workbench) -> list[Assum
             return [Assumption(platform, "K2", "the worker survives a trace", "refuted", detail)]
         said = answer.result["findings"]
         listed = [Assumption(platform, **entry) for entry in said] if isinstance(said, list) else []
-        return listed + ([_neff(platform, folder, wanted_cores(action))] if platform != "inf1" else [])
+        return listed + ([_neff(platform, folder, wanted_cores(action))] if row.neff_header else [])
 
 
 def _neff(platform: str, folder: Path, cores: int) -> Assumption:

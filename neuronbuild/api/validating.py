@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.api.wanted import wanted_of
 from neuronbuild.errors import SourceError, ToolchainError
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.grid import grid_issues, options_for
 from neuronbuild.recipe.options import blamed
 from neuronbuild.sdks import EXPORTERS, SDKS
@@ -54,7 +55,7 @@ def _options(located: Located, settings: Settings) -> Iterator[Issue]:
     told: set[str] = set()
     for platform in recipe.platforms:
         options = options_for(recipe, platform, task.name)
-        if platform == "cpu":
+        if not PLATFORMS[platform].is_neuron:
             continue
         setup = settings.toolchain(options.toolchain)
         pinned = replace(setup, sdk=setup.sdk or NEWEST.get(options.toolchain) or _newest())

@@ -23,6 +23,7 @@ from neuronbuild.cli.used import used_by
 from neuronbuild.counts import counted, listed
 from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.sdks import INDEX, PLACEHOLDERS, SDKS
 from neuronbuild.store.s3_location import SCHEME
 from neuronbuild.toolchain.isa import highest_level
@@ -51,8 +52,7 @@ NEURON = {"neuronx": "inf2", "neuron": "inf1", "optimum": "trn1"}
 IGNORED = ("NEURON_CC_FLAGS", "NEURON_LOGICAL_NC_CONFIG", "NEURON_PLATFORM_TARGET_OVERRIDE", "NEURON_COMPILE_CACHE_URL")
 """Variables that people set for the SDK, and that no compile of ours sees."""
 
-CPU = "inductor"
-"""The toolchain of the cpu platform."""
+CPU = PLATFORMS["cpu"].toolchain
 
 SHOWN = 3
 """Recipes that are named before the rest is only counted."""
@@ -225,8 +225,8 @@ def _troubles(settings: Settings, used: Used) -> Iterator[Finding]:
 
 def _selftest(platforms: tuple[str, ...], *, as_json: bool) -> int:
     settings = settings_for()
-    able = [each for each in SELFTEST if settings.interpreters.get("neuron" if each == "inf1" else "neuronx")]
-    chosen = [each for each in platforms if each != "cpu"] or able
+    able = [each for each in SELFTEST if settings.interpreters.get(PLATFORMS[each].toolchain)]
+    chosen = [each for each in platforms if PLATFORMS[each].is_neuron] or able
     if not chosen:
         hint = "name one in neuronbuild.yaml (toolchains.neuronx.python), or a platform: `--platform inf2`"
         raise UsageError("there is no environment of the Neuron SDK to test", hint=hint)

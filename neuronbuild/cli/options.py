@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from neuronbuild.api.settings import workspace_settings
 from neuronbuild.cli.output import current_folder
-from neuronbuild.recipe.schema import Platform
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.store.location import Remote
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def platform_option(function: Function) -> Function:
         "--platform",
         "platforms",
         multiple=True,
-        type=click.Choice(get_args(Platform)),
+        type=click.Choice(list(PLATFORMS)),
         help="Only this platform of the recipes; may be repeated.",
     )(function)
 

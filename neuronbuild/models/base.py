@@ -15,6 +15,7 @@ from neuronbuild.models.likeness import Likeness
 from neuronbuild.models.preprocessors import PROCESSORS, carries, load_processor, load_tokenizer, read_processor
 from neuronbuild.models.pushing import read_push
 from neuronbuild.models.releases import copy_release, files_of, find_release, find_saved, push_release
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.idle import IDLE, refuse_others, settle
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
@@ -110,8 +111,9 @@ class NeuronModel(Likeness, ABC):
             _refuse_exports({name: value for name, value in asked.items() if name in arguments})
             folder = find_release(str(model), revision if "revision" in asked else None, offline=local_files_only)
         release = read_release(folder, core)
-        if core is not None and release.index.platform == "cpu":
-            raise UsageError(f"{CALL}: core is for releases for Neuron devices, and this one is for cpu: leave it out")
+        if core is not None and not PLATFORMS[release.index.platform].is_neuron:
+            problem = f"core is for releases for Neuron devices, and this one is for {release.index.platform}"
+            raise UsageError(f"{CALL}: {problem}: leave it out")
         if release.index.task != cls.task:
             row = OWN_TASKS.get(release.index.task)
             fitting = row.model_class if row else "no class of this version"

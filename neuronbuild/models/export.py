@@ -12,6 +12,7 @@ from neuronbuild.api import Settings, apply
 from neuronbuild.api.introspection import axes
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import NeuronBuildError, RecipeError, ToolchainError, UsageError
+from neuronbuild.platforms import DEFAULT, PLATFORMS
 from neuronbuild.recipe.load import validation_issues
 from neuronbuild.recipe.located import Located
 from neuronbuild.recipe.schema import Compiler, Recipe, Workspace
@@ -56,8 +57,6 @@ SETTINGS_KEYS = ("cache", "output", "jobs", "timeout", "isa", "sdk")
 OFFLINE = "local_files_only"
 ARGUMENTS = (*RECIPE_KEYS, *COMPILER_KEYS, *AXES, *SETTINGS_KEYS, *ALIASES, OFFLINE)
 """All that a call may say."""
-
-DEFAULT_PLATFORM = "cpu"
 
 WHERE = Path(CALL)
 """Stands where a recipe file's path would, in messages."""
@@ -140,7 +139,7 @@ def _document(model: str, task: str, said: dict[str, object]) -> dict[str, objec
     document: dict[str, object] = {
         "model": name_model(model),
         "task": str(said.get("task", task)),
-        "platforms": [said.get("platform", DEFAULT_PLATFORM)],
+        "platforms": [said.get("platform", DEFAULT)],
         "compiler": {name: said[name] for name in COMPILER_KEYS if name in said},
         "shapes": {axis: _sizes(said[axis]) for axis in AXES if axis in said},
     }
@@ -163,7 +162,7 @@ def _known(arguments: Mapping[str, object]) -> dict[str, object]:
     for name, value in arguments.items():
         if name not in ARGUMENTS:
             raise UsageError(f"{CALL}: {unknown_key('argument', name, list(ARGUMENTS))}")
-        if value is None or (name == INLINE and value is True and _platform(arguments) == "cpu"):
+        if value is None or (name == INLINE and value is True and _is_elsewhere(arguments)):
             continue  # on cpu there is no NEFF that weights could be in
         ours = ALIASES.get(name, name)
         if ours in said:
@@ -193,8 +192,8 @@ def _settings(arguments: Mapping[str, object]) -> Settings:
     except ValidationError as error:
         wrong = (describe(fault, Workspace).removeprefix("limits.") for fault in error.errors(include_url=False))
         raise UsageError(f"{CALL}: {'; '.join(wrong)}") from None
-    for name, cpu in (("isa", True), ("sdk", False)):
-        if getattr(said, name) is not None and (_platform(arguments) == "cpu") is not cpu:
+    for name, elsewhere in (("isa", True), ("sdk", False)):
+        if getattr(said, name) is not None and _is_elsewhere(arguments) is not elsewhere:
             raise UsageError(f"{CALL}: {name} says nothing for {_platform(arguments)}: leave it out")
     offline = _flag(OFFLINE, arguments.get(OFFLINE, False))
     settings = replace(
@@ -211,7 +210,13 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _platform(arguments: Mapping[str, object]) -> str:
-    return str(arguments.get("platform") or arguments.get("instance_type") or DEFAULT_PLATFORM)
+    return str(arguments.get("platform") or arguments.get("instance_type") or DEFAULT)
+
+
+def _is_elsewhere(arguments: Mapping[str, object]) -> bool:
+    """Whether a call is for a platform without a Neuron device; one that isn't known is told of later."""
+    row = PLATFORMS.get(_platform(arguments))
+    return row is not None and not row.is_neuron
 
 
 def _stem(model: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from neuronbuild.plan.foretold import Warned, foretold
+from neuronbuild.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -143,7 +144,7 @@ def explain_move(before: Plan, after: Plan, names: tuple[str | None, str]) -> Pl
     had = {_place(step): step for step in before.steps}
     packages: dict[str, Changes | None] = {}
     for step in after.steps:
-        if step.target.options.platform != "cpu":
+        if PLATFORMS[step.target.options.platform].is_neuron:
             old = had.get(_place(step))
             packages.setdefault(_toolchain(step), None if old is None else _changes(old, step))
     versions = {_toolchain(step): _versions(step) for step in after.steps if _toolchain(step) in packages}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import RecipeError
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.located import Layer
 from neuronbuild.recipe.options import cast_of, dtype_issues, option_issues
-from neuronbuild.recipe.schema import NO_OPTIMUM
-from neuronbuild.recipe.target import DELEGATED, Options, Target
+from neuronbuild.recipe.target import Options, Target
 from neuronbuild.recipe.words import unknown_word
 from neuronbuild.tasks import BATCH, TASKS, config_sizes
 from neuronbuild.tasks.table import PREFILL, SEQUENCE
@@ -66,7 +66,7 @@ def expand(located: Located, task: str, known: Mapping[str, int] = UNKNOWN, dtyp
 def _graphs(located: Located, task: str, options: Options, points: list[Shape]) -> tuple[Graph, ...]:
     """What is compiled apart from one another: a task's graphs, or the whole model where that is another tool's business."""
     whole = TASKS[task].delegated
-    if options.toolchain != DELEGATED or whole is None:
+    if not options.exported or whole is None:
         if not TASKS[task].graphs:
             problem = f"{task} goes through the toolchain optimum, for inf2 and Trainium; {options.toolchain}, which compiles"
             message = f"{problem} for {options.platform}, has no graphs for it: leave {options.platform} out"
@@ -233,17 +233,17 @@ def options_for(recipe: Recipe, platform: str, task: str, dtype: str | None = No
 
     `dtype` is that of the checkpoint, where its exporter goes by nothing else.
     """
-    compiler = recipe.compiler
+    compiler, row = recipe.compiler, PLATFORMS[platform]
     return Options(
         platform=platform,
         auto_cast=cast_of(recipe, task),
         auto_cast_type=compiler.auto_cast_type,
         optlevel=compiler.optlevel,
         extra_args=compiler.extra_args,
-        weights=recipe.weights or ("separate" if platform == "cpu" else "inline"),
-        dtype=recipe.dtype if dtype is None or platform in NO_OPTIMUM else dtype,
+        weights=recipe.weights or row.weights[0],
+        dtype=recipe.dtype if dtype is None or not row.exporter else dtype,
         num_cores=recipe.num_cores,
         dynamic_batch_size=recipe.dynamic_batch_size,
-        delegated=recipe.toolchain == DELEGATED or not TASKS[task].graphs,
+        delegated=recipe.toolchain is not None or not TASKS[task].graphs,
         loading=tuple(name for name in ("lazy_load", "async_load") if getattr(compiler, name)),
     )

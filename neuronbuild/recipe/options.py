@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.recipe.schema import CASTS_ON_CPU, NO_OPTIMUM, refuse_cast
+from neuronbuild.platforms import PLATFORMS, not_exported
+from neuronbuild.recipe.words import refuse_cast
 from neuronbuild.tasks import TASKS
 from neuronbuild.tasks.exports import DECODING, unused
 
@@ -73,19 +74,19 @@ def _cast_faults(located: Located, task: str) -> Iterator[tuple[tuple[str, ...],
         yield TYPE, f"auto_cast_type: fp32 says that weights are {FULL}, and dtype that they are {recipe.dtype}: leave one out"
     if _contradicts(located):
         yield TYPE, "nothing is cast with auto_cast: none; leave auto_cast_type out, or set auto_cast to matmul or all"
-    if "cpu" in recipe.platforms and cast_of(recipe, task) == "all":
-        if compiler.auto_cast_type not in CASTS_ON_CPU:
-            yield TYPE, refuse_cast(compiler.auto_cast_type)
+    rows = [PLATFORMS[platform] for platform in recipe.platforms]
+    for row in (row for row in rows if row.casts and cast_of(recipe, task) == "all"):
+        if compiler.auto_cast_type not in row.casts:
+            yield TYPE, refuse_cast(compiler.auto_cast_type, row)
         if recipe.dtype != "float32":
-            yield ("dtype",), f"on cpu all weights are {compiler.auto_cast_type} with this auto_cast: leave dtype out"
+            yield ("dtype",), f"on {row.name} all weights are {compiler.auto_cast_type} with this auto_cast: leave dtype out"
 
 
 def _without_layout(recipe: Recipe) -> Iterator[str]:
     """Why optimum-neuron couldn't load each shape of a release by itself, where it shall, as far as a recipe tells."""
     if recipe.release.layout is None:
         return
-    other = [platform for platform in recipe.platforms if platform in NO_OPTIMUM]
-    if other:
+    if other := not_exported(recipe.platforms):
         yield f"is for inf2 and Trainium; give {other[0]} a recipe of its own"
     if recipe.weights == "separate":
         yield "can't be had with `weights: separate`, since optimum-neuron binds none; use `weights: inline`"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from neuronbuild.recipe.words import TASK_WORDS, unknown_word
+from neuronbuild.platforms import DEFAULT, PLATFORMS, Platform, not_exported
+from neuronbuild.recipe.words import TASK_WORDS, refuse_cast, unknown_word
 from neuronbuild.tasks import ALIASES, TASKS
 
-Platform = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "trn3", "cpu"]
+if TYPE_CHECKING:
+    PlatformName = str
+else:
+    PlatformName = Literal[tuple(PLATFORMS)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Size = Annotated[int, Field(strict=True, ge=1, le=1 << 24)]
-
-CASTS_ON_CPU = ("bf16", "fp16")
-
-
-NO_OPTIMUM = ("cpu", "inf1")
-"""Platforms that optimum-neuron doesn't export for."""
 
 
 class KeyedError(ValueError):
@@ -135,7 +133,7 @@ class Recipe(Strict):
     model: str = Field(min_length=1, description="Hub id, ./folder, or package:module/subfolder")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub")
     task: str | None = Field(None, description="default: inferred from the model's config")
-    platforms: tuple[Platform, ...] = Field(("cpu",), strict=False, min_length=1, description="hardware to compile for")
+    platforms: tuple[PlatformName, ...] = Field((DEFAULT,), strict=False, min_length=1, description="hardware to compile for")
     compiler: Compiler = Field(default_factory=Compiler)
     shapes: Shapes = Field(default_factory=Shapes, description="the grid: the product of all axes' sizes")
     dynamic_batch_size: bool = Field(default=False, description="split larger batches over the compiled one at run time")
@@ -162,7 +160,7 @@ class Recipe(Strict):
     @property
     def delegates(self) -> str:
         """The key by which optimum-neuron is to export the model, for the platforms that it does that for; empty where none."""
-        if set(self.platforms) <= set(NO_OPTIMUM):
+        if not any(PLATFORMS[platform].exporter for platform in self.platforms):
             return ""
         return "num_cores" if self.num_cores > 1 else "toolchain" if self.toolchain else ""
 
@@ -176,7 +174,7 @@ class Recipe(Strict):
 
     @field_validator("platforms")
     @classmethod
-    def _platforms_differ(cls, value: tuple[Platform, ...]) -> tuple[Platform, ...]:
+    def _platforms_differ(cls, value: tuple[PlatformName, ...]) -> tuple[PlatformName, ...]:
         if len(set(value)) != len(value):
             raise ValueError("a platform is named twice")
         return value
@@ -192,34 +190,38 @@ class Recipe(Strict):
     def _pairs_can_work(self) -> Recipe:
         if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type == "fp32":
             raise ValueError("a cast to fp32 lowers nothing; leave `auto_cast` out, or choose another auto_cast_type")
-        neuron = [platform for platform in self.platforms if platform != "cpu"]
+        neuron = [platform for platform in self.platforms if PLATFORMS[platform].is_neuron]
         if self.dynamic_batch_size and self.weights == "separate" and neuron:
             raise KeyedError(
                 "dynamic_batch_size",
                 f"dynamic_batch_size can't be had with `weights: separate` on {neuron[0]}; use `weights: inline`",
             )
-        other = [platform for platform in self.platforms if platform in NO_OPTIMUM]
+        other = not_exported(self.platforms)
         if self.toolchain is not None and other:
             raise KeyedError("toolchain", f"{self.toolchain} is for inf2 and Trainium; give {other[0]} a recipe of its own")
-        if "cpu" not in self.platforms:
-            return self
-        if self.weights == "inline":
-            raise KeyedError(
-                "weights", "`weights: inline` isn't supported on cpu; leave `weights` out, or give cpu a recipe of its own"
-            )
-        if self.compiler.auto_cast != "none" and self.compiler.auto_cast_type not in CASTS_ON_CPU:
-            raise KeyedError("compiler", "auto_cast_type", refuse_cast(self.compiler.auto_cast_type))
-        self._refuse_neurons()
+        for row in (PLATFORMS[platform] for platform in self.platforms):
+            self._refuse_misfits(row)
         return self
 
-    def _refuse_neurons(self) -> None:
-        """Stop at what means nothing on cpu."""
+    def _refuse_misfits(self, row: Platform) -> None:
+        """Stop at what a platform can't have."""
+        if self.weights is not None and self.weights not in row.weights:
+            problem = f"`weights: {self.weights}` isn't supported on {row.name}"
+            raise KeyedError("weights", f"{problem}; leave `weights` out, or give {row.name} a recipe of its own")
+        kind = self.compiler.auto_cast_type
+        if self.compiler.auto_cast != "none" and row.casts and kind not in row.casts:
+            raise KeyedError("compiler", "auto_cast_type", refuse_cast(kind, row))
+        if not row.is_neuron:
+            self._refuse_neurons(row.name)
+
+    def _refuse_neurons(self, platform: str) -> None:
+        """Stop at what means nothing elsewhere than on a Neuron platform."""
         for name in ("extra_args", "lazy_load", "async_load"):
             if getattr(self.compiler, name):
-                message = f"compiler.{name} is for Neuron platforms; give cpu a recipe of its own"
+                message = f"compiler.{name} is for Neuron platforms; give {platform} a recipe of its own"
                 raise KeyedError("compiler", name, message)
         if self.num_cores != 1:
-            raise KeyedError("num_cores", "num_cores is for Neuron platforms; give cpu a recipe of its own")
+            raise KeyedError("num_cores", f"num_cores is for Neuron platforms; give {platform} a recipe of its own")
 
 
 class Limits(Strict):
@@ -278,11 +280,6 @@ class Workspace(Strict):
     isa: Literal["x86-64-v3", "x86-64-v4"] | None = Field(None, description="ISA level for cpu; default: the host's highest")
     sdk: str | None = Field(None, description="release of the Neuron SDK that is planned for, there or not: 2.31.0")
     toolchains: dict[ToolchainName, Interpreter] = Field(default_factory=dict, description="environments of the Neuron SDK")
-
-
-def refuse_cast(kind: str) -> str:
-    """What is said of a type that the cpu's compiler can't cast to."""
-    return f"auto_cast_type {kind} isn't supported on cpu; use {' or '.join(CASTS_ON_CPU)}"
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.platforms import PLATFORMS
+
 if TYPE_CHECKING:
     from neuronbuild.artifact.shape import Shape
-
-
-TOOLCHAINS = {"cpu": "inductor", "inf1": "neuron"}
-"""By platform; on the others one core is neuronx's."""
-
-DELEGATED = "optimum"
-"""The toolchain that is handed a whole model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +28,15 @@ class Options:
     loading: tuple[str, ...] = ()
 
     @property
+    def exported(self) -> bool:
+        """Whether another tool exports the whole model: it has what shards one over several cores, too."""
+        return bool(PLATFORMS[self.platform].exporter) and (self.delegated or self.num_cores > 1)
+
+    @property
     def toolchain(self) -> str:
-        """What compiles it. A model over several cores is sharded by the library that has the sharding."""
-        if self.platform in TOOLCHAINS:
-            return TOOLCHAINS[self.platform]
-        return DELEGATED if self.delegated or self.num_cores > 1 else "neuronx"
+        """What compiles it."""
+        row = PLATFORMS[self.platform]
+        return row.exporter if self.exported else row.toolchain
 
 
 @dataclass(frozen=True, slots=True)

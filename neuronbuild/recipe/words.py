@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from neuronbuild.platforms import Platform
+
 RENAMED = {
     "checkpoint_id": "model",
     "checkpoint_revision": "revision",
@@ -237,3 +239,8 @@ def unknown_word(kind: str, word: str, known: Iterable[str], elsewhere: Mapping[
         if near and near[0] not in known:
             told += f" {elsewhere[near[0]]}"
     return f"unknown {kind} {word!r}; {told}"
+
+
+def refuse_cast(kind: str, row: Platform) -> str:
+    """What is said of a type that a platform's compiler can't cast to."""
+    return f"auto_cast_type {kind} isn't supported on {row.name}; use {' or '.join(row.casts)}"

@@ -6,12 +6,14 @@ import importlib.metadata
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import ReleaseError
-from neuronbuild.host import GENERATIONS, cpu_flags, neuron_platform
+from neuronbuild.host import cpu_flags, neuron_platform
+from neuronbuild.platforms import PLATFORMS, generation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.artifact.release_index import ReleaseIndex
+    from neuronbuild.platforms import Platform
 
 AGAIN = "write the release again with `neuronbuild apply` (or `export=True`), or copy it again from where it was written"
 """What mends files that were altered, cut or lost."""
@@ -23,9 +25,6 @@ ANEW = (
     "(the key is in the manifest.json beside it) and then `neuronbuild apply`"
 )
 """Advice where a file is whole and can't be used: writing the release again would give the same bytes."""
-
-FRAMEWORKS = {1: "torch-neuron"}
-"""By generation of cores, the package that runs traced models; all others have the second one."""
 
 INDEX = "https://pip.repos.neuron.amazonaws.com"
 
@@ -41,10 +40,13 @@ def check_host(folder: Path, index: ReleaseIndex) -> None:
         how = f"`from {package} import {model_class}`" if package else "the folder's README.md says how"
         problem = f"optimum-neuron exported it, and its {model_class or 'loader'} runs it"
         raise ReleaseError(str(folder), problem, hint=f"load it with optimum-neuron: {how}")
-    if index.platform == "cpu":
-        _check_cpu(folder, index)
+    row = PLATFORMS.get(index.platform)
+    if row is None:
+        raise ReleaseError(str(folder), f"it was compiled for {index.platform[:80]!a}, which is no platform", hint=AGAIN)
+    if row.is_neuron:
+        _check_device(folder, row)
     else:
-        _check_device(folder, index.platform)
+        _check_cpu(folder, index)
 
 
 def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
@@ -64,20 +66,18 @@ def _check_cpu(folder: Path, index: ReleaseIndex) -> None:
         raise ReleaseError(str(folder), problem, hint=f"install torch {wanted}, or {HERE}")
 
 
-def _check_device(folder: Path, platform: str) -> None:
-    if platform not in GENERATIONS:
-        raise ReleaseError(str(folder), f"it was compiled for {platform[:80]!a}, which is no platform", hint=AGAIN)
-    here, generation = neuron_platform(), GENERATIONS[platform]
+def _check_device(folder: Path, row: Platform) -> None:
+    here, platform = neuron_platform(), row.name
     if here is None:
         hint = f"run it on {platform}; for this host compile it with `--platform cpu`"
         raise ReleaseError(str(folder), f"it was compiled for {platform}, and this host has no Neuron device", hint=hint)
-    if GENERATIONS.get(here, generation) != generation:
+    if generation_of(here) not in {None, row.generation}:
         problem = f"it was compiled for {platform}, and this host is {here}, whose cores are others"
         raise ReleaseError(str(folder), problem, hint=f"compile it with platform {here}")
-    package = FRAMEWORKS.get(generation, "torch-neuronx")
-    if _version(package) is None:
-        hint = f"pip install --extra-index-url {INDEX} {package}"
-        raise ReleaseError(str(folder), f"{package} is not installed, which runs what was compiled for {platform}", hint=hint)
+    if _version(row.framework) is None:
+        hint = f"pip install --extra-index-url {INDEX} {row.framework}"
+        problem = f"{row.framework} is not installed, which runs what was compiled for {platform}"
+        raise ReleaseError(str(folder), problem, hint=hint)
 
 
 def _version(package: str) -> str | None:

@@ -17,6 +17,7 @@ from neuronbuild.runtime.session import Session
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from neuronbuild.platforms import Platform
     from neuronbuild.runtime.reader import CompiledShape
 
 NEWER = ("NEFF version", "UNSUPPORTED_NEFF", "status=10")
@@ -28,12 +29,14 @@ NOT_STARTED = "could not be initialized"
 class NeuronSession(Session):
     """Loading puts it on a core. One call at a time: nothing says that a core can be shared by threads."""
 
-    def __init__(self, bucket: CompiledShape, constants: Mapping[str, torch.Tensor], platform: str, core: int | None) -> None:
+    def __init__(
+        self, bucket: CompiledShape, constants: Mapping[str, torch.Tensor], platform: Platform, core: int | None
+    ) -> None:
         self._lock = threading.Lock()
         path = str(bucket.file)
-        if platform != "inf1":
+        if platform.neff_header:
             _refuse_unusable(bucket)
-        framework = _framework("torch_neuron" if platform == "inf1" else "torch_neuronx", path)
+        framework = _framework(platform.framework.replace("-", "_"), path)
         try:
             self._loaded: Any = torch.jit.load(str(bucket.loaded_from))
         except (RuntimeError, ValueError) as error:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import torch
 
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.runtime.neuron import NeuronSession
 from neuronbuild.runtime.session import AotiSession
 from neuronbuild.runtime.tensors import Tensors
 from neuronbuild.tasks.table import MASK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from neuronbuild.artifact.signature import TensorSpec
-    from neuronbuild.runtime.reader import ReleaseFolder
+    from neuronbuild.platforms import Platform
+    from neuronbuild.runtime.reader import CompiledShape, ReleaseFolder
     from neuronbuild.runtime.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the file of a bucket is opened: its constants, the platform, and the NeuronCore to load onto, if one is named.
+
+    The bytes were verified before. `unpacks` says that opening writes what is in the file to a temporary folder.
+    """
+
+    open: Callable[[CompiledShape, Mapping[str, torch.Tensor], Platform, int | None], Session]
+    unpacks: bool = False
+
+
+SESSIONS = {
+    "aotinductor": Kind(lambda bucket, constants, *_: AotiSession(bucket, constants), unpacks=True),
+    "torch-neuron": Kind(NeuronSession),
+}
+"""By the word in a platform's row."""
 
 
 @final
@@ -50,14 +73,11 @@ class Sessions:
 
     def _open(self, index: int) -> Session:
         """Open a bucket of the very release that was read, which may have been replaced at any moment since."""
-        bucket, platform = self._release.buckets[index], self._release.index.platform
+        bucket, row = self._release.buckets[index], PLATFORMS[self._release.index.platform]
+        kind = SESSIONS[row.session]
         self._release.refuse_replaced()
-        with bucket.verified(unpacked=platform == "cpu") as verified:
-            constants = self._tensors.constants(bucket)
-            if platform == "cpu":
-                session: Session = AotiSession(verified, constants)
-            else:
-                session = NeuronSession(verified, constants, platform, self._release.core)
+        with bucket.verified(unpacked=kind.unpacks) as verified:
+            session = kind.open(verified, self._tensors.constants(bucket), row, self._release.core)
         self._release.refuse_replaced()
         return session
 

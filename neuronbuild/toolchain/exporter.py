@@ -37,6 +37,9 @@ NEVER = (*(("compiler", name) for name in LOADING), EXTRA)
 """Keys of options that the exporter has no argument for."""
 
 DROPPED = "optimum-neuron would drop this without a word"
+WITHOUT_ENCODER = ("trn2",)
+"""Platforms for which it can't compile the text encoder of a pipeline that it reads from the checkpoint anew."""
+
 ONE_CORE = ("whisper",)
 """Model types of which the exporter hands several cores the folder's name instead of the model."""
 
@@ -130,11 +133,10 @@ def _refuse_additions(options: Options, model: Mapping[str, object], pipeline: P
         parts = " and ".join(pipeline.own_way)
         problem = f"optimum-neuron reads {parts} of a {pipeline.name} from the checkpoint anew, without any LoRA"
         raise OptionError(("lora",), f"{problem}: leave it out")
-    if options.platform == "trn2" and pipeline.own_way:
-        problem = (
-            f"optimum-neuron stops at the text encoder of a {pipeline.name} for trn2 (it looks for a config that isn't there)"
-        )
-        raise OptionError(("platforms",), f"{problem}: leave trn2 out")
+    if options.platform in WITHOUT_ENCODER and pipeline.own_way:
+        problem = f"optimum-neuron stops at the text encoder of a {pipeline.name} for {options.platform}"
+        reason = "it looks for a config that isn't there"
+        raise OptionError(("platforms",), f"{problem} ({reason}): leave {options.platform} out")
     if model.get("controlnets") and options.dtype != FULL:
         raise OptionError(DTYPE, "optimum-neuron compiles ControlNets in float32, whatever the rest is in: leave this out")
 

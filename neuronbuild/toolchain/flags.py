@@ -10,7 +10,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from neuronbuild.sdks import FIRST_COMPILER, SDKS, minor_of
+from neuronbuild.platforms import PLATFORMS
+from neuronbuild.sdks import SDKS, minor_of
 from neuronbuild.toolchain.base import OptionError
 
 if TYPE_CHECKING:
@@ -58,9 +59,6 @@ Values need no table: `fp8_e4m3` is known from 2.5 on (its release notes of Marc
 
 ALIASES = {"--logical-nc-config": "--lnc", "-lnc": "--lnc", "-O": "--optlevel"}
 
-LOGICAL_CORES = ("trn2", "trn3")
-"""Platforms whose physical cores can be joined in twos: a NEFF is made for one way or the other."""
-
 NOT_TRANSFORMERS = (
     "convnext", "convnextv2", "cvt", "hubert", "levit", "mobilenet_v2", "mobilevit", "unispeech", "unispeech-sat", "wav2vec2",
     "wavlm",
@@ -104,7 +102,7 @@ def refuse_platform(platform: str, minor: int) -> None:
     Raises:
         OptionError: it is too old for it.
     """
-    first = FIRST_COMPILER[platform]
+    first = PLATFORMS[platform].first_compiler
     if minor < first:
         able = [sdk.release for sdk in SDKS.values() if minor_of(sdk.neuronx_cc) >= first]
         problem = f"neuronx-cc 2.{minor} doesn't compile for {platform}; use SDK {able[-1]} or newer (`sdk:`)"
@@ -114,13 +112,13 @@ def refuse_platform(platform: str, minor: int) -> None:
 def _defaults(platform: str, minor: int) -> dict[str, str]:
     """What this version does where it isn't told, and another version may do otherwise."""
     found = {}
-    if platform in LOGICAL_CORES:
+    if PLATFORMS[platform].joins_cores:
         found["--lnc"] = "2"
     if minor >= FIRST["--disable-mixed-precision-accumulation"]:  # off, and not to be said, before
         found["--enable-mixed-precision-accumulation"] = ""
     if minor >= FIRST["--native-int64"]:  # the next versions are announced to do the opposite of both
         found["--implicit-integer-downcast"] = "all"
-        if platform in LOGICAL_CORES:
+        if PLATFORMS[platform].joins_cores:
             found["--native-int64"] = "disabled"
     return found
 
@@ -161,5 +159,6 @@ def _refuse_unknown(flag: str, value: str, platform: str, minor: int) -> None:
     allowed = VALUES[flag]
     if allowed is not None and value not in (allowed or ("",)):
         raise OptionError(EXTRA, f"{flag} takes {' or '.join(allowed) if allowed else 'no value'}, not {value!r}")
-    if flag == "--lnc" and value == "2" and platform not in LOGICAL_CORES:
-        raise OptionError(EXTRA, f"--lnc=2 is for {' and '.join(LOGICAL_CORES)}; {platform} has no cores to join: leave it out")
+    if flag == "--lnc" and value == "2" and not PLATFORMS[platform].joins_cores:
+        able = [name for name, row in PLATFORMS.items() if row.joins_cores]
+        raise OptionError(EXTRA, f"--lnc=2 is for {' and '.join(able)}; {platform} has no cores to join: leave it out")

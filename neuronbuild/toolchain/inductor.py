@@ -14,6 +14,7 @@ from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import cpu_flags
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 from neuronbuild.toolchain.isa import LEVELS, Level, highest_level, level_named
 
@@ -94,7 +95,7 @@ class Inductor(Toolchain):
 
     def runs_here(self, platform: str) -> bool:
         """Preflight has seen to it."""
-        return platform == "cpu"
+        return PLATFORMS[platform].toolchain == self.name
 
     def preflight(self) -> None:
         """Check for g++, and for a host that can run what is made: results are checked here."""

@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.errors import ToolchainError
-from neuronbuild.host import GENERATIONS
 from neuronbuild.neff import NeffError, find_neff
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.sdks import LAST_WITH_TRACE, TRANSFORMERS, libneuronxla_of, torch_of
 from neuronbuild.tasks.separable import SEPARABLE
 from neuronbuild.toolchain.base import OptionError, WorkerCommand
 from neuronbuild.toolchain.flags import arguments
 from neuronbuild.toolchain.interpreter import neuronx_faults
-from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
+from neuronbuild.toolchain.sdk import SdkToolchain, pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ class Neuronx(SdkToolchain):
     def worker(self) -> WorkerCommand:
         """With the platform said before anything is imported, since libraries look for a device then."""
         command = super().worker()
-        override = {"NEURON_PLATFORM_TARGET_OVERRIDE": OVERRIDES[GENERATIONS[self._platform]]}
+        override = {"NEURON_PLATFORM_TARGET_OVERRIDE": PLATFORMS[self._platform].override}
         device = {"NEURONBUILD_DEVICE": "1"} if self.runs_here(self._platform) else {}
         return WorkerCommand(command.interpreter, {**command.environment, **override, **device}, self._platform, TRACES)
 

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar, final
 
 from neuronbuild.errors import ToolchainError
-from neuronbuild.host import GENERATIONS
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.sdks import EXPORTERS, LIBRARIES, minor_of
 from neuronbuild.tasks import PIPELINES
 from neuronbuild.toolchain.base import WorkerCommand
@@ -17,7 +17,7 @@ from neuronbuild.toolchain.exported import exporter_fault
 from neuronbuild.toolchain.exporter import beams_fault, exporter_arguments, type_of
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.interpreter import Fault, neuronx_faults
-from neuronbuild.toolchain.sdk import OVERRIDES, SdkToolchain, pick
+from neuronbuild.toolchain.sdk import SdkToolchain, pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ class Optimum(SdkToolchain):
     def worker(self) -> WorkerCommand:
         """With the platform said before anything is imported: the library takes trn1 for granted otherwise."""
         command = super().worker()
-        override = {"NEURON_PLATFORM_TARGET_OVERRIDE": OVERRIDES[GENERATIONS[self._platform]]}
+        override = {"NEURON_PLATFORM_TARGET_OVERRIDE": PLATFORMS[self._platform].override}
         return WorkerCommand(command.interpreter, {**command.environment, **override}, "optimum " + self._platform)
 
     def runs_here(self, platform: str) -> bool:  # noqa: ARG002

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.errors import ToolchainError
-from neuronbuild.host import GENERATIONS, neuron_platform
+from neuronbuild.host import neuron_platform
+from neuronbuild.platforms import PLATFORMS, generation_of
 from neuronbuild.sdks import SDKS, Sdk, minor_of, releases_like
 from neuronbuild.toolchain.base import OptionError, Toolchain, WorkerCommand
 from neuronbuild.toolchain.flags import refuse_platform
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from neuronbuild.toolchain.interpreter import Installed
     from neuronbuild.toolchain.setup import Setup
-
-OVERRIDES = {2: "trn1", 3: "trn2", 4: "trn3"}
-"""Generation of cores to what NEURON_PLATFORM_TARGET_OVERRIDE calls it: libraries look for a device when imported otherwise."""
 
 CLEARED = (*OF_TORCH, "NEURON_", "XLA_", "PJRT_", "LTC_", "PT_XLA_", "BASE_COMPILE_WORK_DIR", "PYTHONHOME")
 """Beginnings of environment variables that would change a compile: they are taken out, since the fingerprint lacks them."""
@@ -48,7 +46,8 @@ class SdkToolchain(Toolchain):
 
     def fingerprint(self, platform: str) -> Fingerprint:
         """Versions as pinned, else as they are in the interpreter."""
-        flags = {"target_override": OVERRIDES[GENERATIONS[platform]]} if GENERATIONS[platform] in OVERRIDES else {}
+        override = PLATFORMS[platform].override
+        flags = {"target_override": override} if override else {}
         return Fingerprint(self.name, platform, self.versions(), flags)
 
     @functools.cached_property
@@ -108,8 +107,7 @@ class SdkToolchain(Toolchain):
 
     def runs_here(self, platform: str) -> bool:
         """Whether this host has a device with cores of the platform's generation."""
-        here = neuron_platform()
-        return here is not None and GENERATIONS.get(here) == GENERATIONS[platform]
+        return generation_of(neuron_platform()) == PLATFORMS[platform].generation
 
     @abstractmethod
     def pinned(self, sdk: Sdk) -> dict[str, str]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from neuronbuild.cli import cli
 from neuronbuild.cli.commands import Commands
+from neuronbuild.platforms import PLATFORMS
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "neuronbuild"
@@ -255,3 +256,18 @@ def test_python_in_the_documents_compiles():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for block in re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL):
             compile(block, str(document), "exec")
+
+
+DEVICES = {"runtime/inputs.py", "models/likeness.py", "models/sentences.py"}
+"""Modules that compare `cpu` with a device of torch's, and not with a platform."""
+
+
+def test_platforms_are_asked_by_their_rows_and_not_by_their_names():
+    names = set(PLATFORMS)
+
+    def is_compared(node: ast.Compare) -> bool:
+        words = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+        return bool(words & names)
+
+    found = {relative(module) for module in MODULES for node in nodes(module, ast.Compare) if is_compared(node)}
+    assert {name for name in found if not name.startswith("worker/")} == DEVICES

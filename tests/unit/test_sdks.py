@@ -4,10 +4,8 @@ import re
 
 import pytest
 
-from neuronbuild.host import GENERATIONS
 from neuronbuild.sdks import (
     EXPORTERS,
-    FIRST_COMPILER,
     LAST_WITH_TRACE,
     LIBRARIES,
     SDKS,
@@ -48,10 +46,6 @@ def test_one_release_alone_has_nothing_that_traces():
 )
 def test_a_framework_package_names_its_torch(framework, torch):
     assert torch_of(framework) == torch
-
-
-def test_every_platform_with_a_compiler_here_has_cores():
-    assert set(FIRST_COMPILER) | {"inf1"} == set(GENERATIONS)
 
 
 def test_an_exporter_is_made_for_a_release_that_is_known_and_the_newest_stands_first():

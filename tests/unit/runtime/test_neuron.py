@@ -11,6 +11,7 @@ import torch
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.artifact.signature import Signature, TensorSpec
 from neuronbuild.errors import ReleaseError
+from neuronbuild.platforms import PLATFORMS
 from neuronbuild.runtime.neuron import NeuronSession
 from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.runtime.states import States
@@ -58,31 +59,32 @@ def bucket(tmp_path):
 
 
 def test_a_single_tensor_is_a_list_of_one(framework, bucket):
-    assert torch.equal(NeuronSession(bucket(), {}, "inf2", None).run([torch.ones(2)])[0], torch.full((2,), 2.0))
+    assert torch.equal(NeuronSession(bucket(), {}, INF2, None).run([torch.ones(2)])[0], torch.full((2,), 2.0))
     assert framework.calls == []
 
 
 def test_tensors_of_tuples_are_in_their_places(framework, bucket):
     framework.loaded = lambda values: (values, (values * 2, values * 3), [values * 4])
-    found = NeuronSession(bucket(), {}, "inf2", None).run([torch.ones(2)])
+    found = NeuronSession(bucket(), {}, INF2, None).run([torch.ones(2)])
     assert [float(tensor[0]) for tensor in found] == [1, 2, 3, 4]
 
 
 def test_weights_are_bound_then_moved(framework, bucket):
-    NeuronSession(bucket(), {"model.weight": torch.ones(1)}, "inf2", None)
+    NeuronSession(bucket(), {"model.weight": torch.ones(1)}, INF2, None)
     assert framework.calls == [("replace", ["model.weight"]), ("move", 0)]
 
 
 def test_a_core_is_chosen_after_loading(framework, bucket):
-    NeuronSession(bucket(), {}, "inf2", 5)
+    NeuronSession(bucket(), {}, INF2, 5)
     assert framework.calls == [("cores", 5, 1)]
 
 
+INF2 = PLATFORMS["inf2"]
 KEYS = TensorSpec("self.0.keys", "float32", (2,), (None,))
 
 
 def test_a_cache_goes_in_once_and_comes_out_when_it_is_fetched(framework, bucket):
-    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     mine = torch.full((2,), 10.0)
     session.run([torch.ones(2), mine])
     framework.loaded.state.add_(100.0)  # what is on the device counts, as long as nobody wrote to ours
@@ -97,7 +99,7 @@ def test_a_cache_goes_in_once_and_comes_out_when_it_is_fetched(framework, bucket
 
 
 def test_what_is_written_to_a_fetched_cache_goes_in(framework, bucket):
-    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     mine = torch.full((2,), 10.0)
     session.run([torch.ones(2), mine])
     session.fetch([mine])
@@ -108,7 +110,7 @@ def test_what_is_written_to_a_fetched_cache_goes_in(framework, bucket):
 
 
 def test_conversations_take_turns_on_one_graph(framework, bucket):
-    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     one, other = torch.zeros(2), torch.full((2,), 50.0)
     for _ in range(3):
         session.run([torch.ones(2), one])
@@ -119,9 +121,9 @@ def test_conversations_take_turns_on_one_graph(framework, bucket):
 
 
 def test_a_conversation_goes_from_graph_to_graph_and_back(framework, bucket):
-    first = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    first = NeuronSession(bucket([KEYS]), {}, INF2, None)
     framework.loaded = Counting()
-    second = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    second = NeuronSession(bucket([KEYS]), {}, INF2, None)
     states = States([torch.zeros(2)])
     for session in (first, first, second, first, second, second):
         states.run(session, [torch.ones(2)])
@@ -129,7 +131,7 @@ def test_a_conversation_goes_from_graph_to_graph_and_back(framework, bucket):
 
 
 def test_after_a_call_that_failed_the_next_begins_with_what_the_caller_has(framework, bucket):
-    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     one, other = torch.full((2,), 10.0), torch.full((2,), 50.0)
     session.run([torch.ones(2), one])
     session.fetch([one])
@@ -141,7 +143,7 @@ def test_after_a_call_that_failed_the_next_begins_with_what_the_caller_has(frame
 
 
 def test_another_conversation_is_never_taken_for_one_that_is_over(framework, bucket):
-    session = NeuronSession(bucket([KEYS]), {}, "inf2", None)
+    session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     for start in range(50):
         mine = torch.full((2,), float(start))  # often where the last one lay, with as many changes
         session.run([torch.ones(2), mine])
@@ -164,7 +166,7 @@ def test_the_runtimes_errors_are_told_with_what_to_do(framework, bucket, monkeyp
 
     monkeypatch.setattr(torch.jit, "load", load)
     with pytest.raises(ReleaseError, match=message) as caught:
-        NeuronSession(bucket(), {}, "inf2", None)
+        NeuronSession(bucket(), {}, INF2, None)
     assert caught.value.hint
     assert "write the release again" not in caught.value.hint  # that would give the same bytes
 
@@ -175,13 +177,13 @@ def test_a_core_that_cant_be_had_is_told(framework, bucket):
 
     framework.set_neuron_cores = refuse
     with pytest.raises(ReleaseError, match="core 7 can't be had: there are 2 cores"):
-        NeuronSession(bucket(), {}, "inf2", 7)
+        NeuronSession(bucket(), {}, INF2, 7)
 
 
 def test_a_framework_that_cant_choose_is_told(framework, bucket):
     del framework.set_neuron_cores
     with pytest.raises(ReleaseError, match="can't choose a core"):
-        NeuronSession(bucket(), {}, "inf2", 1)
+        NeuronSession(bucket(), {}, INF2, 1)
 
 
 def test_a_file_without_a_neff_never_comes_to_the_framework(framework, bucket, tmp_path, monkeypatch):
@@ -189,11 +191,11 @@ def test_a_file_without_a_neff_never_comes_to_the_framework(framework, bucket, t
     archive(tmp_path / "model.neuron", b"nothing")
     monkeypatch.setitem(sys.modules, "torch_neuronx", None)
     with pytest.raises(ReleaseError, match="holds no NEFF") as caught:
-        NeuronSession(made, {}, "inf2", None)
+        NeuronSession(made, {}, INF2, None)
     assert "neuronbuild cache rm KEY" in caught.value.hint
 
 
 def test_a_framework_that_cant_be_imported_is_told(framework, bucket, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_neuronx", None)
     with pytest.raises(ReleaseError, match="torch_neuronx can't be imported"):
-        NeuronSession(bucket(), {}, "inf2", None)
+        NeuronSession(bucket(), {}, INF2, None)
