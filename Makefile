@@ -35,6 +35,7 @@ front-end-xla: $(VENV)/.dev $(VENV)-xla/ready
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m tests.tools.neuron_graphs
 	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q -m "not soak" \
 	  tests/flows/test_preflight.py tests/flows/test_neuron_doubles.py tests/flows/test_neuron_build.py tests/flows/test_neuron_run.py
+	FRONT_END_PYTHON=$(CURDIR)/$(VENV)-xla/bin/python $(BIN)/python -m pytest -q tests/flows/test_preflight_zoo.py
 
 # What the real optimum-neuron 0.4.5 makes of releases and argument lists, in an environment of its own: its code is real, the SDK
 # that it imports are stand-ins. Twenty minutes; a gigabyte on disk.
