@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from tests import senses, warm
 from tests.doubles import s3
 from tests.limits import LONG
-from tests.tools import answers
+from tests.tools import answers, once_gxx
 from tests.tools.tiny import ANSWERER, WHISPER
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _own_user_cache(tmp_path_factory):
     os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("user-config"))
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["PATH"] = f"{once_gxx.install(common_root(tmp_path_factory) / 'bin')}{os.pathsep}{os.environ['PATH']}"
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile this project's modules each
     os.environ.pop("NEURONBUILD_CACHE", None)
     os.environ.pop("NEURONBUILD_REMOTE", None)

@@ -19,6 +19,13 @@ import torch._inductor.graph
 from . import graph, headers, package, products
 from .serve import UserError, first_line
 
+WITHOUT_DIAGNOSTICS = {"size_asserts": False}
+"""What is left out of the code that calls the kernels, whatever the action says: checks of shapes that nothing runs.
+
+They are behind a variable that people set to look for faults of Inductor itself (AOTI_RUNTIME_CHECK_INPUTS), name functions with
+their addresses in this process, so that no two compiles gave the same bytes, and take g++ a seventh of its time.
+"""
+
 
 def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str) -> dict:
     """Write the package, and give the tensors that the model makes from literals, by the names that the package asks for.
@@ -28,7 +35,7 @@ def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str)
     """
     flags = action["toolchain"]["flags"]
     use_isa(flags["vector_isa"], action["toolchain"]["flags"]["march"])
-    settings = dict(flags["inductor"])
+    settings = {**flags["inductor"], **WITHOUT_DIAGNOSTICS}
     settings["aot_inductor.compile_wrapper_opt_level"] = flags["wrapper_opt_level"][str(action["compiler"]["optlevel"])]
     try:
         program = export(module, inputs)

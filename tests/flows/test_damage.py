@@ -57,6 +57,7 @@ def test_garbled_code_is_noticed_put_aside_and_compiled_again_alone(models, buil
     assert report["stderr"].count("compiling") == 1
     assert f"blob {garbled.name} holds other bytes" in report["stderr"]
     assert [file.name.rpartition("_")[2] for file in (store / "quarantine").iterdir()] == [garbled.name]
+    assert garbled.is_file(), "a second compile gives the same bytes"
     assert {manifest(store, key)["action"]["kind"] for key in records(store) - records(built.cache)} <= {"check"}
     inputs = random_inputs(1, 8)
     expected = eager_outputs(models["feature-extraction"], "feature-extraction", inputs).last_hidden_state
