@@ -22,8 +22,8 @@ from .serve import UserError, first_line
 WITHOUT_DIAGNOSTICS = {"size_asserts": False}
 """What is left out of the code that calls the kernels, whatever the action says: checks of shapes that nothing runs.
 
-They are behind a variable that people set to look for faults of Inductor itself (AOTI_RUNTIME_CHECK_INPUTS), name functions with
-their addresses in this process, so that no two compiles gave the same bytes, and take g++ a seventh of its time.
+They are behind a variable that people set to look for faults of Inductor itself (AOTI_RUNTIME_CHECK_INPUTS), name functions
+with their addresses in this process, so that no two compiles gave the same bytes, and take g++ a seventh of its time.
 """
 
 
