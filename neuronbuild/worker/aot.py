@@ -17,7 +17,7 @@ import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
 from . import graph, headers, package, products
-from .serve import UserError, first_line
+from .errors import UserError, first_line
 
 WITHOUT_DIAGNOSTICS = {"size_asserts": False}
 """What is left out of the code that calls the kernels, whatever the action says: checks of shapes that nothing runs.

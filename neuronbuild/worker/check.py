@@ -7,15 +7,15 @@ import os
 import safetensors
 import torch
 
-from . import graphs, private, probes, serve, weights
-from .serve import UserError
+from . import graphs, private, probes, weights
+from .errors import UserError
 
 _LOADED = {}
 """The last eager model, by what it was loaded from: the buckets of one release come one after the other."""
 
 
-def check_release(job: dict) -> dict:
-    """Run one bucket and compare.
+def check_release(job: dict, toolchain) -> dict:
+    """Run one bucket and compare. `toolchain` is the module of the action's toolchain.
 
     Raises:
         UserError: the difference is out of tolerance.
@@ -23,7 +23,6 @@ def check_release(job: dict) -> dict:
     action = job["action"]
     module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
-    toolchain = serve.toolchain_of(action)
     with private.private_copy(job["package"], job["sha256"]) as package:
         compiled = toolchain.open_compiled(package, constants)
     try:

@@ -13,8 +13,8 @@ import torch
 import transformers
 
 from . import forms, heads, mend, noise
+from .errors import UserError, one_line
 from .probes import Probe
-from .serve import UserError, one_line
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
-
 from . import graph, sentences
-
-BY_NAME = {
-    "prefill": ("generation", "CausalGraph"),
-    "decode": ("generation", "CausalGraph"),
-    "encoder": ("seq2seq", "EncoderGraph"),
-    "decoder": ("seq2seq", "DecoderGraph"),
-}
-"""Graphs with a cache: their modules need a transformers that has one, and are imported only for them."""
 
 
 def open_graph(model: object, action: dict) -> graph.Graph:
     """The module that is traced, over a model with weights of any kind."""
     if "sentence_modules" in action["model"]:
         return sentences.SentenceGraph(model, action)
-    if action["graph"] in BY_NAME:
-        module, name = BY_NAME[action["graph"]]
-        return getattr(importlib.import_module("." + module, __package__), name)(model, action)
-    return graph.Graph(model, action)
+    make = WITH_CACHE.get(action["graph"])
+    return graph.Graph(model, action) if make is None else make(model, action)
+
+
+def _causal(model: object, action: dict) -> graph.Graph:
+    from . import generation
+
+    return generation.CausalGraph(model, action)
+
+
+def _encoder(model: object, action: dict) -> graph.Graph:
+    from . import seq2seq
+
+    return seq2seq.EncoderGraph(model, action)
+
+
+def _decoder(model: object, action: dict) -> graph.Graph:
+    from . import seq2seq
+
+    return seq2seq.DecoderGraph(model, action)
+
+
+WITH_CACHE = {"prefill": _causal, "decode": _causal, "encoder": _encoder, "decoder": _decoder}
+"""By name, the functions that make graphs with a cache: their modules need a transformers that has one."""

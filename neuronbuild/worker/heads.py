@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .serve import UserError, one_line
+from .errors import UserError, one_line
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from . import graph, graphs, noise, package, padding, probes
-from .serve import UserError
+from .errors import UserError
 
 PACKAGE = "model.pt2"
 CONSTANTS = "constants.safetensors"

@@ -17,7 +17,7 @@ import torch_xla
 import torch_xla.core.xla_model as xm
 
 from . import graph, graphs, noise, places, probes, traced
-from .serve import UserError, first_line
+from .errors import UserError, first_line
 
 MODULE, TEXT = "graph.hlo", "graph.hlo.txt"
 """The module as neuronx-cc reads it, and as people do."""

@@ -14,7 +14,7 @@ import torch
 import torch_neuron
 
 from . import graph, neuron_log, padding, probes, traced
-from .serve import JobError, UserError, first_line
+from .errors import JobError, UserError, first_line
 
 FILE = "model.neuron"
 WORK = "work"

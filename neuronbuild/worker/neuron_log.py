@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 
-from .serve import JobError
+from .errors import JobError
 
 SAID = "framework.log"
 LOGS = ("log-neuron-cc.txt", "neuron-cc.log", SAID)

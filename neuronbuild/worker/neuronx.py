@@ -12,7 +12,7 @@ import torch
 import torch_neuronx
 
 from . import graph, graphs, neuron_log, noise, padding, probes, traced
-from .serve import JobError, UserError, first_line
+from .errors import JobError, UserError, first_line
 
 FILE = "model.neuron"
 WORK = "work"

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from .serve import UserError
+from .errors import UserError
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 2e-1}
 """Largest difference allowed, relative to the largest value of that output (or to 1 where all are smaller).

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from . import neuron_log, traced
-from .serve import JobError, UserError
+from .errors import JobError, UserError
 
 MODULE = "optimum.exporters.neuron"
 MODEL, EXPORTED, WORK = "model", "exported", "work"

@@ -6,7 +6,7 @@ import zipfile
 
 import torch
 
-from .serve import UserError
+from .errors import UserError
 
 NAME = "model"
 FOLDER = NAME + "/data/aotinductor/" + NAME + "/"

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import tempfile
 
-from .serve import UserError
+from .errors import UserError
 
 CHUNK = 1 << 20
 

@@ -11,7 +11,7 @@ import platform
 import torch
 
 from . import graph, graphs, weights
-from .serve import JobError
+from .errors import JobError
 
 
 def open_module(job: dict, *, apart: bool) -> tuple:

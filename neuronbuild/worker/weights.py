@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from . import graph, heads, mend
-from .serve import UserError, one_line
+from .errors import UserError, one_line
 
 FILE = "weights.safetensors"
 

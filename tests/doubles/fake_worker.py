@@ -90,7 +90,7 @@ def describe(action):
 
 @act
 def user(folder, result):
-    raise serve.UserError("the operator aten::hum is not supported")
+    raise errors.UserError("the operator aten::hum is not supported")
 
 
 @act
@@ -266,16 +266,15 @@ def other_output(folder, result):
 
 
 def load_worker(folder):
-    """The worker's own modules, as its `__main__` loads them."""
+    """The worker's own package, as its `__main__` loads it."""
     spec = importlib.util.spec_from_file_location("worker", folder / "__init__.py", submodule_search_locations=[str(folder)])
     package = importlib.util.module_from_spec(spec)
     sys.modules["worker"] = package
     spec.loader.exec_module(package)
-    return importlib.import_module("worker.serve")
 
 
 if __name__ == "__main__":
-    serve = load_worker(pathlib.Path(sys.argv[1]))
-    sys.modules["worker.fake"] = sys.modules["__main__"]
-    serve.KINDS["compile"] = ("fake", "compile_action")
+    load_worker(pathlib.Path(sys.argv[1]))
+    errors, registry, serve = (importlib.import_module(f"worker.{name}") for name in ("errors", "registry", "serve"))
+    registry.KINDS["compile"] = compile_action
     serve.main(int(sys.argv[2]))

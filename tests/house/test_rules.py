@@ -31,7 +31,8 @@ LAZY_IMPORTS = {
     "cli/run.py": "torch and transformers, only this command needs them",
     "cli/progress.py": "rich, only on a terminal",
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",
-    "worker/serve.py": "the module of a job, when the first such job comes",
+    "worker/registry.py": "the module of a job or a toolchain, when the first such job comes",
+    "worker/graphs.py": "graphs with a cache, whose modules need a transformers that has one",
     "worker/package.py": "torch's loader",
     "worker/inductor.py": "torch's loader, and Inductor only where something is compiled",
     "worker/selftest.py": "the framework of one generation, where the other isn't installed",
@@ -86,6 +87,34 @@ def test_the_worker_says_on_which_device_it_makes_a_tensor():
         and not any(keyword.arg == "device" for keyword in call.keywords)
     ]
     assert silent == []
+
+
+def imports_by_name(path: Path) -> list[str]:
+    """Calls that import a module whose name is a value: no linter follows them."""
+    return [
+        ast.unparse(call)
+        for call in nodes(path, ast.Call)
+        if ast.unparse(call.func).rpartition(".")[2] in {"import_module", "__import__", "spec_from_file_location"}
+    ]
+
+
+def imported_siblings(path: Path) -> set[str]:
+    """Modules that a module of the worker imports from its own package."""
+    own = [node for node in nodes(path, ast.ImportFrom) if node.level == 1]
+    return {name for node in own for name in ([node.module] if node.module else [alias.name for alias in node.names])}
+
+
+def test_only_the_start_of_the_worker_imports_by_a_name_in_a_string():
+    """The contract "No cycles, at any depth" holds for all of the worker, since it sees every other import."""
+    worker = [path for path in MODULES if path.parent.name == "worker"]
+    assert {path.name for path in worker if imports_by_name(path)} == {"__main__.py"}
+    assert imports_by_name(PACKAGE / "worker/__main__.py")[1:] == ["importlib.import_module(NAME + '.serve')"]
+
+
+def test_no_module_of_the_worker_imports_what_serves_jobs():
+    imported = {path.name: imported_siblings(path) for path in MODULES if path.parent.name == "worker"}
+    assert {"errors", "registry"} <= imported["serve.py"]
+    assert [name for name, siblings in imported.items() if "serve" in siblings] == []
 
 
 def test_no_module_takes_a_name_from_the_package_root():

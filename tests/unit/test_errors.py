@@ -31,7 +31,7 @@ from neuronbuild.errors import (
     first_line,
     together,
 )
-from neuronbuild.worker import serve
+from neuronbuild.worker import errors as worker_errors
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NeuronBuildError)]
 STATUS = {
@@ -210,4 +210,4 @@ def test_one_of_several_errors_tells_the_others_with_their_hints():
     ],
 )
 def test_of_an_error_without_words_its_class_is_told(error, line):
-    assert first_line(error) == serve.first_line(error) == line
+    assert first_line(error) == worker_errors.first_line(error) == line

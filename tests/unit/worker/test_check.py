@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from neuronbuild.digest import digest_file
-from neuronbuild.worker import check
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker import check, inductor
+from neuronbuild.worker.errors import UserError
 from tests.flows.checkpoints import copy_model, train
 from tests.unit.runtime.releases import read_index
 
@@ -52,15 +52,15 @@ def job(built, models):
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["prefill of 8", "prefill of 32", "decode"])
 def test_a_graph_that_is_wrong_at_high_positions_only_is_found(built, models, number):
     job = check_of(built, models, "text-generation", number)
-    assert check.check_release(job)["checks"][0]["max_abs_error"]["logits"] < 1e-5
+    assert check.check_release(job, inductor)["checks"][0]["max_abs_error"]["logits"] < 1e-5
     other = copy.deepcopy(job["action"])  # the graph keeps the frequencies that this model has below position 16 only
     other["model"]["config"]["rope_parameters"] = LONGROPE
     with pytest.raises(UserError, match="differs from eager PyTorch"):
-        check.check_release({**job, "action": other, "identity": "other"})
+        check.check_release({**job, "action": other, "identity": "other"}, inductor)
 
 
 def test_the_real_weights_give_what_eager_pytorch_gives(job):
-    [record] = check.check_release(job)["checks"]
+    [record] = check.check_release(job, inductor)["checks"]
     assert (record["kind"], record["tolerance"]) == ("real-weights", 1e-4)
     assert record["max_abs_error"]["logits"] < 1e-5
 
@@ -68,27 +68,27 @@ def test_the_real_weights_give_what_eager_pytorch_gives(job):
 def test_another_models_weights_are_noticed(job, models, tmp_path):
     other = copy_model(models[RECIPE], tmp_path / "other", train)
     with pytest.raises(UserError, match="output logits differs from eager PyTorch"):
-        check.check_release({**job, "model": str(other), "identity": "other"})
+        check.check_release({**job, "model": str(other), "identity": "other"}, inductor)
 
 
 def test_one_constant_bound_to_another_tensor_is_noticed(job):
     names = sorted(name for name, (_, tensor) in job["bindings"].items() if tensor.endswith("attention.self.value.weight"))
     swapped = {names[0]: job["bindings"][names[1]], names[1]: job["bindings"][names[0]]}
     with pytest.raises(UserError, match="output logits differs from eager PyTorch"):
-        check.check_release({**job, "bindings": {**job["bindings"], **swapped}})
+        check.check_release({**job, "bindings": {**job["bindings"], **swapped}}, inductor)
 
 
 def test_an_output_that_is_left_out_is_not_compared(job):
-    [record] = check.check_release({**job, "omitted": ["logits"]})["checks"]
+    [record] = check.check_release({**job, "omitted": ["logits"]}, inductor)["checks"]
     assert record["max_abs_error"] == {}
 
 
 def test_the_model_is_loaded_once_for_all_buckets_of_a_release(job):
-    check.check_release(job)
+    check.check_release(job, inductor)
     loaded = dict(check._LOADED)
-    check.check_release(job)
+    check.check_release(job, inductor)
     assert list(check._LOADED.items()) == list(loaded.items())
-    check.check_release({**job, "identity": "two"})
+    check.check_release({**job, "identity": "two"}, inductor)
     assert len(check._LOADED) == 1
     assert list(check._LOADED) != list(loaded)
 

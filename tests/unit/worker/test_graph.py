@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neuronbuild.worker import graph, noise
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker.errors import UserError
 from tests.tools.action_keys import CPU
 from tests.tools.tiny import tiny_decoder
 from tests.unit.plan.cases import make_action as planned

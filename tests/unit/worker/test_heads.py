@@ -5,7 +5,7 @@ import torch
 from sentence_transformers.sentence_transformer import modules as library
 
 from neuronbuild.worker import heads
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker.errors import UserError
 
 LINEAR = {"kind": "Dense", "path": "2_Dense", "in_features": 6, "out_features": 4, "bias": True, "activation": "Tanh"}
 STEPS = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neuronbuild.worker import aot, graph, inductor
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker.errors import UserError
 from tests.unit.worker.actions import blob, make_action, manifests
 
 

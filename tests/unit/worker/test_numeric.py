@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from neuronbuild.worker.errors import UserError
 from neuronbuild.worker.numeric import TOLERANCE, Comparison
-from neuronbuild.worker.serve import UserError
 
 ONES = torch.ones(2, 3)
 

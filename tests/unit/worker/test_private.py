@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from neuronbuild.digest import digest_bytes
+from neuronbuild.worker.errors import UserError
 from neuronbuild.worker.package import refuse_unsafe
 from neuronbuild.worker.private import private_copy
-from neuronbuild.worker.serve import UserError
 
 
 @pytest.mark.parametrize("size", [0, 10, 3_000_000])

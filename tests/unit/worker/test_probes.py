@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from neuronbuild.worker import graph, graphs, noise, probes
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker.errors import UserError
 from tests.tools.action_keys import CPU
 from tests.tools.exported import Exported
 from tests.tools.tiny import DECODER, OWN_DECODER, tiny_answerer

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from neuronbuild.worker import weights
-from neuronbuild.worker.serve import UserError
+from neuronbuild.worker.errors import UserError
 from tests.flows import checkpoints
 from tests.unit.worker.actions import make_action
 
