@@ -16,6 +16,8 @@ def main() -> None:
     folder = pathlib.Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if entry != str(folder)]
     spec = importlib.util.spec_from_file_location(NAME, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} can't be loaded as a package")
     package = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = package
     spec.loader.exec_module(package)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import typing
+from collections.abc import Iterator
 
 import torch
 import torch._inductor
@@ -17,7 +19,15 @@ import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
 from . import graph, headers, package, products
+from .contract import Action
 from .errors import UserError, first_line
+from .toolchain import Tensors
+
+Cflags = typing.Callable[..., tuple[list[str], list[str]]]
+"""Inductor's function for flags of optimization: those of the compiler, and those of the linker."""
+
+MARK = "with_own_flags"
+"""The attribute of such a function that has our own flags already."""
 
 WITHOUT_DIAGNOSTICS = {"size_asserts": False}
 """What is left out of the code that calls the kernels, whatever the action says: checks of shapes that nothing runs.
@@ -27,7 +37,7 @@ with their addresses in this process, so that no two compiles gave the same byte
 """
 
 
-def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str) -> dict:
+def compile_package(module: graph.Graph, inputs: Tensors, action: Action, path: str) -> graph.Named:
     """Write the package, and give the tensors that the model makes from literals, by the names that the package asks for.
 
     Raises:
@@ -49,23 +59,24 @@ def compile_package(module: graph.Graph, inputs: tuple, action: dict, path: str)
     return {name: tensor.detach().clone().contiguous() for name, tensor in constants.items() if name not in known}
 
 
-def export(module: graph.Graph, inputs: tuple) -> torch.export.ExportedProgram:
+def export(module: graph.Graph, inputs: Tensors) -> torch.export.ExportedProgram:
     """The program that is compiled."""
     with torch.no_grad(), products.FastForms():
         return torch.export.export(module, inputs)
 
 
 @contextlib.contextmanager
-def _noting_constants():
+def _noting_constants() -> Iterator[graph.Named]:
     """Note every constant that Inductor allots, under the name that the package will ask for it by.
 
     A tensor made from a literal in a model's code (`torch.tensor(3)`) has a name in no module, and no other record.
     """
     lowering = torch._inductor.graph.GraphLowering
-    original, noted = lowering.allocate_non_dup_const_name, {}
+    original = lowering.allocate_non_dup_const_name
+    noted: graph.Named = {}
 
-    def allocate(self, name, data):
-        given = original(self, name, data)
+    def allocate(self: torch._inductor.graph.GraphLowering, name: str | None, data: torch.Tensor) -> str:
+        given: str = original(self, name, data)
         noted[self.allocated_constant_name[given]] = self.constants[given]
         return given
 
@@ -110,7 +121,8 @@ def use_isa(name: str, march: str) -> None:
     """
     vector = getattr(torch._inductor.cpu_vec_isa, name)
 
-    class Declared(vector):  # a plain `True`: no test compiles, and none of the extras that they would switch on
+    class Declared(vector):  # type: ignore[valid-type, misc]  # the class of this name
+        # a plain `True`: no test compiles, and none of the extras that they would switch on
         __hash__ = vector.__hash__
 
         def __bool__(self) -> bool:
@@ -124,8 +136,8 @@ def use_isa(name: str, march: str) -> None:
     torch._inductor.cpp_builder._get_optimization_cflags = _with_own_flags(torch._inductor.cpp_builder._get_optimization_cflags)
 
 
-def _with_own_flags(original):
-    if getattr(original, "with_own_flags", False):
+def _with_own_flags(original: Cflags) -> Cflags:
+    if getattr(original, MARK, False):
         return original
     installed, cache = os.path.dirname(torch.__file__), os.environ["TORCHINDUCTOR_CACHE_DIR"]
     own = [f"ffile-prefix-map={installed}=torch", f"ffile-prefix-map={cache}=build"]
@@ -133,9 +145,9 @@ def _with_own_flags(original):
     if headers.write_copy(os.path.join(installed, "include"), copies):
         own.append(f"I{copies}")
 
-    def flags(*args, **kwargs):
+    def flags(*args: object, **kwargs: object) -> tuple[list[str], list[str]]:
         cflags, ldflags = original(*args, **kwargs)
         return cflags + own, ldflags
 
-    flags.with_own_flags = True
+    setattr(flags, MARK, True)
     return flags

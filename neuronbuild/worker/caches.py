@@ -26,7 +26,9 @@ class SlotLayer(StaticLayer):
         """How many slots come before the new tokens."""
         return self.cumulative_length
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object) -> tuple:
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write what is new, and give all slots: the mask leaves out those that hold nothing yet."""
         slots = torch.arange(key_states.shape[2], device=key_states.device) + self.cumulative_length
         self.keys.index_copy_(2, slots, key_states.to(self.keys.dtype))
@@ -34,18 +36,18 @@ class SlotLayer(StaticLayer):
         return self.keys, self.values
 
 
-def open_cache(given: dict, kind: str, start: torch.Tensor | int) -> Cache:
+def open_cache(given: dict[str, torch.Tensor], kind: str, start: torch.Tensor | int) -> Cache:
     """A cache over the states of one kind, which are among what a graph was given; it is filled up to the slot `start`."""
     tensors = [tensor for name, tensor in given.items() if name.partition(".")[0] == kind]
     return Cache(layers=[SlotLayer(keys, values, start) for keys, values in zip(tensors[::2], tensors[1::2])])
 
 
-def names(kind: str, layers: int) -> list:
+def names(kind: str, layers: int) -> list[str]:
     """Names of a cache's tensors, in the order of its layers."""
     return [f"{kind}.{index}.{part}" for index in range(layers) for part in ("keys", "values")]
 
 
-def cache_layout(model: torch.nn.Module, rows: int, slots: int) -> dict:
+def cache_layout(model: torch.nn.Module, rows: int, slots: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a decoder's keys and values by name, as one call of the model shows them."""
     seen = transformers.DynamicCache(config=model.config)
     with torch.no_grad():

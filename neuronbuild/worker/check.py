@@ -8,13 +8,15 @@ import safetensors
 import torch
 
 from . import graphs, private, probes, weights
+from .contract import Action, CheckJob, CheckResult
 from .errors import UserError
+from .toolchain import Toolchain
 
-_LOADED = {}
+_LOADED: dict[tuple[str, str], torch.nn.Module] = {}
 """The last eager model, by what it was loaded from: the buckets of one release come one after the other."""
 
 
-def check_release(job: dict, toolchain) -> dict:
+def check_release(job: CheckJob, toolchain: Toolchain) -> CheckResult:
     """Run one bucket and compare. `toolchain` is the module of the action's toolchain.
 
     Raises:
@@ -32,7 +34,7 @@ def check_release(job: dict, toolchain) -> dict:
     return {"checks": [record]}
 
 
-def _cause(job: dict, constants: dict) -> str:
+def _cause(job: CheckJob, constants: dict[str, torch.Tensor]) -> str:
     """What in the checkpoint makes the difference, as the end of a sentence: empty where nothing strange is found."""
     strange = sorted(name for name, tensor in constants.items() if not torch.isfinite(tensor).all())
     if strange:
@@ -49,9 +51,9 @@ def _cause(job: dict, constants: dict) -> str:
     return ""
 
 
-def _held(model: str) -> dict:
+def _held(model: str) -> dict[str, str]:
     """The file of each tensor that a checkpoint in safetensors holds."""
-    held = {}
+    held: dict[str, str] = {}
     for file in sorted(os.listdir(model)):
         if file.endswith(".safetensors"):
             path = os.path.join(model, file)
@@ -60,7 +62,7 @@ def _held(model: str) -> dict:
     return held
 
 
-def _eager(model: str, identity: str, action: dict) -> torch.nn.Module:
+def _eager(model: str, identity: str, action: Action) -> torch.nn.Module:
     key = (identity, action["model"]["auto_class"])
     if key not in _LOADED:
         _LOADED.clear()

@@ -6,22 +6,36 @@ into the graph as a constant. What was computed from an example's values or from
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+Sizes = typing.Union[int, typing.Sequence[int]]
+"""One size for both dimensions, or one for each."""
 
 
 class LowerableForms(TorchFunctionMode):
     """While it is entered, such operators are written in other forms of the same meaning; calls that need none stay."""
 
-    def __torch_function__(self, function, _types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        function: typing.Callable[..., object],
+        _types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         """Called by torch for every function in its place."""
         written = FORMS.get(function)
         result = None if written is None else written(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {})) if result is None else result
 
 
-def unfold(tensor: torch.Tensor, kernel_size, dilation=1, padding=0, stride=1):
+def unfold(
+    tensor: torch.Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
+) -> torch.Tensor | None:
     """Windows over the rows of (batch, channels, rows, 1), as torch.nn.functional.unfold: (batch, channels x size, places).
 
     `None` where windows are wider than one column, or leave out places.
@@ -40,7 +54,15 @@ def weight_norm(direction: torch.Tensor, length: torch.Tensor, dim: int = 0) -> 
     return direction * (length / direction.square().sum(others, keepdim=True).sqrt())
 
 
-def interpolate(tensor: torch.Tensor, size=None, scale_factor=None, mode="nearest", align_corners=None, *more, **named):
+def interpolate(
+    tensor: torch.Tensor,
+    size: Sizes | None = None,
+    scale_factor: object = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,  # noqa: FBT001 (as torch has it)
+    *more: object,
+    **named: object,
+) -> torch.Tensor | None:
     """A table (batch, channels, rows, columns) of another size, in bicubic mode; `None` for every other call.
 
     Each value is a sum of some along its column, and then along its row: two products with matrices that sizes alone decide.
@@ -59,9 +81,13 @@ def _weights(before: int, after: int) -> torch.Tensor:
         return functional.interpolate(ones, size=(after, 1), mode="bicubic", align_corners=False)[0, :, :, 0].t()
 
 
-def _pair(value) -> tuple:
+def _pair(value: Sizes) -> tuple[int, ...]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-FORMS = {functional.unfold: unfold, torch._weight_norm: weight_norm, functional.interpolate: interpolate}
+FORMS: dict[object, typing.Callable[..., torch.Tensor | None]] = {
+    functional.unfold: unfold,
+    torch._weight_norm: weight_norm,
+    functional.interpolate: interpolate,
+}
 """By the function that is replaced, what is called for it; it takes the same arguments, and may give `None`."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Iterator
 
 import torch
 from transformers.cache_utils import DynamicCache
 
 from . import caches, graph, masks
-from .probes import Probe
+from .contract import Action
+from .graph import Named
+from .probes import Expected, Probe
 
 CHUNK = 3
 """Slots of the example inputs that hold something already, so that a graph that ignored the cache would show in the check."""
@@ -32,7 +35,7 @@ DISTINCT = 3
 class CausalGraph(graph.Graph):
     """A decoder with its cache apart: logits (rows, vocabulary) of what may follow."""
 
-    def __init__(self, model: torch.nn.Module, action: dict) -> None:
+    def __init__(self, model: torch.nn.Module, action: Action) -> None:
         super().__init__(model, action)
         ids, mask = (entry["shape"] for entry in action["inputs"][:2])
         self.rows, self.length, self.slots = ids[0], ids[1], mask[1]
@@ -42,10 +45,11 @@ class CausalGraph(graph.Graph):
         # OPT scores every token up to some versions of transformers, and drops the wish without a word
         self.chooses = "logits_to_keep" in inspect.signature(model.forward).parameters
 
-    def run(self, given: dict) -> dict:
+    def run(self, given: Named) -> Named:
         """Scores, and the cache updated."""
         mask, start, length = given["attention_mask"], given["cache_start"], given["input_ids"].shape[1]
-        more, last = {}, given.get("last_token", 1)
+        more: Named = {}
+        last = given.get("last_token", 1)
         if masks.written_out(self.action):
             mask = masks.causal(self.model.config, mask, start, length, self.dtype)
             more = masks.positions(self.model, start, length)
@@ -62,7 +66,7 @@ class CausalGraph(graph.Graph):
         logits = out.logits if self.chooses or not self.chunked else out.logits.index_select(1, last)
         return {"logits": logits[:, 0]}
 
-    def example(self, seed: int) -> tuple:
+    def example(self, seed: int) -> tuple[torch.Tensor, ...]:
         """Tokens amid a sequence: the last row is padded on the left, and the chunk isn't full where it can be less."""
         generator = torch.Generator().manual_seed(seed)
         batch, length, slots = self.rows, self.length, self.slots
@@ -83,7 +87,7 @@ class CausalGraph(graph.Graph):
         states = [0.5 * torch.randn(shape, generator=generator, device="cpu") for shape in self.states.values()]
         return (*(given[name] for name in self.input_names), *(state.to(self.dtype) for state in states))
 
-    def probes(self, seed: int):
+    def probes(self, seed: int) -> Iterator[Probe]:
         """The first slots, in several chunks where tokens come in chunks; the middle; and the last slots and positions.
 
         All slots before are full, so that a window shows wherever it ends. Rows but the first are padded on the left, and in
@@ -99,14 +103,14 @@ class CausalGraph(graph.Graph):
         yield self._probe("amid the cache", (self.slots // 2, self.slots // 2 + 1), PADDED, generator)
         yield self._probe("at the last slot", (self.slots - 1, self.slots), 0, generator)
 
-    def _probe(self, where: str, span: tuple, padded: int, generator: torch.Generator) -> Probe:
+    def _probe(self, where: str, span: tuple[int, int], padded: int, generator: torch.Generator) -> Probe:
         """A graph reads the slots of a span. The first row begins after so many slots of padding, each further one later."""
         first, end = span
         distinct = min(self.rows, DISTINCT)
         said = [self._said(min(padded + 2 * row, end - 1), first, end, generator) for row in range(distinct)]
         states = {name: torch.zeros(shape, device="cpu") for name, shape in self.states.items()}
         tokens, mask, positions = (torch.zeros((self.rows, self.slots), dtype=torch.int64, device="cpu") for _ in range(3))
-        expected = []
+        expected: list[Expected] = []
         for row in range(self.rows):
             own = said[row % distinct]
             old, new = slice(own.start, own.begin), slice(own.begin, end)
@@ -124,7 +128,9 @@ class CausalGraph(graph.Graph):
         ]
         return Probe(where, calls, expected, tuple(states.values()))
 
-    def _call(self, start: int, end: int, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> tuple:
+    def _call(
+        self, start: int, end: int, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         """Inputs that read the tokens from a slot on, of those before the slot `end`."""
         chunk = slice(start, start + self.length)
         given = {
@@ -140,7 +146,8 @@ class CausalGraph(graph.Graph):
         """What eager PyTorch gives for a row from the slot `start` on, of which a graph reads the slots `first` to `end`."""
         begin, vocabulary = max(start, first), graph.vocabulary(self.action["model"]["config"])
         words = torch.randint(min(5, vocabulary - 1), vocabulary, (PREFIX + end - begin,), generator=generator, device="cpu")
-        few, cache = [], DynamicCache()
+        few: list[torch.Tensor] = []
+        cache = DynamicCache()
         if begin > start:
             _, few = self._read(words[: min(PREFIX, begin - start)], 0, DynamicCache())
             for layer, (keys, values) in enumerate(zip(few[::2], few[1::2])):
@@ -148,7 +155,7 @@ class CausalGraph(graph.Graph):
         logits, kept = self._read(words[PREFIX:], begin - start, cache)
         return Row(start, begin, words[PREFIX:], few, logits, [tensor[:, begin - start :] for tensor in kept])
 
-    def _read(self, ids: torch.Tensor, position: int, cache: DynamicCache) -> tuple:
+    def _read(self, ids: torch.Tensor, position: int, cache: DynamicCache) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Logits (vocabulary,) after tokens (n,) from a position on, and what the cache holds then."""
         positions = torch.arange(position, position + len(ids), device="cpu")[None]
         out = self.model(input_ids=ids[None], position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -165,9 +172,9 @@ class Row(typing.NamedTuple):
     start: int
     begin: int
     ids: torch.Tensor
-    few: list
+    few: list[torch.Tensor]
     logits: torch.Tensor
-    kept: list
+    kept: list[torch.Tensor]
 
 
 def _spread(few: torch.Tensor, slots: int) -> torch.Tensor:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import transformers
 
 from . import forms, heads, mend, noise
+from .contract import Action, TensorSpec
 from .errors import UserError, one_line
 from .probes import Probe
 
@@ -29,6 +32,9 @@ MASK = "attention_mask"
 PADDINGS = ("none", "right", "left")
 """Where rows of a probe are padded, in turn."""
 
+Named = dict[str, torch.Tensor]
+"""Tensors by the name of an input, state or output."""
+
 
 class Graph(torch.nn.Module):
     """A transformers model as a function of positional tensors to a tuple of tensors.
@@ -36,7 +42,7 @@ class Graph(torch.nn.Module):
     `states` are tensors of a cache that follow the inputs, by name: the function updates them in place.
     """
 
-    def __init__(self, model: torch.nn.Module, action: dict) -> None:
+    def __init__(self, model: torch.nn.Module, action: Action) -> None:
         super().__init__()
         self.model = model
         self.action = action
@@ -45,10 +51,10 @@ class Graph(torch.nn.Module):
         self.cast = cast_of(action)
         self.dtype = weight_dtype(action)
         self.widen = action["compiler"].get("auto_cast", "none") != "none"
-        self.output_names = []
-        self.states = {}
+        self.output_names: list[str] = []
+        self.states: dict[str, tuple[int, ...]] = {}
 
-    def forward(self, *tensors: torch.Tensor) -> tuple:
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Outputs in the order of the action's list, those that this model has."""
         given = dict(zip([*self.input_names, *self.states], tensors))
         with mend.fixed_rotations(self.model), self.forms():
@@ -60,11 +66,11 @@ class Graph(torch.nn.Module):
         results = [found[name] for name in self.output_names]
         return tuple(value.float() for value in results) if self.widen else tuple(results)
 
-    def forms(self) -> contextlib.AbstractContextManager:
+    def forms(self) -> contextlib.AbstractContextManager[object]:
         """What writes operators in other forms where the toolchain's tracer needs it."""
         return forms.LowerableForms() if self.action["toolchain"]["name"] == "neuronx" else contextlib.nullcontext()
 
-    def _run_in_dtype(self, given: dict) -> dict:
+    def _run_in_dtype(self, given: Named) -> Named:
         """Outputs by name; floating-point inputs are converted to the dtype of the weights."""
         for name in self.input_names:
             if given[name].is_floating_point():
@@ -73,20 +79,20 @@ class Graph(torch.nn.Module):
         self.output_names = [name for name in self.wanted if found.get(name) is not None]
         return found
 
-    def run(self, given: dict) -> dict:
+    def run(self, given: Named) -> Named:
         """Outputs by name, from inputs and states by name."""
         return flat(self.model(**given, return_dict=True))
 
-    def reference(self, given: dict) -> dict:
+    def reference(self, given: Named) -> Named:
         """What eager PyTorch gives for inputs by name, without casts: outputs by name, those that this model has."""
         found = self._run_in_dtype(dict(given))
         return {name: found[name] for name in self.output_names}
 
-    def example(self, seed: int) -> tuple:
+    def example(self, seed: int) -> tuple[torch.Tensor, ...]:
         """Seeded tensors for every input and state."""
         return example_inputs(self.action, seed)
 
-    def probes(self, seed: int):
+    def probes(self, seed: int) -> Iterator[Probe]:
         """Full rows, and rows padded on the right and on the left, which small batches take several calls for."""
         shape = next((entry["shape"] for entry in self.action["inputs"] if entry["name"] == MASK), None)
         for call in range(1 if shape is None else -(-len(PADDINGS) // math.prod(shape[:-1]))):
@@ -96,12 +102,12 @@ class Graph(torch.nn.Module):
             found = self.reference(given)
             yield Probe("over padded rows", [tuple(given.values())], [(name, (), tensor) for name, tensor in found.items()])
 
-    def masked(self, given: dict, mask: torch.Tensor) -> dict:
+    def masked(self, given: Named, mask: torch.Tensor) -> Named:
         """Inputs by name with another attention mask."""
         return {**given, MASK: mask}
 
 
-def flat(outputs: dict) -> dict:
+def flat(outputs: Mapping[str, typing.Any]) -> Named:
     """Outputs by name; those of a part of the model by its name, a dot and their own."""
     found = {}
     for name, value in outputs.items():
@@ -109,20 +115,20 @@ def flat(outputs: dict) -> dict:
     return found
 
 
-def all_constants(module: torch.nn.Module) -> dict:
+def all_constants(module: torch.nn.Module) -> Named:
     """Every parameter and buffer under every name it has: tied ones have several."""
     found = dict(module.named_parameters(remove_duplicate=False))
     found.update(module.named_buffers(remove_duplicate=False))
     return found
 
 
-def cast_of(action: dict):
+def cast_of(action: Action) -> torch.dtype | None:
     """The lower precision that matrix products run in, or `None`: also where casting is the compiler's own business."""
     compiler = action["compiler"]
     return DTYPES[compiler["auto_cast_type"]] if compiler.get("auto_cast") == "matmul" else None
 
 
-def weight_dtype(action: dict) -> torch.dtype:
+def weight_dtype(action: Action) -> torch.dtype:
     """The dtype of the weights in the graph: `auto_cast: all` lowers them all."""
     compiler = action["compiler"]
     if compiler.get("auto_cast") == "all":
@@ -130,14 +136,14 @@ def weight_dtype(action: dict) -> torch.dtype:
     return getattr(torch, action["dtype"])
 
 
-def make_config(action: dict) -> transformers.PretrainedConfig:
+def make_config(action: Action) -> transformers.PretrainedConfig:
     """The model's config, from the document and nothing else."""
     values = dict(action["model"]["config"])
     kind = values.pop("model_type")
     return transformers.CONFIG_MAPPING[kind].from_dict(values, attn_implementation=action["model"]["attention"])
 
 
-def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
+def make_model(action: Action, dtype: torch.dtype) -> torch.nn.Module:
     """The model in evaluation mode, with seeded random weights of a dtype.
 
     Buffers that follow from the config are real, and of the dtype that transformers gives them when it loads such a model:
@@ -158,7 +164,7 @@ def make_model(action: dict, dtype: torch.dtype) -> torch.nn.Module:
     return model
 
 
-def _culprits(action: dict, error: Exception) -> str:
+def _culprits(action: Action, error: Exception) -> str:
     """The config's keys that an error which names none is about: a word that isn't known, or a zero."""
     config = action["model"]["config"]
     if isinstance(error, KeyError):
@@ -170,7 +176,7 @@ def _culprits(action: dict, error: Exception) -> str:
     return "; its config says " + ", ".join(f"{name}: {config[name]!r}" for name in names) if names else ""
 
 
-def example_inputs(action: dict, seed: int = 0) -> tuple:
+def example_inputs(action: Action, seed: int = 0) -> tuple[torch.Tensor, ...]:
     """Tensors for every input: all distinct, since one tensor passed twice would be traced as one input.
 
     The last row's tail is masked, so that a graph that ignored the mask would show in the check.
@@ -179,7 +185,7 @@ def example_inputs(action: dict, seed: int = 0) -> tuple:
     return tuple(_example(entry, action, generator) for entry in action["inputs"])
 
 
-def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
+def padded_mask(shape: Sequence[int], first: int = 0) -> torch.Tensor:
     """A mask of rows that are padded in turn as `PADDINGS` says, from its entry `first` on, by a third of their length."""
     mask = torch.ones(shape, dtype=torch.int64, device="cpu")
     left_out = shape[-1] // len(PADDINGS)
@@ -192,7 +198,7 @@ def padded_mask(shape: list, first: int = 0) -> torch.Tensor:
     return mask
 
 
-def _example(entry: dict, action: dict, generator: torch.Generator) -> torch.Tensor:
+def _example(entry: TensorSpec, action: Action, generator: torch.Generator) -> torch.Tensor:
     shape, config = entry["shape"], action["model"]["config"]
     if entry["dtype"] != "int64":
         return torch.randn(shape, generator=generator, device="cpu")
@@ -217,7 +223,7 @@ def _example(entry: dict, action: dict, generator: torch.Generator) -> torch.Ten
     return ids
 
 
-def vocabulary(config: dict) -> int:
+def vocabulary(config: Mapping[str, typing.Any]) -> int:
     """How many words a model knows, by its family's own key for it."""
     config = config.get("text_config", config)
     return int(config.get("vocab_size") or config["n_words"])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import typing
 
 import safetensors
 import safetensors.torch
 import torch
 
+from .contract import Action, SentenceModule
 from .errors import UserError, one_line
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -20,7 +22,7 @@ FILES = ("model.safetensors", "pytorch_model.bin")
 class Dense(torch.nn.Module):
     """A linear layer and an activation, and the input again where it is residual."""
 
-    def __init__(self, step: dict) -> None:
+    def __init__(self, step: SentenceModule) -> None:
         super().__init__()
         width, made = step["in_features"], step["out_features"]
         self.linear = torch.nn.Linear(width, made, bias=step["bias"])
@@ -40,7 +42,7 @@ class Dense(torch.nn.Module):
 class LayerNorm(torch.nn.Module):
     """A norm over the numbers of each vector."""
 
-    def __init__(self, step: dict) -> None:
+    def __init__(self, step: SentenceModule) -> None:
         super().__init__()
         self.norm = torch.nn.LayerNorm(step["dimension"])
 
@@ -49,10 +51,10 @@ class LayerNorm(torch.nn.Module):
         return self.norm(vectors)
 
 
-KINDS = {"Dense": Dense, "LayerNorm": LayerNorm}
+KINDS: dict[str, typing.Callable[[SentenceModule], torch.nn.Module]] = {"Dense": Dense, "LayerNorm": LayerNorm}
 
 
-def attach(model: torch.nn.Module, action: dict, dtype: torch.dtype, folder: str = "") -> torch.nn.Module:
+def attach(model: torch.nn.Module, action: Action, dtype: torch.dtype, folder: str = "") -> torch.nn.Module:
     """The model with those modules, of a dtype; with their weights where a folder is given.
 
     Raises:

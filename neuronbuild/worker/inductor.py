@@ -8,13 +8,18 @@ import safetensors.torch
 import torch
 
 from . import graph, graphs, noise, package, padding, probes
+from .contract import Action, CompileJob, CompileResult, ConstantSpec, TensorSpec
 from .errors import UserError
+from .toolchain import Compiled
 
 PACKAGE = "model.pt2"
 CONSTANTS = "constants.safetensors"
 
+Identity = tuple[int, tuple[int, ...], tuple[int, ...]]
+"""Address, shape and stride: what two names of one tensor have in common."""
 
-def compile_action(job: dict) -> dict:
+
+def compile_action(job: CompileJob) -> CompileResult:
     """Compile, check against eager PyTorch, and write `model.pt2` and `constants.safetensors` into the job's folder."""
     from . import aot
 
@@ -45,16 +50,17 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def describe_constants(module: graph.Graph, literals: dict, path: str) -> tuple:
+def describe_constants(module: graph.Graph, literals: graph.Named, path: str) -> tuple[list[ConstantSpec], graph.Named]:
     """Specs of all constants that the package asks for, and those tensors that no checkpoint holds."""
     from torch._C._aoti import AOTIModelPackageLoader
 
     persistent = set(module.state_dict())
     tensors = {**literals, **graph.all_constants(module)}
-    aliases = {}
+    aliases: dict[Identity, list[str]] = {}
     for name in sorted(persistent):
         aliases.setdefault(_identity(tensors[name]), []).append(name)
-    specs, own = [], {}
+    specs: list[ConstantSpec] = []
+    own: graph.Named = {}
     for name in sorted(AOTIModelPackageLoader(path, package.NAME, False, 1, -1).get_constant_fqns()):
         if name not in tensors:
             raise UserError(f"the compiled graph asks for a constant {name!r} that the model has not")
@@ -77,27 +83,27 @@ def describe_constants(module: graph.Graph, literals: dict, path: str) -> tuple:
     return specs, own
 
 
-def _identity(tensor: torch.Tensor) -> tuple:
+def _identity(tensor: torch.Tensor) -> Identity:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
 
 
-def _open_made(module: graph.Graph, literals: dict, path: str):
+def _open_made(module: graph.Graph, literals: graph.Named, path: str) -> Compiled:
     """What was just made, over the module's own weights. Buffers are copied, since eager PyTorch may write into them."""
     constants = {**literals, **dict(module.named_parameters(remove_duplicate=False))}
     constants.update((name, tensor.clone()) for name, tensor in module.named_buffers(remove_duplicate=False))
     return open_compiled(path, {name: tensor.detach() for name, tensor in constants.items()})
 
 
-def _spec(name: str, tensor: torch.Tensor) -> dict:
+def _spec(name: str, tensor: torch.Tensor) -> TensorSpec:
     return {"name": name, "dtype": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}
 
 
-def open_compiled(path: str, constants: dict):
+def open_compiled(path: str, constants: dict[str, torch.Tensor]) -> Compiled:
     """A package as a function of a list of tensors, with all its constants bound."""
     loader = package.open_package(path, constants)
     return lambda inputs: package.run(loader, inputs)
 
 
-def precision(action: dict) -> torch.dtype:
+def precision(action: Action) -> torch.dtype:
     """The lowest precision that the graph computes in."""
     return graph.cast_of(action) or graph.weight_dtype(action)

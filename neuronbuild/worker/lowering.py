@@ -11,13 +11,16 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 
 import torch
 import torch_xla
 import torch_xla.core.xla_model as xm
 
 from . import graph, graphs, noise, places, probes, traced
+from .contract import BakedTensor, Difference, Figures, LowerJob, LowerResult
 from .errors import UserError, first_line
+from .toolchain import Tensors
 
 MODULE, TEXT = "graph.hlo", "graph.hlo.txt"
 """The module as neuronx-cc reads it, and as people do."""
@@ -28,7 +31,7 @@ NAMES = re.compile(r", metadata=\{[^}]*\}|%[\w.-]+|\b[A-Za-z_][\w-]*\.\d+|^HloMo
 """What two lowerings of one graph may differ in: names of instructions and of the module, and where they came from."""
 
 
-def lower(job: dict) -> dict:
+def lower(job: LowerJob) -> LowerResult:
     """What comes of lowering an action: what is wrong with the graph, and figures about it.
 
     With `keep` in the job, the module is left in the job's folder as bytes and as text.
@@ -50,28 +53,30 @@ def lower(job: dict) -> dict:
         noise.shake(module.model, noise.COMPARED)
         baked += [each for each in lowered.taken_from(Lowered(module, example), "weights") if each not in baked]
         noise.shake(module.model, noise.COMPARED, -1.0)
+    check, differs = _compared(lowered, module, dtype)
     return {
         "files": lowered.keep(job["folder"]) if job.get("keep") else [],
         "baked": baked,
         "fallen": lowered.fallen,
         "same": lowered.outline == other.outline,
-        **_compared(lowered, module, dtype),
+        "check": check,
+        "differs": differs,
         **lowered.figures(),
     }
 
 
-def _compared(lowered: Lowered, module: graph.Graph, dtype: torch.dtype) -> dict:
+def _compared(lowered: Lowered, module: graph.Graph, dtype: torch.dtype) -> tuple[Difference, str]:
     """How far the lowered graph is from eager PyTorch, and what is too far."""
     try:
-        return {"check": probes.check(lowered.call, module, dtype, "lowered"), "differs": ""}
+        return probes.check(lowered.call, module, dtype, "lowered"), ""
     except UserError as error:
-        return {"check": {"max_abs_error": {}, "scale": {}}, "differs": str(error)}
+        return {"max_abs_error": {}, "scale": {}}, str(error)
 
 
 class Lowered:
     """A graph as torch-xla has it, from one example: its inputs and its states. It is compiled by XLA only if it is run."""
 
-    def __init__(self, module: graph.Graph, example: tuple, *, runs: bool = False) -> None:
+    def __init__(self, module: graph.Graph, example: Tensors, *, runs: bool = False) -> None:
         self._module = module
         held = traced.Stateful.around(module, example)
         names = {id(tensor): name for name, tensor in graph.all_constants(held).items()}
@@ -88,7 +93,7 @@ class Lowered:
             self._trace(held, inputs)
             self._take([*module.output_names, *module.states], runs=runs)
 
-    def _take(self, names: list, *, runs: bool) -> None:
+    def _take(self, names: list[str], *, runs: bool) -> None:
         """What torch-xla has of the graph. It goes when the next one is traced, so all is asked for here."""
         pending = torch_xla._XLAC._check_tensor_need_materialization(self._outputs)
         computed = [tensor for tensor, is_pending in zip(self._outputs, pending) if is_pending]
@@ -103,7 +108,7 @@ class Lowered:
             torch_xla._XLAC._xla_warm_up_cache(computed, [])
         torch_xla._XLAC._clear_pending_irs(str(torch_xla.device()))
 
-    def _trace(self, held: torch.nn.Module, inputs: list) -> None:
+    def _trace(self, held: torch.nn.Module, inputs: list[torch.Tensor]) -> None:
         with places.watch(held) as watch:
             try:
                 self._outputs = list(held(*inputs))
@@ -114,7 +119,7 @@ class Lowered:
     def _is_known(self, key: int) -> bool:
         return key in self._fed or key in self._weights
 
-    def taken_from(self, other: Lowered, what: str) -> list:
+    def taken_from(self, other: Lowered, what: str) -> list[BakedTensor]:
         """Tensors that the graph takes as given, and that the other lowering has with other values.
 
         They were computed before, and not in the graph. Each is described by what it was computed from, its dtype and shape.
@@ -123,9 +128,10 @@ class Lowered:
             differing = self.extra
         else:
             differing = [mine for mine, theirs in zip(self.extra, other.extra) if not torch.equal(mine, theirs)]
-        return [{"from": what, **_without_name(each)} for each in differing]
+        specs = [traced.spec("", each) for each in differing]
+        return [{"from": what, "dtype": spec["dtype"], "shape": spec["shape"]} for spec in specs]
 
-    def call(self, tensors: list) -> list:
+    def call(self, tensors: Tensors) -> list[torch.Tensor]:
         """Run the lowered graph on other inputs and states: what was baked stays as it was. States are updated in place."""
         fed = [tensor.to(torch_xla.device()) for tensor in tensors]
         taken = [fed[self._fed[key]] if key in self._fed else value for key, value in zip(self._order, self._values)]
@@ -135,7 +141,7 @@ class Lowered:
             state.copy_(found.get(name, state))
         return [found[name] for name in self._module.output_names]
 
-    def figures(self) -> dict:
+    def figures(self) -> Figures:
         """Operators and how often each is there, sizes in bytes, and what else is known of the module."""
         used = [self._weights[key] for key in self._order if key in self._weights]
         return {
@@ -149,7 +155,7 @@ class Lowered:
             "unused": sorted({name for name, _ in self._weights.values()} - {name for name, _ in used}),
         }
 
-    def keep(self, folder: str) -> list:
+    def keep(self, folder: str) -> list[str]:
         """Write the module into a folder, as bytes and as text, and give the files' names."""
         with open(os.path.join(folder, MODULE), "wb") as file:
             file.write(self.proto)
@@ -159,14 +165,14 @@ class Lowered:
 
 
 @contextlib.contextmanager
-def on_device(module: torch.nn.Module):
+def on_device(module: torch.nn.Module) -> Iterator[dict[int, torch.Tensor]]:
     """For a while, have a module's parameters and buffers on torch-xla's device: by their ids, what each is there.
 
     `Module.to` would make two of a parameter that two modules share.
     """
     tables = [table for part in module.modules() for table in (part._parameters, part._buffers)]
     before = [dict(table) for table in tables]
-    moved = {}
+    moved: dict[int, torch.Tensor] = {}
     for table in tables:
         for name, tensor in table.items():
             if tensor is not None:
@@ -183,9 +189,4 @@ def on_device(module: torch.nn.Module):
 
 
 def _id(tensor: torch.Tensor) -> int:
-    return torch_xla._XLAC._xla_get_tensor_id(tensor)
-
-
-def _without_name(tensor: torch.Tensor) -> dict:
-    said = traced.spec("", tensor)
-    return {"dtype": said["dtype"], "shape": said["shape"]}
+    return int(torch_xla._XLAC._xla_get_tensor_id(tensor))

@@ -10,13 +10,17 @@ import inspect
 
 import torch
 
+from .contract import Action
 
-def written_out(action: dict) -> bool:
+
+def written_out(action: Action) -> bool:
     """Whether a toolchain's tracer needs it so: Inductor's export doesn't."""
     return action["toolchain"]["name"] != "inductor"
 
 
-def causal(config: object, mask: torch.Tensor, start: torch.Tensor, length: int, dtype: torch.dtype):
+def causal(
+    config: object, mask: torch.Tensor, start: torch.Tensor, length: int, dtype: torch.dtype
+) -> torch.Tensor | dict[str, torch.Tensor]:
     """What each of `length` tokens from slot `start` on may look at, as (rows, 1, length, slots).
 
     One mask, or one for each kind of layer where the config names kinds. `mask` (rows, slots) has ones for tokens.
@@ -35,7 +39,7 @@ def _added(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
-def positions(model: torch.nn.Module, start: torch.Tensor, length: int) -> dict:
+def positions(model: torch.nn.Module, start: torch.Tensor, length: int) -> dict[str, torch.Tensor]:
     """The slots of new tokens, for versions of transformers that ask for them."""
     if "cache_position" not in inspect.signature(model.forward).parameters:
         return {}

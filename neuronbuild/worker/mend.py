@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import typing
+from collections.abc import Iterator
 
 import torch
+
+Arguments = tuple[typing.Any, ...]
+Named = dict[str, typing.Any]
 
 
 def mended(model: torch.nn.Module) -> torch.nn.Module:
@@ -35,7 +40,7 @@ def _state_lengths(model: torch.nn.Module) -> None:
     model.base_model.register_forward_pre_hook(_with_lengths, with_kwargs=True)
 
 
-def _with_lengths(_: torch.nn.Module, given: tuple, named: dict) -> tuple:
+def _with_lengths(_: torch.nn.Module, given: Arguments, named: Named) -> tuple[Arguments, Named]:
     ids = given[0] if given else named.get("input_ids")
     if ids is None or named.get("attention_mask") is None or named.get("lengths") is not None:
         return given, named
@@ -52,9 +57,15 @@ def _never_grow_tables(model: torch.nn.Module) -> None:
             module.forward = functools.partial(_look_up_positions, module, module.forward)
 
 
-def _look_up_positions(module, forward, input_ids=None, inputs_embeds=None, past_key_values_length=0):
+def _look_up_positions(
+    module: torch.nn.Module,
+    forward: typing.Callable[..., torch.Tensor],
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    past_key_values_length: torch.Tensor | int = 0,
+) -> torch.Tensor:
     """Rows (batch, tokens, width) of the table: padding has one of its own, and the others count from there."""
-    if not torch.is_tensor(past_key_values_length):
+    if input_ids is None or not torch.is_tensor(past_key_values_length):
         return forward(input_ids, inputs_embeds, past_key_values_length)
     tokens = input_ids.ne(module.padding_idx).long()
     rows = (tokens.cumsum(1) + past_key_values_length) * tokens + module.padding_idx
@@ -67,7 +78,7 @@ def _allow_no_types(model: torch.nn.Module) -> None:
     embeddings.forward = functools.partial(_look_up_or_nothing, embeddings.forward)
 
 
-def _look_up_or_nothing(look_up: object, ids: torch.Tensor) -> torch.Tensor:
+def _look_up_or_nothing(look_up: typing.Callable[[torch.Tensor], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
     found = look_up(ids.clamp(min=0))
     return found * (ids >= 0).unsqueeze(-1).to(found.dtype)
 
@@ -87,7 +98,7 @@ CHANGING = ("dynamic", "longrope")
 
 
 @contextlib.contextmanager
-def fixed_rotations(model: torch.nn.Module):
+def fixed_rotations(model: torch.nn.Module) -> Iterator[None]:
     """For a while, have rotary embeddings keep the frequencies that they were made with.
 
     Those are right for all positions that a graph may be compiled for: recipes with more are refused

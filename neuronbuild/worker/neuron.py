@@ -14,7 +14,9 @@ import torch
 import torch_neuron
 
 from . import graph, neuron_log, padding, probes, traced
+from .contract import Action, Check, CompileJob, CompileResult
 from .errors import JobError, UserError, first_line
+from .toolchain import Compiled, Tensors
 
 FILE = "model.neuron"
 WORK = "work"
@@ -33,7 +35,7 @@ HEADER = 1024
 """Bytes of a NEFF's header: a shorter file is none."""
 
 
-def compile_action(job: dict) -> dict:
+def compile_action(job: CompileJob) -> CompileResult:
     """Trace and compile, and write `model.neuron` into the job's folder."""
     action, folder = job["action"], job["folder"]
     module, omitted = traced.open_module(job, apart=False)
@@ -59,7 +61,7 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def _trace(module: graph.Graph, inputs: tuple, job: dict):
+def _trace(module: graph.Graph, inputs: Tensors, job: CompileJob) -> torch.jit.ScriptModule:
     compiler = job["action"]["compiler"]
     work = os.path.join(job["folder"], WORK)
     os.makedirs(work)
@@ -103,7 +105,7 @@ def _refuse_unsound(work: str) -> None:
                 raise JobError("output", f"neuron-cc reported success, but left a short {name}")
 
 
-def _gravity(status: int) -> tuple:
+def _gravity(status: int) -> tuple[bool, int]:
     """Signals first, then the highest exit status: several parts may have failed, each in its way."""
     return status > 0, -status
 
@@ -123,9 +125,9 @@ def explain(error: Exception, log: str) -> Exception:
     return JobError("internal", f"torch_neuron.trace failed: {first_line(error)}")
 
 
-def operators(made: torch.jit.ScriptModule) -> Counter:
+def operators(made: torch.jit.ScriptModule) -> Counter[str]:
     """How many of each operator a graph has, those of its parts included."""
-    counted = Counter()
+    counted: Counter[str] = Counter()
     nodes = list(made.inlined_graph.nodes())
     while nodes:
         node = nodes.pop()
@@ -136,7 +138,7 @@ def operators(made: torch.jit.ScriptModule) -> Counter:
     return counted
 
 
-def cpu_share(before: Counter, after: Counter) -> tuple:
+def cpu_share(before: Counter[str], after: Counter[str]) -> tuple[float, list[str]]:
     """The part of a model's operators that is left on the CPU, and which they are.
 
     Raises:
@@ -148,7 +150,7 @@ def cpu_share(before: Counter, after: Counter) -> tuple:
     return min(1.0, sum(left.values()) / max(1, sum(before.values()))), sorted(left)
 
 
-def _checks(folder: str, module: graph.Graph) -> list:
+def _checks(folder: str, module: graph.Graph) -> list[Check]:
     """The comparison with eager PyTorch, where there is a device."""
     if not os.environ.get("NEURONBUILD_DEVICE"):
         return []
@@ -156,13 +158,13 @@ def _checks(folder: str, module: graph.Graph) -> list:
     return [probes.check(compiled, module, precision(module.action), "real-weights")]
 
 
-def open_compiled(path: str, constants: dict):  # noqa: ARG001 (inf1 has no weights apart)
+def open_compiled(path: str, constants: dict[str, torch.Tensor]) -> Compiled:  # noqa: ARG001 (inf1 has no weights apart)
     """The compiled graph on a device, as a function of a list of tensors."""
     loaded = torch.jit.load(path)
     return lambda inputs: loaded(*inputs)
 
 
-def precision(action: dict) -> torch.dtype:
+def precision(action: Action) -> torch.dtype:
     """The lowest precision that the graph computes in, casts of the compiler's included."""
     words = " ".join(action["compiler"]["arguments"])
     for word, dtype in (

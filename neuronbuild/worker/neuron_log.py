@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 
 from .errors import JobError
 
@@ -37,7 +38,7 @@ def read(folder: str) -> str:
 
 
 @contextlib.contextmanager
-def keeping(logger: str, folder: str):
+def keeping(logger: str, folder: str) -> Iterator[None]:
     """Write what a logger says in the meantime to a file of a folder as well."""
     handler = logging.FileHandler(os.path.join(folder, SAID), encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

@@ -12,7 +12,9 @@ import torch
 import torch_neuronx
 
 from . import graph, graphs, neuron_log, noise, padding, probes, traced
+from .contract import Action, Check, CompileJob, CompileResult
 from .errors import JobError, UserError, first_line
+from .toolchain import Compiled, Tensors
 
 FILE = "model.neuron"
 WORK = "work"
@@ -27,7 +29,7 @@ CASTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": torch.bfloat16, 
 """Dtypes whose tolerance holds for a cast; the last two are no dtypes of a CPU's."""
 
 
-def compile_action(job: dict) -> dict:
+def compile_action(job: CompileJob) -> CompileResult:
     """Trace and compile, and write `model.neuron` into the job's folder; compare with eager PyTorch if there is a device."""
     action, folder = job["action"], job["folder"]
     apart = action["weights"] == "separate"
@@ -51,7 +53,7 @@ def compile_action(job: dict) -> dict:
     }
 
 
-def _trace(module: torch.nn.Module, inputs: tuple, job: dict):
+def _trace(module: torch.nn.Module, inputs: Tensors, job: CompileJob) -> torch.jit.ScriptModule:
     """The traced module. The compiler is run in a folder of its own, since it leaves files where it stands."""
     work = os.path.join(job["folder"], WORK)
     os.makedirs(work)
@@ -87,7 +89,7 @@ def explain(error: Exception, log: str) -> Exception:
     return JobError("internal", f"torch_neuronx.trace failed: {first_line(error)}")
 
 
-def _checks(action: dict, folder: str, module: graph.Graph) -> list:
+def _checks(action: Action, folder: str, module: graph.Graph) -> list[Check]:
     """The comparison with eager PyTorch, where there is a device."""
     if not os.environ.get("NEURONBUILD_DEVICE"):
         return []
@@ -100,14 +102,14 @@ def _checks(action: dict, folder: str, module: graph.Graph) -> list:
     return [probes.check(compiled, module, precision(action), "random-weights" if apart else "real-weights")]
 
 
-def _padding(action: dict, module: graph.Graph) -> list:
+def _padding(action: Action, module: graph.Graph) -> list[Check]:
     """Whether padding changes results. Weights that lie apart are zeros here, and would show nothing."""
     if action["weights"] == "separate":
         module = graphs.open_graph(graph.make_model(action, torch.float32), action)
     return padding.measure(module)
 
 
-def open_compiled(path: str, constants: dict):
+def open_compiled(path: str, constants: dict[str, torch.Tensor]) -> Compiled:
     """The compiled graph on a device, as a function of a list of tensors; weights that lie apart are bound."""
     loaded = torch.jit.load(path)
     if constants:
@@ -116,7 +118,7 @@ def open_compiled(path: str, constants: dict):
     return lambda inputs: traced.call(loaded, inputs)
 
 
-def precision(action: dict) -> torch.dtype:
+def precision(action: Action) -> torch.dtype:
     """The lowest precision that the graph computes in, casts of the compiler's included."""
     said = dict(word.partition("=")[::2] for word in action["compiler"]["arguments"])
     cast = said.get("--auto-cast-type") if said.get("--auto-cast") != "none" else None

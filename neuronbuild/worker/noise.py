@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -36,7 +37,7 @@ def shake(model: torch.nn.Module, seed: int, share: float = 1.0) -> None:
             tensor.add_(share * size * noise.to(tensor.dtype))
 
 
-def settle(module: torch.nn.Module, precision: torch.dtype, seeds: tuple) -> None:
+def settle(module: torch.nn.Module, precision: torch.dtype, seeds: Sequence[int]) -> None:
     """Halve the noise that a model was shaken with until rounding changes results by little of what the check tolerates.
 
     `precision` is the lowest that the graph computes in, `seeds` those of the noise. Some models amplify rounding: T5 doesn't
@@ -65,13 +66,13 @@ def _rounding(module: torch.nn.Module, precision: torch.dtype) -> float:
     return largest
 
 
-def _results(module: torch.nn.Module) -> list:
+def _results(module: torch.nn.Module) -> list[torch.Tensor]:
     """What the model gives for the probes of its graph."""
     return [tensor for probe in module.probes(seed=3) for _, _, tensor in probe.expected]
 
 
 @contextlib.contextmanager
-def _in_float32(model: torch.nn.Module):
+def _in_float32(model: torch.nn.Module) -> Iterator[None]:
     """Have a model compute in float32 for a while. Its weights come back exactly: float32 holds all of their values."""
     buffers = [(part, name, tensor) for part in model.modules() for name, tensor in part._buffers.items()]
     dtypes = [(parameter, parameter.dtype) for parameter in model.parameters()]
@@ -85,7 +86,7 @@ def _in_float32(model: torch.nn.Module):
             part._buffers[name] = tensor
 
 
-def held(model: torch.nn.Module) -> list:
+def held(model: torch.nn.Module) -> list[torch.Tensor]:
     """Parameters, and those buffers of floating point that a checkpoint holds."""
     names = model.state_dict()
     buffers = [tensor for name, tensor in model.named_buffers() if name in names and tensor.is_floating_point()]

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from .contract import Check
 from .errors import UserError
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 2e-1}
@@ -23,8 +24,8 @@ class Comparison:
     def __init__(self, kind: str, precision: torch.dtype) -> None:
         self.kind = kind
         self.tolerance = TOLERANCE[precision]
-        self.errors = {}
-        self.scales = {}
+        self.errors: dict[str, float] = {}
+        self.scales: dict[str, float] = {}
 
     def add(self, name: str, got: torch.Tensor, expected: torch.Tensor, where: str) -> None:
         """Compare one output, or a part of it; `where` says which part of the inputs it is about, for the message.
@@ -43,7 +44,7 @@ class Comparison:
         self.errors[name] = max(difference, self.errors.get(name, 0.0))
         self.scales[name] = max(scale, self.scales.get(name, 1.0))
 
-    def record(self) -> dict:
+    def record(self) -> Check:
         """As a manifest holds it."""
         return {
             "kind": self.kind,
@@ -56,7 +57,7 @@ class Comparison:
 
 def largest_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
     """The largest absolute difference of two tensors of one shape; not a number where either holds one that isn't finite."""
-    return (got.double() - expected.double()).abs().max().item()
+    return float((got.double() - expected.double()).abs().max())
 
 
 def relative(got: torch.Tensor, expected: torch.Tensor) -> float:
@@ -66,4 +67,4 @@ def relative(got: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def _scale(expected: torch.Tensor) -> float:
-    return max(1.0, expected.double().abs().max().item())
+    return max(1.0, float(expected.double().abs().max()))

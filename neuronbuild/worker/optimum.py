@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from . import neuron_log, traced
+from .contract import Action, CompileJob, CompileResult
 from .errors import JobError, UserError
 
 MODULE = "optimum.exporters.neuron"
@@ -21,7 +22,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def compile_action(job: dict) -> dict:
+def compile_action(job: CompileJob) -> CompileResult:
     """Export, and list what isn't the model's own."""
     folder, action = job["folder"], job["action"]
     _refuse_other_libraries(action["compiler"].get("libraries", {}))
@@ -41,20 +42,20 @@ def compile_action(job: dict) -> dict:
         raise JobError("output", "optimum-neuron reported success, but left no folder")
     return {
         "files": sorted(_made(folder)),
-        "signature": {"inputs": [], "outputs": [], "constants": []},
+        "signature": {"inputs": [], "outputs": [], "constants": [], "states": []},
         "checks": [],
         "facts": {"versions": traced.versions(PACKAGES), "notes": []},
     }
 
 
-def words(action: dict) -> list:
+def words(action: Action) -> list[str]:
     """All that the exporter is told of an action."""
     sizes = [word for axis, size in action["shape"].items() for word in ("--" + axis, str(size))]
     ending = ["--disable_neuron_cache", "--disable-validation", EXPORTED]
     return ["--model", MODEL, *action["compiler"]["arguments"], *sizes, *ending]
 
 
-def _refuse_other_libraries(wanted: dict) -> None:
+def _refuse_other_libraries(wanted: dict[str, str]) -> None:
     """Stop where what loads the model isn't what was planned for.
 
     Raises:
@@ -68,7 +69,7 @@ def _refuse_other_libraries(wanted: dict) -> None:
             raise UserError(f"{name} {found} in {sys.executable}: {advice}")
 
 
-def _made(folder: str) -> list:
+def _made(folder: str) -> list[str]:
     """Files of the folder that the exporter made: those that it copied are the model's, and a release has them from there.
 
     Configs are its own, whatever they are called.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import typing
 import zipfile
+from collections.abc import Sequence
 
 import torch
 
 from .errors import UserError
+
+if typing.TYPE_CHECKING:
+    from torch._C._aoti import AOTIModelPackageLoader
 
 NAME = "model"
 FOLDER = NAME + "/data/aotinductor/" + NAME + "/"
@@ -28,7 +33,7 @@ def repack(made: str, path: str) -> None:
             target.writestr(zipfile.ZipInfo(place.replace(".wrapper_", "_").replace(".wrapper", ""), EPOCH), source.read(name))
 
 
-def open_package(path: str, constants: dict):
+def open_package(path: str, constants: dict[str, torch.Tensor]) -> AOTIModelPackageLoader:
     """Load a package with all its constants bound to tensors that the caller keeps."""
     from torch._C._aoti import AOTIModelPackageLoader
 
@@ -51,7 +56,8 @@ def refuse_unsafe(path: str) -> None:
                 raise UserError("the package holds an entry with an unsafe path: " + ascii(name[:80]))
 
 
-def run(loader, inputs: tuple) -> list:
+def run(loader: AOTIModelPackageLoader, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Call a loaded package."""
     with torch.no_grad():
-        return loader.run(list(inputs))
+        outputs: list[torch.Tensor] = loader.run(list(inputs))
+    return outputs

@@ -11,7 +11,8 @@ import math
 import torch
 
 from . import numeric
-from .graph import MASK
+from .contract import Check
+from .graph import MASK, Graph, Named
 
 TOLERANCE = 1e-4
 """Largest difference that rounding is taken for, relative to the largest value of the output. Float32 shows some 1e-6."""
@@ -25,7 +26,7 @@ ROWS = 2
 PADDED = ("input_ids", MASK, "token_type_ids", "pooling_mask", "input_values")
 
 
-def measure(module: torch.nn.Module) -> list:
+def measure(module: Graph) -> list[Check]:
     """The record of one check; none for graphs whose inputs aren't padded, and for those that have a cache.
 
     Compares inputs of several lengths, as they are and padded to the compiled length, both in float32. A record without any
@@ -36,7 +37,13 @@ def measure(module: torch.nn.Module) -> list:
     if axis is None or module.states:
         return []
     torch.nn.Module.float(module.model)
-    record = {"kind": "padding", "reference": "eager, not padded", "max_abs_error": {}, "scale": {}, "tolerance": TOLERANCE}
+    record: Check = {
+        "kind": "padding",
+        "reference": "eager, not padded",
+        "max_abs_error": {},
+        "scale": {},
+        "tolerance": TOLERANCE,
+    }
     size = module.action["shape"][axis]
     with torch.no_grad():
         for length in sorted({size - 1, size // 2, size // 4} - {0, 1, size}):
@@ -51,9 +58,10 @@ def measure(module: torch.nn.Module) -> list:
     return [record] if record["scale"] else []
 
 
-def _inputs(module: torch.nn.Module, length: int, dimension: int) -> tuple:
+def _inputs(module: Graph, length: int, dimension: int) -> tuple[Named, Named]:
     """Inputs of a length by name, and the same as the runtime pads them: with the padding token, zeros and a mask of zeros."""
-    exact, padded = {}, {}
+    exact: Named = {}
+    padded: Named = {}
     config = module.action["model"]["config"]
     end = config.get("text_config", {}).get("eos_token_id")
     for name, tensor in zip(module.input_names, module.example(seed=5)):
@@ -74,7 +82,7 @@ def _inputs(module: torch.nn.Module, length: int, dimension: int) -> tuple:
     return exact, padded
 
 
-def _add(record: dict, padded: dict, expected: dict) -> None:
+def _add(record: Check, padded: Named, expected: Named) -> None:
     """The differences of what isn't padding, and the largest values."""
     for name, tensor in expected.items():
         cut = padded[name][tuple(slice(0, size) for size in tensor.shape)]

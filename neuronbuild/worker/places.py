@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
+from collections.abc import Iterator
 
 import torch
 import torch_xla.debug.metrics
+
+from .contract import FallenOperator
 
 FALLEN = "aten::"
 """How names of counters begin of operators that torch-xla has no lowering for: they were computed on the host."""
@@ -21,7 +24,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.running = [""]
-        self._found: dict = {}
+        self._found: dict[str, str] = {}
         self._seen = _counts()
 
     def enter(self, name: str) -> None:
@@ -41,7 +44,7 @@ class Watch:
                 self._found.setdefault(operator, self.running[-1])
         self._seen = counts
 
-    def fallen(self) -> list:
+    def fallen(self) -> list[FallenOperator]:
         """Operators that fell out of the graph, each with the first module in which it did."""
         self._note()
         return [{"operator": operator, "module": module} for operator, module in sorted(self._found.items())]
@@ -54,7 +57,7 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watch(model: torch.nn.Module):
+def watch(model: torch.nn.Module) -> Iterator[Watch]:
     """A `Watch` over a model's modules while the context lasts."""
     seen, handles = Watch(), []
     for name, module in model.named_modules():
@@ -67,6 +70,6 @@ def watch(model: torch.nn.Module):
             handle.remove()
 
 
-def _counts() -> dict:
+def _counts() -> dict[str, int]:
     names = torch_xla.debug.metrics.counter_names()
     return {name: torch_xla.debug.metrics.counter_value(name) for name in names if name.startswith(FALLEN)}

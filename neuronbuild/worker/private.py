@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
+from collections.abc import Iterator
 
 from .errors import UserError
 
@@ -12,7 +13,7 @@ CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
-def private_copy(path: str, sha256: str):
+def private_copy(path: str, sha256: str) -> Iterator[str]:
     """The path of a copy that holds just the bytes of that SHA-256.
 
     Raises:

@@ -30,7 +30,7 @@ BACKENDS = (("torch_dynamo_backends", "neuron"), ("torch.backends", "torch_neuro
 NEEDS_XLA = re.compile(r"torch[-_.]xla(?![\w.-])", re.IGNORECASE)
 
 
-def probe() -> dict:
+def probe() -> dict[str, object]:
     """Versions of packages and compilers, where the compilers are, and the folders that packages were found in."""
     packages, places = {}, set()
     for name in PACKAGES:

@@ -8,9 +8,17 @@ itself but from the model, called as transformers' users call it, in float32.
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Sequence
+
 import torch
 
 from . import numeric
+from .contract import Check
+from .toolchain import Compiled, Tensors
+
+Expected = tuple[str, typing.Any, torch.Tensor]
+"""The name of an output or state, the index of a part of it as `Tensor.__getitem__` takes it, and the expected part."""
 
 
 class Probe:
@@ -21,14 +29,14 @@ class Probe:
     of the inputs that is tried, for messages.
     """
 
-    def __init__(self, where: str, calls: list, expected: list, states: tuple = ()) -> None:
+    def __init__(self, where: str, calls: Sequence[Tensors], expected: Sequence[Expected], states: Tensors = ()) -> None:
         self.where = where
         self.calls = calls
         self.expected = expected
         self.states = states
 
 
-def check(compiled: object, module: torch.nn.Module, precision: torch.dtype, kind: str, omitted: tuple = ()) -> dict:
+def check(compiled: Compiled, module: torch.nn.Module, precision: torch.dtype, kind: str, omitted: Sequence[str] = ()) -> Check:
     """Run all probes of a graph through what was compiled, and give the record of the comparison.
 
     `compiled` takes a list of inputs and states, updates the states in place and gives a list of outputs. `omitted` are
@@ -48,10 +56,10 @@ def check(compiled: object, module: torch.nn.Module, precision: torch.dtype, kin
     return comparison.record()
 
 
-def _run(compiled: object, module: torch.nn.Module, probe: Probe) -> dict:
+def _run(compiled: Compiled, module: torch.nn.Module, probe: Probe) -> dict[str, torch.Tensor]:
     """What the last call leaves, outputs and states by name."""
     states = [state.to(module.dtype, copy=True) for state in probe.states]
-    outputs = []
+    outputs: Tensors = []
     for call in probe.calls:
         outputs = compiled([*(tensor.clone() for tensor in call), *states])
     return dict(zip([*module.output_names, *module.states], [*outputs, *states]))

@@ -11,6 +11,9 @@ there the other took half the time (SmolLM2-135M's products: 22 ms for 39 at 16 
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch._inductor.inductor_prims  # registers the operator that `_keep` calls
 from torch.nn import functional
@@ -28,10 +31,19 @@ class FastForms(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._written = {functional.linear: self.linear, functional.scaled_dot_product_attention: self.attention}
-        self._kept: dict = {}
+        self._written: dict[object, typing.Callable[..., torch.Tensor | None]] = {
+            functional.linear: self.linear,
+            functional.scaled_dot_product_attention: self.attention,
+        }
+        self._kept: dict[tuple[int, int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def __torch_function__(self, function, _types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        function: typing.Callable[..., object],
+        _types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         """Called by torch for every function in its place."""
         written = self._written.get(function)
         result = None if written is None else written(*args, **(kwargs or {}))
@@ -48,8 +60,15 @@ class FastForms(TorchFunctionMode):
         return None
 
     def attention(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask=None, *more, scale=None, **named
-    ):
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        *more: object,
+        scale: float | None = None,
+        **named: object,
+    ) -> torch.Tensor | None:
         """One token a row: (rows, heads, 1, size) to the same; `None` where it is best as it is.
 
         Arguments as torch.nn.functional.scaled_dot_product_attention has them; sums are in float32.

@@ -7,15 +7,19 @@ below this one imports it: a job that needs its toolchain is handed the toolchai
 
 from __future__ import annotations
 
-from .errors import UserError
+import typing
+
+from . import contract
+from .errors import JobError, UserError
+from .toolchain import Compiler, Toolchain
 
 
-def function_of(job: dict):
+def function_of(job: contract.Job) -> typing.Callable[[typing.Any], contract.Result]:
     """The function that does a job, by the job's kind."""
     return KINDS[job["kind"]]
 
 
-def toolchain_of(action: dict):
+def toolchain_of(action: contract.Action) -> Compiler:
     """The module of the toolchain that an action names.
 
     Raises:
@@ -27,60 +31,74 @@ def toolchain_of(action: dict):
     return TOOLCHAINS[name]()
 
 
-def _compile(job: dict) -> dict:
+def _compile(job: contract.CompileJob) -> contract.CompileResult:
     return toolchain_of(job["action"]).compile_action(job)
 
 
-def _convert(job: dict) -> dict:
+def _convert(job: contract.ConvertJob) -> contract.ConvertResult:
     from . import weights
 
     return weights.convert(job)
 
 
-def _check(job: dict) -> dict:
+def _check(job: contract.CheckJob) -> contract.CheckResult:
     from . import check
 
-    return check.check_release(job, toolchain_of(job["action"]))
+    toolchain = toolchain_of(job["action"])
+    if not isinstance(toolchain, Toolchain):
+        raise JobError("internal", f"graphs of toolchain {job['action']['toolchain']['name']} can't be run by the worker")
+    return check.check_release(job, toolchain)
 
 
-def _lower(job: dict) -> dict:
+def _lower(job: contract.LowerJob) -> contract.LowerResult:
     from . import lowering
 
     return lowering.lower(job)
 
 
-def _selftest(job: dict) -> dict:
+def _selftest(job: contract.SelftestJob) -> contract.SelftestResult:
     from . import selftest
 
     return selftest.run(job)
 
 
-def _inductor():
+def _inductor() -> Toolchain:
     from . import inductor
 
     return inductor
 
 
-def _neuronx():
+def _neuronx() -> Toolchain:
     from . import neuronx
 
     return neuronx
 
 
-def _neuron():
+def _neuron() -> Toolchain:
     from . import neuron
 
     return neuron
 
 
-def _optimum():
+def _optimum() -> Compiler:
     from . import optimum
 
     return optimum
 
 
-KINDS = {"compile": _compile, "convert": _convert, "check": _check, "lower": _lower, "selftest": _selftest}
-"""By the kind of a job, the function that does it."""
+KINDS: dict[str, typing.Callable[[typing.Any], contract.Result]] = {
+    "compile": _compile,
+    "convert": _convert,
+    "check": _check,
+    "lower": _lower,
+    "selftest": _selftest,
+}
+"""By the kind of a job, the function that does it: which job it takes follows from the kind."""
 
-TOOLCHAINS = {"inductor": _inductor, "neuronx": _neuronx, "neuron": _neuron, "optimum": _optimum}
+TOOLCHAINS: dict[str, typing.Callable[[], Compiler]] = {
+    "inductor": _inductor,
+    "neuronx": _neuronx,
+    "neuron": _neuron,
+    "optimum": _optimum,
+}
 """By the name of a toolchain, the function that imports its module."""

@@ -10,13 +10,18 @@ import os
 import re
 import shutil
 import subprocess
+import typing
 import warnings
 import zipfile
 
 import torch
 
+from .contract import Finding, SelftestJob, SelftestResult
+
 VERSION = re.compile(r"^(NeuronX Compiler version \d+\.\d+\.\d+\.\d+)(\+[0-9a-f]+)?$")
 PATIENCE = 1800
+
+T = typing.TypeVar("T")
 
 
 class Tiny(torch.nn.Module):
@@ -27,7 +32,7 @@ class Tiny(torch.nn.Module):
         torch.manual_seed(0)
         self.layer = torch.nn.Linear(8, 4)
 
-    def forward(self, values: torch.Tensor) -> tuple:
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor]:
         """(rows, 8) to (rows, 4)."""
         return (torch.relu(self.layer(values)),)
 
@@ -39,23 +44,24 @@ class Counter(torch.nn.Module):
         super().__init__()
         self.state = torch.nn.Parameter(torch.zeros(2, 8, device="cpu"), requires_grad=False)
 
-    def forward(self, values: torch.Tensor) -> tuple:
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The sum before, and the sum after, which the state becomes."""
         after = self.state + values
         return self.state * 1.0, after
 
 
-class Notes(list):
+class Notes(list[Finding]):
     """Entries, in the order in which they were tried."""
 
-    def say(self, contract: str, assumed: str, found) -> None:
+    def say(self, contract: str, assumed: str, found: object) -> None:
         """Note what came of one; `None` is unknown, text is a refutation, `True` or `False` as they say."""
-        state = {True: "confirmed", False: "refuted", None: "unknown"}.get(found, "refuted")
+        states: dict[object, str] = {True: "confirmed", False: "refuted", None: "unknown"}
+        state = states.get(found, "refuted")
         self.append(
             {"contract": contract, "assumed": assumed, "state": state, "detail": found if isinstance(found, str) else ""}
         )
 
-    def attempt(self, contract: str, assumed: str, call) -> object:
+    def attempt(self, contract: str, assumed: str, call: typing.Callable[[], T]) -> T | None:
         """Make a call that must not fail, and give its result."""
         try:
             result = call()
@@ -66,22 +72,22 @@ class Notes(list):
         return result
 
 
-def run(job: dict) -> dict:
+def run(job: SelftestJob) -> SelftestResult:
     """Try all of one toolchain's assumptions for one platform."""
     notes = Notes()
     work = os.path.join(job["folder"], "work")
     os.makedirs(work)
     os.chdir(work)
     device = bool(os.environ.get("NEURONBUILD_DEVICE"))
-    groups = {
+    groups: dict[str, typing.Callable[[], None]] = {
         "K1": lambda: _probe(notes),
-        "K2": lambda: _trace(notes, job, device),
+        "K2": lambda: _trace(notes, job, device=device),
         "K3": lambda: _companions(notes, job),
-        "K2, states": lambda: _states(notes, job, device),
+        "K2, states": lambda: _states(notes, job, device=device),
         "K5": lambda: _compiler(notes, job),
     }
     if job["action"]["toolchain"]["name"] == "neuron":
-        groups = {"K9": lambda: _first_generation(notes, job, device)}
+        groups = {"K9": lambda: _first_generation(notes, job, device=device)}
     for contract, group in groups.items():
         try:
             with torch.no_grad():
@@ -108,7 +114,7 @@ def _probe(notes: Notes) -> None:
     )
 
 
-def _traced(module: torch.nn.Module, job: dict, name: str, **more):
+def _traced(module: torch.nn.Module, job: SelftestJob, name: str, **more: object) -> torch.jit.ScriptModule:
     import torch_neuronx
 
     given = (torch.ones(2, 8, device="cpu"),)
@@ -122,7 +128,7 @@ def _traced(module: torch.nn.Module, job: dict, name: str, **more):
     )
 
 
-def _trace(notes: Notes, job: dict, device) -> None:
+def _trace(notes: Notes, job: SelftestJob, *, device: bool) -> None:
     made = notes.attempt("K2", "trace takes our keywords, with no device needed", lambda: _traced(Tiny(), job, "plain"))
     if made is None:
         return
@@ -145,15 +151,15 @@ def _trace(notes: Notes, job: dict, device) -> None:
     with zipfile.ZipFile(os.path.join(job["folder"], "model.neuron")) as archive:
         roots = {name.partition("/")[0] for name in archive.namelist()}
     notes.say("K4", "one archive, whose root is named after the file", roots == {"model"} or str(sorted(roots)))
-    _on_device(notes, job, Tiny(), device)
+    _on_device(notes, job, Tiny(), device=device)
 
 
-def _lies(folder: str, *names: str):
+def _lies(folder: str, *names: str) -> bool | str:
     found = {name for _, _, files in os.walk(folder) for name in files}
     return set(names) <= found or "there is " + ", ".join(sorted(found))
 
 
-def _on_device(notes: Notes, job: dict, module: torch.nn.Module, device) -> None:
+def _on_device(notes: Notes, job: SelftestJob, module: torch.nn.Module, *, device: bool) -> None:
     said = "a loaded model runs, and gives what eager PyTorch gives"
     if not device:
         notes.say("K2", said, None)
@@ -166,11 +172,11 @@ def _on_device(notes: Notes, job: dict, module: torch.nn.Module, device) -> None
         notes.say("K2", said, bool(torch.allclose(_first(loaded(values)), module(values)[0], atol=2e-2)))
 
 
-def _first(outputs):
+def _first(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     return outputs[0] if isinstance(outputs, (tuple, list)) else outputs
 
 
-def _companions(notes: Notes, job: dict) -> None:
+def _companions(notes: Notes, job: SelftestJob) -> None:
     import torch_neuronx
 
     for name in ("dynamic_batch", "lazy_load", "async_load"):
@@ -185,7 +191,7 @@ def _companions(notes: Notes, job: dict) -> None:
     notes.say("K2", "replace_weights, move_trace_to_device and set_neuron_cores are there", not lacking or str(lacking))
 
 
-def _states(notes: Notes, job: dict, device) -> None:
+def _states(notes: Notes, job: SelftestJob, *, device: bool) -> None:
     module = Counter()
     said = "a parameter named in input_output_aliases is a state"
     made = notes.attempt("K2", said, lambda: _traced(module, job, "states", input_output_aliases={module.state: 1}))
@@ -203,7 +209,7 @@ def _states(notes: Notes, job: dict, device) -> None:
     notes.say("K2", "states are the loaded model's parameters, are copied in and out, and are no outputs", alone and kept)
 
 
-def _compiler(notes: Notes, job: dict) -> None:
+def _compiler(notes: Notes, job: SelftestJob) -> None:
     graphs = [
         os.path.join(place, name) for place, _, names in os.walk("plain") for name in names if name.endswith((".hlo", ".pb"))
     ]
@@ -219,10 +225,10 @@ def _compiler(notes: Notes, job: dict) -> None:
     notes.say("K5", "a flag that it doesn't know is an error", strange.returncode != 0)
 
 
-def _first_generation(notes: Notes, job: dict, device) -> None:
+def _first_generation(notes: Notes, job: SelftestJob, *, device: bool) -> None:
     import torch_neuron
 
-    def trace():
+    def trace() -> torch.jit.ScriptModule:
         return torch_neuron.trace(
             Tiny().eval(),
             (torch.ones(2, 8, device="cpu"),),
@@ -244,4 +250,4 @@ def _first_generation(notes: Notes, job: dict, device) -> None:
         "K9", "its graph has a neuron::forward", any(kind.startswith("neuron::forward") for kind in kinds) or str(kinds[:5])
     )
     notes.attempt("K4", "torch.jit.save writes it", lambda: torch.jit.save(made, os.path.join(job["folder"], "model.neuron")))
-    _on_device(notes, job, Tiny(), device)
+    _on_device(notes, job, Tiny(), device=device)

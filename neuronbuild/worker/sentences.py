@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from . import heads
-from .graph import MASK, Graph
+from .graph import MASK, Graph, Named
 
 POOLED = "pooling_mask"
 PROMPT = 2
@@ -18,13 +18,13 @@ PROMPT = 2
 class SentenceGraph(Graph):
     """A model of token embeddings, and what is made of them."""
 
-    def run(self, given: dict) -> dict:
+    def run(self, given: Named) -> Named:
         """Embeddings of tokens and sentences."""
         pooled = given.pop(POOLED, given[MASK])
         tokens = self.model(**given, return_dict=True)["last_hidden_state"]
         return {"token_embeddings": tokens, "sentence_embedding": self._sentences(tokens, given[MASK], pooled)}
 
-    def reference(self, given: dict) -> dict:
+    def reference(self, given: Named) -> Named:
         """Each sentence is made by itself, of its own tokens alone: padding can't count there."""
         found = super().reference(given)
         rows = zip(found["token_embeddings"], given[MASK] > 0, given.get(POOLED, given[MASK]))
@@ -43,12 +43,12 @@ class SentenceGraph(Graph):
                 sentence = torch.nn.functional.normalize(sentence, p=2, dim=-1)
         return sentence
 
-    def example(self, seed: int) -> tuple:
+    def example(self, seed: int) -> tuple[torch.Tensor, ...]:
         """Seeded tensors; the first tokens of every row are those of a prompt."""
         given = dict(zip(self.input_names, super().example(seed)))
         return tuple(self.masked(given, given[MASK]).values())
 
-    def masked(self, given: dict, mask: torch.Tensor) -> dict:
+    def masked(self, given: Named, mask: torch.Tensor) -> Named:
         """Inputs by name with another attention mask, and the tokens of a prompt after what it leaves out."""
         given = super().masked(given, mask)
         if POOLED in given:

@@ -6,11 +6,15 @@ as states that it only reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from . import caches, graph, masks
-from .probes import Probe
+from .contract import Action
+from .graph import Named
+from .probes import Expected, Probe
 
 CROSS = "cross"
 HIDDEN = "last_hidden_state"
@@ -24,11 +28,11 @@ token of each: 448 tokens of 51,865 words (Whisper) are 93 MB a row.
 class EncoderGraph(graph.Graph):
     """Hidden states of the input, and keys and values of every cross attention over it."""
 
-    def __init__(self, model: torch.nn.Module, action: dict) -> None:
+    def __init__(self, model: torch.nn.Module, action: Action) -> None:
         super().__init__(model, action)
         self.wanted = [HIDDEN, *caches.names(CROSS, decoder_layers(model))]
 
-    def run(self, given: dict) -> dict:
+    def run(self, given: Named) -> Named:
         """The decoder reads one token, whose score nobody asks for: so each attention writes its keys and values."""
         hidden = self.model.get_encoder()(**given, return_dict=True)[HIDDEN]
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -45,7 +49,7 @@ class EncoderGraph(graph.Graph):
 class DecoderGraph(graph.Graph):
     """Scores (rows, vocabulary) of what may follow a token, over a cache of what came before it."""
 
-    def __init__(self, model: torch.nn.Module, action: dict) -> None:
+    def __init__(self, model: torch.nn.Module, action: Action) -> None:
         super().__init__(model, action)
         self.rows = action["inputs"][0]["shape"][0]
         shapes = {entry["name"]: entry["shape"] for entry in action["inputs"]}
@@ -57,12 +61,12 @@ class DecoderGraph(graph.Graph):
         self.slots, self.source = slots[caches.SELF], source
         self.output_names = ["logits"]
 
-    def run(self, given: dict) -> dict:
+    def run(self, given: Named) -> Named:
         """Scores, and the cache updated."""
         start = given["cache_start"]
         read = caches.open_cache(given, CROSS, self.source)  # full, and so nothing is written into it
         cache = EncoderDecoderCache(caches.open_cache(given, caches.SELF, start), read)
-        more = {}
+        more: Named = {}
         if masks.written_out(self.action):
             slots = start.new_ones((self.rows, self.slots))
             more = masks.positions(self.model, start, 1)
@@ -78,7 +82,7 @@ class DecoderGraph(graph.Graph):
         )
         return {"logits": out.logits[:, -1]}
 
-    def example(self, seed: int) -> tuple:
+    def example(self, seed: int) -> tuple[torch.Tensor, ...]:
         """A token amid a sequence: what came before is noise, and so is what the encoder said."""
         generator = torch.Generator().manual_seed(seed)
         inputs = dict(zip(self.input_names, graph.example_inputs(self.action, seed)))
@@ -87,7 +91,7 @@ class DecoderGraph(graph.Graph):
         states = [0.5 * torch.randn(shape, generator=generator, device="cpu") for shape in self.states.values()]
         return (*inputs.values(), *(state.to(self.dtype) for state in states))
 
-    def probes(self, seed: int):
+    def probes(self, seed: int) -> Iterator[Probe]:
         """The first, a middle and the last token of answers as long as the cache.
 
         Where a graph takes a mask, answers are to inputs without padding and padded on either side, which small batches take
@@ -106,19 +110,19 @@ class DecoderGraph(graph.Graph):
                 ("at the last token", self.slots - 1),
             ):
                 before = {name: _until(slot, name, tensor[order]) for name, tensor in kept.items()}
-                after = [(name, (), _until(slot + 1, name, tensor[order])) for name, tensor in kept.items()]
+                after: list[Expected] = [(name, (), _until(slot + 1, name, tensor[order])) for name, tensor in kept.items()]
                 given = {"decoder_input_ids": ids[order, slot : slot + 1], graph.MASK: mask[order]}
                 given["cache_start"] = torch.tensor([slot], device="cpu")
                 inputs = tuple(given[name] for name in self.input_names)
                 states = tuple(before[name] for name in self.states)
                 yield Probe(where, [inputs], [("logits", (), logits[order, slot]), *after], states)
 
-    def _tokens(self, shape: tuple, generator: torch.Generator) -> torch.Tensor:
+    def _tokens(self, shape: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
         """Ids of the decoder's own table: Marian may have another one for what its encoder reads."""
         vocabulary = len(self.model.get_decoder().get_input_embeddings().weight)
         return torch.randint(min(5, vocabulary - 1), vocabulary, shape, generator=generator, device="cpu")
 
-    def _said(self, hidden: torch.Tensor, mask: torch.Tensor, ids: torch.Tensor) -> tuple:
+    def _said(self, hidden: torch.Tensor, mask: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, Named]:
         """What eager PyTorch gives for whole answers (rows, tokens): logits, and keys and values by the names of the states."""
         given = {"attention_mask": mask} if "attention_mask" in self.input_names else {}
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -146,10 +150,10 @@ def _until(slot: int, name: str, tensor: torch.Tensor) -> torch.Tensor:
 def decoder_layers(model: torch.nn.Module) -> int:
     """Number of layers of the decoder."""
     config = model.config
-    return getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None) or config.num_layers
+    return int(getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None) or config.num_layers)
 
 
-def head_shape(model: torch.nn.Module) -> tuple:
+def head_shape(model: torch.nn.Module) -> tuple[int, int]:
     """Number of heads of the decoder's attention, and the size of one."""
     config = model.config
     heads = getattr(config, "decoder_attention_heads", None) or config.num_heads

@@ -13,6 +13,7 @@ import time
 import traceback
 
 from . import errors, registry, supervise
+from .contract import Answer
 
 
 def main(lifeline: int) -> None:
@@ -32,7 +33,7 @@ def main(lifeline: int) -> None:
         answers.flush()
 
 
-def _run(path: str) -> dict:
+def _run(path: str) -> Answer:
     started = time.monotonic()
     try:
         with open(path, encoding="utf-8") as file:

@@ -40,7 +40,7 @@ def split(lifeline: int) -> None:
 
 
 def _watch(lifeline: int, waking: int, child: int) -> None:
-    ended = 0
+    ended = status = 0
     while not ended:
         readable, _, _ = select.select([lifeline, waking], [], [])
         if lifeline in readable:

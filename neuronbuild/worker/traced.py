@@ -7,14 +7,17 @@ import importlib.metadata
 import itertools
 import os
 import platform
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from . import graph, graphs, weights
+from .contract import Action, CompileJob, ConstantSpec, Signature, TensorSpec
 from .errors import JobError
+from .toolchain import Tensors
 
 
-def open_module(job: dict, *, apart: bool) -> tuple:
+def open_module(job: CompileJob, *, apart: bool) -> tuple[graph.Graph, list[str]]:
     """The module, and those of its outputs that the checkpoint has no weights for.
 
     Weights that lie apart are zeros here: the compiled file holds them, and must never be taken for a model that has some.
@@ -33,7 +36,7 @@ def open_module(job: dict, *, apart: bool) -> tuple:
 
 
 @contextlib.contextmanager
-def standing_in(folder: str):
+def standing_in(folder: str) -> Iterator[None]:
     """Make a folder the current one for a while."""
     before = os.getcwd()
     os.chdir(folder)
@@ -46,18 +49,18 @@ def standing_in(folder: str):
 class Stateful(torch.nn.Module):
     """A graph whose cache is its own parameters: they are updated on the device, and never leave it."""
 
-    def __init__(self, module: graph.Graph, states: tuple) -> None:
+    def __init__(self, module: graph.Graph, states: Tensors) -> None:
         super().__init__()
         self.module = module
         self.states = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros_like(t), requires_grad=False) for t in states])
 
     @classmethod
-    def around(cls, module: graph.Graph, inputs: tuple):
+    def around(cls, module: graph.Graph, inputs: Tensors) -> graph.Graph | Stateful:
         """The module itself where it has no cache."""
         states = inputs[len(module.input_names) :]
         return cls(module, states) if states else module
 
-    def forward(self, *inputs: torch.Tensor) -> tuple:
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Outputs, then the states as they are afterwards."""
         held = [state.clone() for state in self.states]
         return (*self.module(*inputs, *held), *held)
@@ -71,11 +74,11 @@ class Nested(torch.nn.Module):
         self.module = module
 
     @classmethod
-    def around(cls, module: torch.nn.Module):
+    def around(cls, module: torch.nn.Module) -> torch.nn.Module:
         """The module itself where no output is part of another."""
         return cls(module) if any("." in name for name in getattr(module, "wanted", ())) else module
 
-    def forward(self, *inputs: torch.Tensor) -> tuple:
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor | tuple[torch.Tensor, ...], ...]:
         """Outputs in their order, those of one part together."""
         named = zip(self.module.output_names, self.module(*inputs))
         groups = itertools.groupby(named, key=lambda pair: pair[0].rpartition(".")[0] or pair[0])
@@ -83,7 +86,7 @@ class Nested(torch.nn.Module):
         return tuple(tensors[0] if name in self.module.output_names else tuple(tensors) for name, tensors in found)
 
 
-def aliases(module: torch.nn.Module) -> dict:
+def aliases(module: torch.nn.Module) -> dict[torch.nn.Parameter, int]:
     """Which output each state is updated by: what `input_output_aliases` takes."""
     if not isinstance(module, Stateful):
         return {}
@@ -91,7 +94,7 @@ def aliases(module: torch.nn.Module) -> dict:
     return {state: first + index for index, state in enumerate(module.states)}
 
 
-def call(loaded, inputs: list) -> tuple:
+def call(loaded: torch.jit.ScriptModule, inputs: Tensors) -> tuple[torch.Tensor, ...]:
     """Run a loaded graph on inputs and the tensors of a cache, which are updated in place."""
     states = list(loaded.parameters()) if hasattr(loaded, "parameters") else []
     given = inputs[: len(inputs) - len(states)]
@@ -103,33 +106,33 @@ def call(loaded, inputs: list) -> tuple:
     return flat(outputs)
 
 
-def flat(outputs: object) -> tuple:
+def flat(outputs: object) -> tuple[torch.Tensor, ...]:
     """The tensors of outputs, those of tuples within them in their places."""
     if not isinstance(outputs, (tuple, list)):
         return (outputs,)
     return tuple(tensor for each in outputs for tensor in flat(each))
 
 
-def signature(action: dict, module: graph.Graph, inputs: tuple, outputs: tuple, *, apart: bool) -> dict:
+def signature(action: Action, module: graph.Graph, inputs: Tensors, outputs: Tensors, *, apart: bool) -> Signature:
     """Tensors that go in, come out, and are bound."""
     states = zip(module.states, inputs[len(action["inputs"]) :])
     return {
-        "inputs": [{key: entry[key] for key in ("name", "dtype", "shape")} for entry in action["inputs"]],
+        "inputs": [{"name": entry["name"], "dtype": entry["dtype"], "shape": entry["shape"]} for entry in action["inputs"]],
         "outputs": [spec(name, tensor) for name, tensor in zip(module.output_names, outputs)],
         "constants": _constants(module) if apart else [],
         "states": [spec(name, tensor) for name, tensor in states],
     }
 
 
-def spec(name: str, tensor: torch.Tensor) -> dict:
+def spec(name: str, tensor: torch.Tensor) -> TensorSpec:
     """Name, dtype and shape."""
     return {"name": name, "dtype": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}
 
 
-def _constants(module: graph.Graph) -> list:
+def _constants(module: graph.Graph) -> list[ConstantSpec]:
     """Every entry of the module's state, with the model's other names for the same tensor."""
     state = module.state_dict()
-    same = {}
+    same: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for name, tensor in state.items():
         same.setdefault((tensor.data_ptr(), tuple(tensor.shape)), []).append(name.partition(".")[2])
     return [
@@ -158,7 +161,7 @@ def save(made: torch.jit.ScriptModule, folder: str, name: str) -> None:
     os.replace(os.path.join(place, name), os.path.join(folder, name))
 
 
-def versions(packages: tuple) -> dict:
+def versions(packages: Sequence[str]) -> dict[str, str]:
     """What it was made with in full, builds included; the key may hold less of it."""
     found = {"python": platform.python_version()}
     for package in packages:

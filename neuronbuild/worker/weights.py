@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Sequence
 
 import safetensors
 import safetensors.torch
@@ -15,6 +16,7 @@ import torch
 import transformers
 
 from . import graph, heads, mend
+from .contract import Action, ConvertJob, ConvertResult
 from .errors import UserError, one_line
 
 FILE = "weights.safetensors"
@@ -26,7 +28,7 @@ OPTIONAL = {"pooler": "pooler_output", "masked_spec_embed": None}
 """
 
 
-def convert(job: dict) -> dict:
+def convert(job: ConvertJob) -> ConvertResult:
     """Write the constants named in the job, in the graph's dtype, as `weights.safetensors` into the job's folder."""
     action = job["action"]
     module, missing = load(job["model"], action, graph.weight_dtype(action))
@@ -42,7 +44,7 @@ def convert(job: dict) -> dict:
     }
 
 
-def unpack(model: str, action: dict, folder: str) -> list:
+def unpack(model: str, action: Action, folder: str) -> list[str]:
     """Write what a GGUF file holds besides weights as files of their own, config and tokenizer, and give their names."""
     file = gguf_file(model)
     if file is None:
@@ -58,18 +60,18 @@ def unpack(model: str, action: dict, folder: str) -> list:
     return names
 
 
-def gguf_file(model: str):
+def gguf_file(model: str) -> str | None:
     """The name of a model's GGUF file, or `None`."""
     return next((name for name in os.listdir(model) if name.endswith(".gguf")), None)
 
 
-def omitted_outputs(missing: list) -> list:
+def omitted_outputs(missing: Sequence[str]) -> list[str]:
     """The outputs that can't be had without what a checkpoint lacks."""
     omitted = {OPTIONAL.get(part) for name in missing for part in name.split(".")}
-    return sorted(omitted - {None})
+    return sorted(name for name in omitted if name is not None)
 
 
-def load(model: str, action: dict, dtype: torch.dtype) -> tuple:
+def load(model: str, action: Action, dtype: torch.dtype) -> tuple[torch.nn.Module, list[str]]:
     """The model with its real weights, and the names that the checkpoint lacks, all of them optional.
 
     Raises:

@@ -13,6 +13,7 @@ import pytest
 from tests.limits import SOON
 
 WORKER = Path(__file__).parents[3] / "neuronbuild/worker"
+NO_FRAMEWORKS = Path(__file__).parents[2] / "doubles/no_frameworks.py"
 NAMES = ("python3.9", "python3.10", "python3.12", "python3.13")
 
 
@@ -66,3 +67,10 @@ def test_the_worker_starts_and_answers_in_a_bare_environment(bare, tmp_path):
 def test_every_module_compiles_there(bare):
     program = "import sys, pathlib\nfor p in pathlib.Path(sys.argv[1]).rglob('*.py'): compile(p.read_text(), str(p), 'exec')"
     subprocess.run([bare, "-c", program, str(WORKER)], check=True)
+
+
+def test_every_module_is_imported_there(bare):
+    """mypy checks for 3.10 and later only: what a module evaluates when it is imported, aliases of types too, shows here."""
+    done = subprocess.run([bare, str(NO_FRAMEWORKS), str(WORKER)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"aot", "contract", "graph", "neuronx", "lowering"} <= set(done.stdout.split())

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from neuronbuild.worker import inductor, registry
-from neuronbuild.worker.errors import UserError
+from neuronbuild.worker.errors import JobError, UserError
 
 
 def test_every_kind_of_job_and_every_toolchain_has_a_module_that_is_there():
@@ -32,3 +32,9 @@ def test_a_check_is_handed_the_toolchain_of_its_action(monkeypatch):
     monkeypatch.setattr("neuronbuild.worker.check.check_release", lambda job, toolchain: {"checks": [job["model"], toolchain]})
     job = {"kind": "check", "model": "here", "action": {"toolchain": {"name": "inductor"}}}
     assert registry.function_of(job)(job) == {"checks": ["here", inductor]}
+
+
+def test_graphs_that_the_worker_cannot_run_are_not_checked():
+    job = {"kind": "check", "action": {"toolchain": {"name": "optimum"}}}
+    with pytest.raises(JobError, match="graphs of toolchain optimum can't be run by the worker"):
+        registry.function_of(job)(job)
