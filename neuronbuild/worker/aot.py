@@ -18,7 +18,7 @@ import torch._inductor.cpp_builder
 import torch._inductor.cpu_vec_isa
 import torch._inductor.graph
 
-from . import graph, headers, package, products
+from . import fast_ops, graph, headers, package
 from .contract import Action
 from .errors import UserError, first_line
 from .toolchain import Tensors
@@ -61,7 +61,7 @@ def compile_package(module: graph.Graph, inputs: Tensors, action: Action, path: 
 
 def export(module: graph.Graph, inputs: Tensors) -> torch.export.ExportedProgram:
     """The program that is compiled."""
-    with torch.no_grad(), products.FastForms():
+    with torch.no_grad(), fast_ops.FastForms():
         return torch.export.export(module, inputs)
 
 

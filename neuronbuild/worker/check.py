@@ -7,7 +7,7 @@ import os
 import safetensors
 import torch
 
-from . import graphs, private, probes, weights
+from . import graph_classes, private, probes, weights
 from .contract import Action, CheckJob, CheckResult
 from .errors import UserError
 from .toolchain import Toolchain
@@ -23,7 +23,7 @@ def check_release(job: CheckJob, toolchain: Toolchain) -> CheckResult:
         UserError: the difference is out of tolerance.
     """
     action = job["action"]
-    module = graphs.open_graph(_eager(job["model"], job["identity"], action), action)
+    module = graph_classes.open_graph(_eager(job["model"], job["identity"], action), action)
     constants = {name: _tensor(file, tensor) for name, (file, tensor) in job["bindings"].items()}
     with private.private_copy(job["package"], job["sha256"]) as package:
         compiled = toolchain.open_compiled(package, constants)

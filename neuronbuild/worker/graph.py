@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 import transformers
 
-from . import forms, heads, mend, noise
+from . import forms, heads, model_patches, noise
 from .contract import Action, TensorSpec
 from .errors import UserError, one_line
 from .probes import Probe
@@ -57,7 +57,7 @@ class Graph(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Outputs in the order of the action's list, those that this model has."""
         given = dict(zip([*self.input_names, *self.states], tensors))
-        with mend.fixed_rotations(self.model), self.forms():
+        with model_patches.fixed_rotations(self.model), self.forms():
             if self.cast is None:
                 found = self._run_in_dtype(given)
             else:
@@ -157,7 +157,7 @@ def make_model(action: Action, dtype: torch.dtype) -> torch.nn.Module:
         raise
     except Exception as error:  # config classes check little: whatever is wrong shows when the model is made, as any error
         raise UserError(f"transformers can't make this model: {one_line(error)}{_culprits(action, error)}") from error
-    model = heads.attach(mend.mended(model.eval()), action, dtype)
+    model = heads.attach(model_patches.patched(model.eval()), action, dtype)
     for tensor in noise.held(model):  # some classes make a parameter in float32 whatever they are asked for
         tensor.data = tensor.data.to(dtype)
     noise.shake(model, noise.TRACED)

@@ -7,7 +7,7 @@ import os
 import safetensors.torch
 import torch
 
-from . import graph, graphs, noise, package, padding, probes
+from . import graph, graph_classes, noise, package, padding, probes
 from .contract import Action, CompileJob, CompileResult, ConstantSpec, TensorSpec
 from .errors import UserError
 from .toolchain import Compiled
@@ -25,7 +25,7 @@ def compile_action(job: CompileJob) -> CompileResult:
 
     aot.refuse_paths()
     action, folder = job["action"], job["folder"]
-    module = graphs.open_graph(graph.make_model(action, graph.weight_dtype(action)), action)
+    module = graph_classes.open_graph(graph.make_model(action, graph.weight_dtype(action)), action)
     inputs = module.example(seed=0)
     path = os.path.join(folder, PACKAGE)
     literals = aot.compile_package(module, inputs, action, path)

@@ -17,7 +17,7 @@ import torch
 import torch_xla
 import torch_xla.core.xla_model as xm
 
-from . import graph, graphs, noise, places, probes, traced
+from . import graph, graph_classes, noise, places, probes, traced
 from .contract import BakedTensor, Difference, Figures, LowerJob, LowerResult
 from .errors import UserError, first_line
 from .toolchain import Tensors
@@ -41,7 +41,7 @@ def lower(job: LowerJob) -> LowerResult:
     """
     action = job["action"]
     dtype = graph.weight_dtype(action)
-    module = graphs.open_graph(graph.make_model(action, dtype), action)
+    module = graph_classes.open_graph(graph.make_model(action, dtype), action)
     example = module.example(seed=0)
     with torch.no_grad():
         module(*(tensor.clone() for tensor in example))  # which outputs there are shows when it runs

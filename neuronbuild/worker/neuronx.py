@@ -11,7 +11,7 @@ import re
 import torch
 import torch_neuronx
 
-from . import graph, graphs, neuron_log, noise, padding, probes, traced
+from . import graph, graph_classes, neuron_log, noise, padding, probes, traced
 from .contract import Action, Check, CompileJob, CompileResult
 from .errors import JobError, UserError, first_line
 from .toolchain import Compiled, Tensors
@@ -105,7 +105,7 @@ def _checks(action: Action, folder: str, module: graph.Graph) -> list[Check]:
 def _padding(action: Action, module: graph.Graph) -> list[Check]:
     """Whether padding changes results. Weights that lie apart are zeros here, and would show nothing."""
     if action["weights"] == "separate":
-        module = graphs.open_graph(graph.make_model(action, torch.float32), action)
+        module = graph_classes.open_graph(graph.make_model(action, torch.float32), action)
     return padding.measure(module)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from . import graph, graphs, weights
+from . import graph, graph_classes, weights
 from .contract import Action, CompileJob, ConstantSpec, Signature, TensorSpec
 from .errors import JobError
 from .toolchain import Tensors
@@ -32,7 +32,7 @@ def open_module(job: CompileJob, *, apart: bool) -> tuple[graph.Graph, list[str]
     else:
         model, missing = weights.load(job["model"], action, dtype)
         omitted = weights.omitted_outputs(missing)
-    return graphs.open_graph(model, action), omitted
+    return graph_classes.open_graph(model, action), omitted
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from . import graph, heads, mend
+from . import graph, heads, model_patches
 from .contract import Action, ConvertJob, ConvertResult
 from .errors import UserError, one_line
 
@@ -96,7 +96,7 @@ def load(model: str, action: Action, dtype: torch.dtype) -> tuple[torch.nn.Modul
     if said["mismatched_keys"]:
         name, found, wanted = min(said["mismatched_keys"])
         raise UserError(f"the checkpoint's {name} has shape {list(found)}, the config asks for {list(wanted)}")
-    module = mend.mended(module.eval())
+    module = model_patches.patched(module.eval())
     persistent = module.state_dict()
     missing = sorted(name for name in said["missing_keys"] if name in persistent)
     lost = [name for name in missing if not set(name.split(".")) & set(OPTIONAL)]

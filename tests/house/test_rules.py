@@ -32,7 +32,7 @@ LAZY_IMPORTS = {
     "cli/progress.py": "rich, only on a terminal",
     "runtime/session.py": "torch's loader, a private name that only exists where it can be used",
     "worker/registry.py": "the module of a job or a toolchain, when the first such job comes",
-    "worker/graphs.py": "graphs with a cache, whose modules need a transformers that has one",
+    "worker/graph_classes.py": "graphs with a cache, whose modules need a transformers that has one",
     "worker/package.py": "torch's loader",
     "worker/inductor.py": "torch's loader, and Inductor only where something is compiled",
     "worker/selftest.py": "the framework of one generation, where the other isn't installed",

@@ -17,7 +17,7 @@ from neuronbuild.models import MODEL_CLASSES
 from neuronbuild.runtime.reader import CompiledShape
 from neuronbuild.runtime.session import Session
 from neuronbuild.tasks import TASKS
-from neuronbuild.worker import aot, graphs, padding
+from neuronbuild.worker import aot, graph_classes, padding
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
 
@@ -54,7 +54,7 @@ def export_graphs(model, task: str, shapes: list[tuple[str, dict[str, int]]]):
     sessions, buckets = [], []
     for name, sizes in shapes:
         made = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU)
-        module = graphs.open_graph(model, made.document)
+        module = graph_classes.open_graph(model, made.document)
         session, bucket = export_graph(module, made, task, name, sizes)
         buckets.append(bucket)
         sessions.append(session)
@@ -95,7 +95,7 @@ def open_forward(folder: Path, task: str, auto_class: str, shapes: list[dict[str
     sessions, buckets, seen = [], [], []
     for sizes in shapes:
         made = make_action(config=model.config.to_dict(), task=task, graph="forward", sizes=sizes, auto_cast="none", **CPU)
-        module = graphs.open_graph(model, made.document)
+        module = graph_classes.open_graph(model, made.document)
         session, bucket = export_graph(module, made, task, "forward", sizes)
         sessions.append(session)
         buckets.append(bucket)

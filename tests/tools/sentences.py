@@ -17,7 +17,7 @@ from neuronbuild.models.sentences import NeuronSentenceTransformers
 from neuronbuild.plan.action import ActionMaker
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.source.local import FolderSource
-from neuronbuild.worker import graphs, padding, weights
+from neuronbuild.worker import graph_classes, padding, weights
 from tests.conftest import make_model
 from tests.tools.action_keys import CPU
 from tests.tools.exported import ExportedSessions, export_graph, release_index
@@ -103,7 +103,7 @@ def open_release(folder: Path, place: Path, shapes: list[dict[str, int]]) -> Neu
     for sizes in shapes:
         action = ActionMaker(subject, way(AS_IS, CPU["fingerprint"])).make("forward", Shape.of(sizes))
         loaded, _ = weights.load(str(place), action.document, torch.float32)
-        module = graphs.open_graph(loaded, action.document)
+        module = graph_classes.open_graph(loaded, action.document)
         session, bucket = export_graph(module, action, TASK, "forward", sizes)
         buckets.append(bucket)
         sessions.append(session)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from neuronbuild.worker import graph, graphs, noise, numeric
+from neuronbuild.worker import graph, graph_classes, noise, numeric
 from tests.tools.action_keys import CPU
 from tests.tools.tiny import DECODER
 from tests.unit.plan.cases import make_action
@@ -29,7 +29,7 @@ SHAPES = {"batch_size": 2, "num_beams": 1, "sequence_length": 16, "prefill_lengt
 def shaken(config: dict, task: str, name: str, **options) -> graph.Graph:
     """A graph over a model with the noise of both seeds, as a build compares it."""
     document = make_action(config=config, task=task, graph=name, sizes=SHAPES, **{**options, **CPU}).document
-    module = graphs.open_graph(graph.make_model(document, graph.weight_dtype(document)), document)
+    module = graph_classes.open_graph(graph.make_model(document, graph.weight_dtype(document)), document)
     noise.shake(module.model, noise.COMPARED)
     return module
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from neuronbuild.tasks import FAMILIES, TASKS
-from neuronbuild.worker import graph, graphs, traced
+from neuronbuild.worker import graph, graph_classes, traced
 from tests.conftest import ROOT
 from tests.tools.neuron_graphs import cases
 
@@ -33,7 +33,7 @@ def names() -> list:
 @pytest.mark.parametrize("name", names())
 def test_a_graph_runs_on_one_device_and_looks_at_no_value(name):
     action = CASES[name]
-    module = graphs.open_graph(graph.make_model(action, torch.float32), action)
+    module = graph_classes.open_graph(graph.make_model(action, torch.float32), action)
     inputs = module.example(seed=0)
     held = traced.Stateful.around(module, inputs)
     DOUBLE.refuse_mixed_devices(held, inputs[: len(module.input_names)])

@@ -5,7 +5,7 @@ import torch
 
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.manifest import PADDING, Check
-from neuronbuild.worker import graph, graphs, padding
+from neuronbuild.worker import graph, graph_classes, padding
 from tests.conftest import SIZES
 from tests.senses import CASES
 from tests.tools.action_keys import CPU
@@ -19,7 +19,7 @@ def measured(family: str, task: str, sizes=SHAPE, **config) -> list[Check]:
     config = config or {**SIZES, **OWN_ENCODER.get(family, {}), "num_labels": 5}
     options = {"auto_cast": "none", **CPU}
     document = make_action(config={"model_type": family, **config}, task=task, sizes=sizes, **options).document
-    module = graphs.open_graph(graph.make_model(document, torch.float32), document)
+    module = graph_classes.open_graph(graph.make_model(document, torch.float32), document)
     return list(decode_part(tuple[Check, ...], padding.measure(module)))
 
 

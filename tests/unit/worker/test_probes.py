@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from neuronbuild.worker import graph, graphs, noise, probes
+from neuronbuild.worker import graph, graph_classes, noise, probes
 from neuronbuild.worker.errors import UserError
 from tests.tools.action_keys import CPU
 from tests.tools.exported import Exported
@@ -22,7 +22,7 @@ def open_graph(model, task: str, name: str, **sizes) -> graph.Graph:
     """A graph of a model whose weights are large enough to show what goes wrong."""
     document = make_action(config=model.config.to_dict(), task=task, graph=name, sizes=sizes, auto_cast="none", **CPU).document
     noise.shake(model, seed=1)
-    return graphs.open_graph(model, document)
+    return graph_classes.open_graph(model, document)
 
 
 def decoder_graph(name: str, family: str = "llama", slots: int = 24, batch: int = 2, **config) -> graph.Graph:
@@ -179,7 +179,7 @@ def test_a_sentence_that_is_pooled_from_padding_is_found(mode, wrong):
     action = actions.make_action("feature-extraction")
     steps = [{"kind": "Pooling", "modes": [mode]}]
     action["model"].update(outputs=["token_embeddings", "sentence_embedding"], sentence_modules=steps)
-    module = graphs.open_graph(graph.make_model(action, torch.float32), action)
+    module = graph_classes.open_graph(graph.make_model(action, torch.float32), action)
     right = Exported(module, module.example(seed=0)).run
 
     def padding(tensors: list) -> list:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neuronbuild.tasks import TASKS, all_sizes
-from neuronbuild.worker import graph, graphs, noise
+from neuronbuild.worker import graph, graph_classes, noise
 from tests.senses import CASES, CONFIGS
 from tests.tools.action_keys import CPU
 from tests.unit.plan.cases import make_action
@@ -28,7 +28,7 @@ def make_document(family: str, task: str, *, architectures=(), **options) -> dic
 
 
 def open_module(document: dict) -> graph.Graph:
-    return graphs.open_graph(graph.make_model(document, graph.weight_dtype(document)), document)
+    return graph_classes.open_graph(graph.make_model(document, graph.weight_dtype(document)), document)
 
 
 @functools.cache

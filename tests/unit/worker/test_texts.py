@@ -7,7 +7,7 @@ import torch
 
 from neuronbuild.tasks import FAMILIES, TASKS, all_sizes, families_for, tasks_of
 from neuronbuild.tasks.families import TEXT
-from neuronbuild.worker import graph, graphs
+from neuronbuild.worker import graph, graph_classes
 from tests.conftest import SIZES
 from tests.tools.action_keys import CPU
 from tests.tools.tiny import OWN_ENCODER
@@ -28,7 +28,7 @@ def cases():
 def open_module(family: str, task: str) -> tuple[dict, graph.Graph]:
     config = {"model_type": family, **SIZES, **OWN_ENCODER.get(family, {}), "num_labels": 5}
     document = make_action(config=config, task=task, sizes=SHAPE, **{"auto_cast": "none", **CPU}).document
-    return document, graphs.open_graph(graph.make_model(document, torch.float32), document)
+    return document, graph_classes.open_graph(graph.make_model(document, torch.float32), document)
 
 
 def expected(module: graph.Graph, given: dict[str, torch.Tensor], task: str) -> dict[str, torch.Tensor]:

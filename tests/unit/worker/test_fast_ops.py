@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from neuronbuild.worker import products
+from neuronbuild.worker import fast_ops
 
 LIBRARY = {"aten.linear.default", "aten.scaled_dot_product_attention.default", "mkldnn._linear_pointwise.default"}
 
@@ -16,7 +16,7 @@ def program_of(function, *tensors):
         def forward(self, *given):
             return function(*given)
 
-    with torch.no_grad(), products.FastForms():
+    with torch.no_grad(), fast_ops.FastForms():
         return torch.export.export(Module(), tensors)
 
 

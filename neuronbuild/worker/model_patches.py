@@ -13,11 +13,11 @@ Arguments = tuple[typing.Any, ...]
 Named = dict[str, typing.Any]
 
 
-def mended(model: torch.nn.Module) -> torch.nn.Module:
+def patched(model: torch.nn.Module) -> torch.nn.Module:
     """The model, changed in place where its type needs it; what it computes stays the same."""
-    mend = BY_TYPE.get(model.config.model_type)
-    if mend is not None:
-        mend(model)
+    patch = BY_TYPE.get(model.config.model_type)
+    if patch is not None:
+        patch(model)
     return model
 
 
@@ -83,12 +83,12 @@ def _look_up_or_nothing(look_up: typing.Callable[[torch.Tensor], torch.Tensor], 
     return found * (ids >= 0).unsqueeze(-1).to(found.dtype)
 
 
-def _mend_xlm(model: torch.nn.Module) -> None:
+def _patch_xlm(model: torch.nn.Module) -> None:
     _state_lengths(model)
     _allow_no_types(model)
 
 
-BY_TYPE = {"flaubert": _mend_xlm, "levit": _forget_biases, "m2m_100": _never_grow_tables, "xlm": _mend_xlm}
+BY_TYPE = {"flaubert": _patch_xlm, "levit": _forget_biases, "m2m_100": _never_grow_tables, "xlm": _patch_xlm}
 
 
 CHANGING = ("dynamic", "longrope")

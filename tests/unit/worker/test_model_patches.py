@@ -4,7 +4,7 @@ import pytest
 import torch
 import transformers
 
-from neuronbuild.worker.mend import mended
+from neuronbuild.worker.model_patches import patched
 from tests.conftest import SIZES
 from tests.tools.tiny import OWN_ENCODER
 
@@ -24,7 +24,7 @@ def test_negative_token_types_say_none_where_zeros_dont(model):
         return model(input_ids=IDS, **given).logits
 
     none, zeros = answer(), answer(token_type_ids=torch.zeros_like(IDS))
-    assert mended(model) is model
+    assert patched(model) is model
     assert torch.equal(answer(token_type_ids=torch.full_like(IDS, -1)), none)
     assert torch.equal(answer(token_type_ids=torch.zeros_like(IDS)), zeros)
     assert not torch.allclose(none, zeros)
