@@ -6,10 +6,11 @@ The document is what the worker is handed, so what is in the key is what is comp
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from neuronbuild.digest import ActionKey, canonical_json
+from neuronbuild.artifact.fields import Field, canonical_fields, write_fields
+from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.tasks import all_sizes, dims, graph_inputs
 from neuronbuild.tasks.loaders import TOOLCHAIN, outputs_of
 
@@ -23,16 +24,23 @@ if TYPE_CHECKING:
 FORMAT = 3
 """Rises when the same document starts to mean other bytes. Every key changes with it."""
 
+OWN = ("graph", "inputs", "shape")
+"""What differs between actions of one model and one way to compile it, in canonical order; `inputs` follow from the rest."""
+
 GAP = "\0"
 """Stands in the common text where a target's own values go: JSON never holds this character as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: its document and the key that the document gives."""
+    """One action: its document and the key that the document gives.
+
+    `common` is the digest of all but what is the action's `OWN`: the actions of one grid have it in common.
+    """
 
     document: dict[str, object]
     key: ActionKey
+    common: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,10 @@ class ActionMaker:
             "compiler": dict(way.compiler),
             "toolchain": way.fingerprint.as_json(),
         }
-        fields = {name: f"{_text(name)}:{_text(value)}" for name, value in self._common.items()}
-        fields |= {"graph": f'"graph":{GAP}', "inputs": f'"inputs":{GAP}', "shape": f'"shape":{GAP}'}
-        self._pieces = ("{" + ",".join(fields[name] for name in sorted(fields)) + "}").split(GAP)
+        fields = canonical_fields({**self._common, **dict.fromkeys(OWN)})
+        text = write_fields(Field(each.path, GAP) if each.path[0] in OWN else each for each in fields)
+        self._pieces = text.split(GAP)
+        self._digest = digest_json(self._common).sha256
         self._inputs = {
             graph.name: (
                 *(each for each in graph_inputs(graph, subject.family) if each.name not in unasked),
@@ -99,14 +108,15 @@ class ActionMaker:
         shape_text = ",".join([f'"{axis}":{sizes[axis]}' for axis in sorted(sizes)])
         text = f'{head}"{graph}"{middle}[{inputs_text}]{between}{{{shape_text}}}{tail}'
         key = ActionKey(hashlib.sha256(text.encode()).hexdigest())
-        return Action({**self._common, "graph": graph, "inputs": inputs, "shape": sizes}, key)
+        return Action({**self._common, "graph": graph, "inputs": inputs, "shape": sizes}, key, self._digest)
 
 
-def _text(value: object) -> str:
-    return canonical_json(value).decode()
+def common_part(document: Mapping[str, object]) -> dict[str, object]:
+    """A document without what is the action's own; its digest is the action's `common`."""
+    return {name: value for name, value in document.items() if name not in OWN}
 
 
 def _input_text(entry: Mapping[str, object]) -> str:
-    """Twenty times as fast as `_text`: names and dtypes need no escapes, and sizes are whole numbers."""
+    """Twenty times as fast as the walk: names and dtypes need no escapes, and sizes are whole numbers."""
     sizes = str(entry["shape"]).replace(" ", "")
     return f'{{"dtype":"{entry["dtype"]}","name":"{entry["name"]}","shape":{sizes}}}'

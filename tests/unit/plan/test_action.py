@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronbuild.artifact.fields import canonical_fields, write_fields
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.digest import digest_json
-from neuronbuild.plan.action import FORMAT, ActionMaker
+from neuronbuild.digest import digest_bytes, digest_json
+from neuronbuild.plan.action import FORMAT, ActionMaker, common_part
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.grid import expand
 from neuronbuild.recipe.located import Located
@@ -205,6 +206,19 @@ def actions(draw):
 @given(actions())
 def test_the_key_is_the_digest_of_the_document(action):
     assert digest_json(action.document).sha256 == action.key
+
+
+@few
+@given(actions())
+def test_the_key_is_the_digest_of_the_text_that_is_written_from_the_fields_that_explain_it(action):
+    assert digest_bytes(write_fields(canonical_fields(action.document)).encode()).sha256 == action.key
+
+
+def test_actions_of_one_grid_have_all_in_common_but_graph_inputs_and_shape():
+    one, other = make_action(), make_action(sizes={**SIZES, "batch_size": 2})
+    assert one.common == other.common == digest_json(common_part(other.document)).sha256
+    assert one.common != make_action(dtype="bfloat16").common
+    assert set(one.document) - set(common_part(one.document)) == {"graph", "inputs", "shape"}
 
 
 def random_action(chance):
