@@ -136,7 +136,16 @@ def canonical_json(value: object) -> bytes:
         ValueError: the value holds NaN or an infinity.
         TypeError: the value isn't JSON.
     """
-    return _ENCODER.encode(value).encode()
+    return canonical_text(value).encode()
+
+
+def canonical_text(value: object) -> str:
+    """The same as text.
+
+    Raises:
+        ValueError, TypeError: as for `canonical_json`.
+    """
+    return _ENCODER.encode(value)
 
 
 def digest_json(value: object) -> Digest:

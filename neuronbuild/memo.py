@@ -60,6 +60,10 @@ class Memo:
         """All entries."""
         return list(self._load().values())
 
+    def names(self) -> set[str]:
+        """The names of all entries."""
+        return set(self._load())
+
     def put(self, name: str, entry: list[object]) -> None:
         """Remember."""
         self._load()[name] = entry

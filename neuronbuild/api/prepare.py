@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.drift import model_drift, toolchain_drift
+from neuronbuild.api.known_actions import explain_misses
 from neuronbuild.api.locking import FetchedFiles, LockedFiles, locked_model, make_lock, read_lock, write_lock
 from neuronbuild.api.lowering import Lowerings
 from neuronbuild.api.preparing import prepare_each
@@ -179,7 +180,8 @@ def plan(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBu
         RecipeError, SourceError, StoreError, ToolchainError: as their names say.
     """
     context = Context.open(settings)
-    return make_full_plan(prepare(recipes, context, failures), context.store).with_lowerings(Lowerings(settings.scratch).get)
+    made = make_full_plan(prepare(recipes, context, failures), context.store)
+    return explain_misses(made, context.store).with_lowerings(Lowerings(settings.scratch).get)
 
 
 def lock(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBuildError] | None = None) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuronbuild.digest import canonical_json
+from neuronbuild.digest import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 Path = tuple[str, ...]
 """Names from the top of a document to a value in it."""
@@ -33,7 +33,7 @@ def canonical_fields(value: object, path: Path = ()) -> Iterator[Field]:
         for name in sorted(value):
             yield from canonical_fields(value[name], (*path, name))
     else:
-        yield Field(path, _text(value))
+        yield Field(path, canonical_text(value))
 
 
 def write_fields(fields: Iterable[Field]) -> str:
@@ -46,19 +46,10 @@ def write_fields(fields: Iterable[Field]) -> str:
         parents = path[:-1]
         shared = _shared(above, parents)
         parts.append("}" * (len(above) - shared) + "," if parts else "{")
-        parts += [f"{_text(name)}:{{" for name in parents[shared:]]
-        parts.append(f"{_text(path[-1])}:{text}")
+        parts += [f"{canonical_text(name)}:{{" for name in parents[shared:]]
+        parts.append(f"{canonical_text(path[-1])}:{text}")
         above = parents
     return "".join(parts) + "}" * (len(above) + 1)
-
-
-def texts_of(document: Mapping[str, object]) -> dict[Path, str]:
-    """The canonical text of each field by its path."""
-    return {field.path: field.text for field in canonical_fields(document)}
-
-
-def _text(value: object) -> str:
-    return canonical_json(value).decode()
 
 
 def _shared(one: Path, other: Path) -> int:

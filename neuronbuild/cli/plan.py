@@ -105,7 +105,7 @@ def _steps(steps: list[Step]) -> Iterator[str]:
     for mark, some in parts:
         for step in some[:SHOWN]:
             place = f"{step.target.graph:{graphs}}  {step.target.shape!s:{shapes}}"
-            yield f"  {mark} {place}  {step.action.key[:12]}  {step.reason}{_preflight(step)}"
+            yield f"  {mark} {place}  {step.action.key[:12]}  {step.explanation}{_preflight(step)}"
         if len(some) > SHOWN:
             yield f"  {mark} … and {len(some) - SHOWN:,} more"
 

@@ -15,21 +15,43 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.lowering import Lowering
     from neuronbuild.digest import ActionKey
     from neuronbuild.plan.action import Action
+    from neuronbuild.plan.explain import Nearest
     from neuronbuild.plan.troubles import Trouble
     from neuronbuild.recipe.target import Target
 
 State = Literal["hit", "miss"]
 
+MISSING = "not in the store"
+"""The reason of a miss that the store has no record of."""
+
+UNLIKE = "no similar artifact is known here"
+
+ROOM = 100
+"""Characters that the explanation of a miss takes at most, unless its first difference alone takes more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One target in the plan; `lowering` is what preflight found of it, `None` where it hasn't looked."""
+    """One target in the plan.
+
+    `lowering` is what preflight found of it, `None` where it hasn't looked. `nearest` is the known action that a miss is most
+    like, `None` where there is none, or nobody has looked.
+    """
 
     target: Target
     action: Action
     state: State
     reason: str
     lowering: Lowering | None = None
+    nearest: Nearest | None = None
+
+    @property
+    def explanation(self) -> str:
+        """Why it is a hit or a miss, for people: of what the store has no record of, what there is instead."""
+        if self.reason != MISSING:
+            return self.reason
+        like = UNLIKE if self.nearest is None else self.nearest.sentence(ROOM - len(f"{MISSING}; "))
+        return f"{MISSING}; {like}"
 
     @property
     def trouble(self) -> Trouble | None:
@@ -49,6 +71,7 @@ class Step:
             "key": self.action.key,
             "state": self.state,
             "reason": self.reason,
+            "nearest": self.nearest and self.nearest.as_json(),
             "arguments": self.arguments,
             "preflight": self.lowering and {"problems": list(self.lowering.problems), "notes": list(self.lowering.notes)},
         }
@@ -103,6 +126,11 @@ class Plan:
         found = ((step, known(step.action.key)) for step in self.steps)
         return replace(self, steps=tuple(step if each is None else replace(step, lowering=each) for step, each in found))
 
+    def with_nearest(self, find: Callable[[Action], Nearest | None]) -> Plan:
+        """The same plan with what is most like each of those steps that the store has no record of."""
+        steps = (replace(step, nearest=find(step.action)) if step.reason == MISSING else step for step in self.steps)
+        return replace(self, steps=tuple(steps))
+
     @property
     def warnings(self) -> list[Warned]:
         """What those steps are known to run into, once for each recipe and platform."""
@@ -129,7 +157,7 @@ def make_plan(actions: Iterable[tuple[Target, Action]], known: Mapping[ActionKey
 
 def _step(target: Target, action: Action, known: Mapping[ActionKey, str | None]) -> Step:
     if action.key not in known:
-        return Step(target, action, "miss", "not in the store")
+        return Step(target, action, "miss", MISSING)
     lack = known[action.key]
     if lack is None:
         return Step(target, action, "hit", "in the store")

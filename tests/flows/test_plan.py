@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import TEXT, run_cli, write_recipe
 from tests.flows.stores import copy_store, records, refused
 
-STEP = {"arguments", "recipe", "model", "task", "platform", "graph", "shape", "key", "state", "reason", "preflight"}
+STEP = {"arguments", "recipe", "model", "task", "platform", "graph", "shape", "key", "state", "reason", "preflight", "nearest"}
 
 
 @pytest.fixture(scope="module")

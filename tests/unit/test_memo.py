@@ -31,6 +31,14 @@ def test_what_is_dropped_is_gone(tmp_path):
     assert Memo(tmp_path / "memo.json", is_pair).get("a") is None
 
 
+def test_the_names_of_all_entries_are_known(tmp_path):
+    memo = Memo(tmp_path / "memo.json", is_pair)
+    memo.put("a", [1, 2])
+    memo.put("b", [3, 4])
+    memo.drop("a")
+    assert memo.names() == {"b"}
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "[" * 100_000, '{"a": 7, "b": [1]}', "\ud800".encode("utf-8", "surrogatepass")]
 )

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
-from neuronbuild.artifact.fields import Field, canonical_fields, texts_of, write_fields
+from neuronbuild.artifact.fields import Field, canonical_fields, write_fields
 from neuronbuild.digest import canonical_json
 from tests.tools.fuzz import few, json_values
 
@@ -39,7 +39,3 @@ def test_no_two_fields_stand_at_one_path_and_each_text_is_json(value):
 def test_a_number_that_isnt_finite_is_no_field():
     with pytest.raises(ValueError, match="not JSON compliant"):
         list(canonical_fields({"a": {"b": float("nan")}}))
-
-
-def test_texts_are_known_by_their_paths():
-    assert texts_of({"a": {"b": None}, "c": [1]}) == {("a", "b"): "null", ("c",): "[1]"}

@@ -6,6 +6,7 @@ from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.plan.action import Action
+from neuronbuild.plan.explain import Difference, Nearest
 from neuronbuild.plan.planner import explain_move, make_plan
 from neuronbuild.recipe.target import Target
 from neuronbuild.sdks import LAST_WITH_TRACE
@@ -75,6 +76,7 @@ def test_the_json_of_a_plan_is_a_contract():
         "reason": "in the store",
         "arguments": made[0][1].document["compiler"]["arguments"],
         "preflight": None,
+        "nearest": None,
     }
 
 
@@ -163,3 +165,40 @@ def test_where_nothing_is_known_to_compare_with_the_versions_are_those_of_the_mo
 def test_no_move_is_one_for_the_cpu():
     plan = make_plan(compiled_by("2.26", platform="cpu"), {})
     assert explain_move(plan, plan, (None, "2.30.0")).move.changes == {}
+
+
+NEAREST = Nearest(ActionKey("1" * 64), (Difference(("shape", "batch_size"), 1, 2),))
+
+
+def test_a_miss_that_nothing_is_known_of_says_what_it_is_most_like():
+    made = steps(1, 2, 4)
+    plan = make_plan(made, {made[0][1].key: None, made[1][1].key: "blob 1234 is missing"}).with_nearest(lambda action: NEAREST)
+    assert [step.nearest for step in plan.steps] == [None, None, NEAREST]
+    assert [step.explanation for step in plan.steps] == [
+        "in the store",
+        "blob 1234 is missing",
+        "not in the store; nearest 111111111111: batch_size 1 -> 2",
+    ]
+    assert [step.as_json()["nearest"] for step in plan.steps] == [None, None, NEAREST.as_json()]
+
+
+def test_a_miss_that_nothing_is_like_says_no_more_than_is_known():
+    [step] = make_plan(steps(1), {}).with_nearest(lambda action: None).steps
+    assert step.explanation == "not in the store; no similar artifact is known here"
+
+
+def test_an_explanation_is_short_however_much_differs():
+    many = Nearest(ActionKey("1" * 64), tuple(Difference(("model", "config", f"key{n}"), "a" * 30, "b") for n in range(50)))
+    [step] = make_plan(steps(1), {}).with_nearest(lambda action: many).steps
+    assert len(step.explanation) <= 100
+    assert step.explanation.endswith("and 49 more")
+
+
+def test_what_a_move_explains_is_not_explained_twice():
+    made = steps(1)
+    old, new = make_plan(made, {made[0][1].key: None}), replace(make_plan(steps(1), {}))
+    other = replace(
+        new.steps[0], action=make_action(dtype="bfloat16", sizes={"batch_size": 1, "sequence_length": 64}), nearest=NEAREST
+    )
+    [step] = explain_move(old, replace(new, steps=(other,)), (None, LAST_WITH_TRACE)).steps
+    assert step.explanation == step.reason == "must be compiled again: other compiler options"
