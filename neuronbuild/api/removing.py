@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.errors import UsageError
-from neuronbuild.store.cas import recorded_keys
+from neuronbuild.artifact.manifest import Manifest
+from neuronbuild.errors import NEWER, NewerRecordError, StoreError, UsageError
+from neuronbuild.store.cas import recorded_keys, understand
+from neuronbuild.store.names import action_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +27,21 @@ def find_keys(store: CasStore, beginnings: Iterable[str]) -> list[ActionKey]:
     """
     keys = recorded_keys(store)
     return list(dict.fromkeys(_find(keys, beginning.lower()) for beginning in beginnings))
+
+
+def read_artifact(store: CasStore, key: ActionKey) -> Manifest:
+    """An artifact's manifest. To look at an artifact is no use of it: `cache prune` goes by those.
+
+    Raises:
+        NewerRecordError: a newer version recorded it.
+        StoreError: it can't be read.
+    """
+    found = understand(store, key, store.objects.read(action_name(key)) or b"")
+    if isinstance(found, Manifest):
+        return found
+    if found == NEWER:
+        raise NewerRecordError(store.location, key)
+    raise StoreError(store.location, f"the manifest of {key} can't be read", hint="run `neuronbuild cache verify`")
 
 
 def _find(keys: list[ActionKey], beginning: str) -> ActionKey:

@@ -22,6 +22,7 @@ ALLOCATIONS = 100_000
 
 COMMANDS = {
     "plan": "neuronbuild.cli.plan:plan_command",
+    "explain": "neuronbuild.cli.explain:explain_command",
     "preflight": "neuronbuild.cli.preflight:preflight_command",
     "apply": "neuronbuild.cli.apply:apply_command",
     "lock": "neuronbuild.cli.lock:lock_command",

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import TYPE_CHECKING
 
 import click
 
-from neuronbuild.api.removing import find_keys
+from neuronbuild.api.removing import find_keys, read_artifact
 from neuronbuild.api.trusting import open_trust, signed_by
 from neuronbuild.artifact.codec import encode
-from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.cli.artifacts import row_of, summary, table
 from neuronbuild.cli.cache_care import prune_command, restore_command, stats_command, verify_command
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.commands import Commands
-from neuronbuild.cli.options import cache_option, json_option, settings_for
+from neuronbuild.cli.options import cache_option, json_option, settings_for, store_for
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
-from neuronbuild.errors import NEWER, NewerRecordError, StoreError, UsageError
-from neuronbuild.store.cas import understand
-from neuronbuild.store.location import open_store
-from neuronbuild.store.names import action_name
+from neuronbuild.errors import UsageError
 from neuronbuild.store.prune import remove_artifacts
-
-if TYPE_CHECKING:
-    from neuronbuild.digest import ActionKey
-    from neuronbuild.store.cas import CasStore
 
 
 @click.group("cache", cls=Commands)
@@ -57,7 +48,7 @@ def list_command(*, as_json: bool, **changes: object) -> None:
 
     The model is the one that an artifact was built for first: others of the same architecture may use it too.
     """
-    rows = [row_of(manifest) for manifest in _open(changes).manifests()]
+    rows = [row_of(manifest) for manifest in store_for(changes).manifests()]
     if as_json:
         put_json({"version": 1, "artifacts": rows})
         return
@@ -73,9 +64,9 @@ def list_command(*, as_json: bool, **changes: object) -> None:
 @json_option
 def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) -> None:
     """Sum up the artifact whose KEY begins so; with --json, print its whole manifest."""
-    store = _open(changes)
+    store = store_for(changes)
     [found] = find_keys(store, [key])
-    manifest = _read(store, found)
+    manifest = read_artifact(store, found)
     if show_log:
         log = store.read_blob(manifest.log) if manifest.log else None
         if log is None:
@@ -99,34 +90,13 @@ def remove_command(*, keys: tuple[str, ...], as_json: bool, **changes: object) -
     Their files go as well, but for those that something else names, and those that were used within the last hour, alone or
     with their artifact: these go with a later `cache prune`. Nothing else goes.
     """
-    store = _open(changes)
+    store = store_for(changes)
     found = find_keys(store, keys)
     freed = remove_artifacts(store, found)
     if as_json:
         put_json({"version": 1, "artifacts": found, "freed": freed})
     else:
         put(f"{counted(len(found), 'artifact')} removed, {size_text(freed)} freed")
-
-
-def _read(store: CasStore, key: ActionKey) -> Manifest:
-    """An artifact's manifest. To look at an artifact is no use of it: `cache prune` goes by those.
-
-    Raises:
-        NewerRecordError: a newer version recorded it.
-        StoreError: it can't be read.
-    """
-    found = understand(store, key, store.objects.read(action_name(key)) or b"")
-    if isinstance(found, Manifest):
-        return found
-    if found == NEWER:
-        raise NewerRecordError(store.location, key)
-    raise StoreError(store.location, f"the manifest of {key} can't be read", hint="run `neuronbuild cache verify`")
-
-
-def _open(changes: dict[str, object]) -> CasStore:
-    """The near store, or the far one that is named: by itself, and whoever signed what is in it."""
-    settings = settings_for(**changes)
-    return open_store(settings.remotes[0].location if changes.get("remote") else settings.cache)
 
 
 def _now() -> datetime.datetime:

@@ -24,6 +24,7 @@ MEANT = {
     "status": "cache stats",
     "synchronize": "cache push",
     "upload": "cache push",
+    "why": "explain",
 }
 """Commands by the names that other tools have for them."""
 

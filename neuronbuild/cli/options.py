@@ -10,13 +10,19 @@ import click
 
 from neuronbuild.api.settings import workspace_settings
 from neuronbuild.cli.output import current_folder
+<<<<<<< HEAD
 from neuronbuild.platforms import PLATFORMS
 from neuronbuild.store.location import Remote
+=======
+from neuronbuild.recipe.schema import Platform
+from neuronbuild.store.location import Remote, open_store
+>>>>>>> e0dc261 (explain shows what a key is made of, where each value came from, and how two keys differ)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from neuronbuild.api.settings import Settings
+    from neuronbuild.store.cas import CasStore
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -77,6 +83,12 @@ def settings_for(**changes: object) -> Settings:
     if remote is not None:
         said["remotes"] = (Remote(str(remote)),)
     return replace(workspace_settings(current_folder()), **said)  # type: ignore[arg-type]  # names and types as in Settings
+
+
+def store_for(changes: dict[str, object]) -> CasStore:
+    """The near store, or the far one that is named: by itself, and whoever signed what is in it."""
+    settings = settings_for(**changes)
+    return open_store(settings.remotes[0].location if changes.get("remote") else settings.cache)
 
 
 def recipe_paths(recipes: tuple[Path, ...]) -> tuple[Path, ...]:

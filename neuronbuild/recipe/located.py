@@ -64,6 +64,14 @@ class Located:
         """Its own document, and those below it."""
         return (Layer(self.path, self.document), *self.below)
 
+    def said_at(self, keys: Keys) -> str | None:
+        """The place of the key that says what is at some keys (`recipes/a.yaml:3`); `None` where no document says it."""
+        for layer in self.layers:
+            if layer.says(keys):
+                line, _ = layer.document.place((*layer.top, *keys))
+                return f"{'defaults of ' if layer.top else ''}{layer.path}:{line}"
+        return None
+
     def depth(self, keys: Keys) -> int:
         """How many layers lie over the one that says what is at some keys: 0 if it is the recipe's own document."""
         return next((depth for depth, layer in enumerate(self.layers) if layer.says(keys)), len(self.layers))
