@@ -52,7 +52,7 @@ OTHERWISE: tuple[tuple[Path, str], ...] = (
 LEVEL = ("march", "vector_isa", "cpu_flags")
 """Flags that `isa` of a workspace decides."""
 
-SAID_BY = {"num_labels": "id2label"}
+COUNTED_FROM = {"num_labels": "id2label"}
 """Keys of a config that follow from another one."""
 
 
@@ -71,41 +71,41 @@ class Origins:
         return self._known[path]
 
     def _find(self, path: Path) -> str:
-        own = next((find for prefix, find in OWN_RULES if path[: len(prefix)] == prefix), None)
-        if own is not None:
-            return own(self, path)
+        rule = next((rule for prefix, rule in RULES if path[: len(prefix)] == prefix), None)
+        if rule is not None:
+            return rule(self, path)
         prefix, keys = next((each for each in RECIPE_KEYS if path[: len(each[0])] == each[0]), ((), ()))
-        said = self._said((*keys, *path[len(prefix) :])) if keys else None
-        return said or next(text for prefix, text in OTHERWISE if path[: len(prefix)] == prefix)
+        line = self._recipe_line((*keys, *path[len(prefix) :])) if keys else None
+        return line or next(text for prefix, text in OTHERWISE if path[: len(prefix)] == prefix)
 
-    def _said(self, keys: Keys) -> str | None:
+    def _recipe_line(self, keys: Keys) -> str | None:
         """The line of a recipe or of its `defaults:` that says what is at some keys, or the workspace's `defaults:`."""
-        said = self.prepared.located.said_at(keys)
-        if said is None and _holds(self.context.settings.defaults, keys):
+        line = self.prepared.located.origin(keys)
+        if line is None and _holds(self.context.settings.defaults, keys):
             return f"defaults of {WORKSPACE_FILE}"
-        return said
+        return line
 
     def weights(self, path: Path) -> str:
         """Whether they are compiled in is said or not; which they are follows from the model."""
-        return FILES if len(path) > 1 else self._said(("weights",)) or OURS
+        return FILES if len(path) > 1 else self._recipe_line(("weights",)) or OURS
 
     def dtype(self, _: Path) -> str:
         """An exporter that goes by the checkpoint alone asks no recipe."""
-        return CONFIG if self.prepared.subject.dtype is not None else self._said(("dtype",)) or OURS
+        return CONFIG if self.prepared.subject.dtype is not None else self._recipe_line(("dtype",)) or OURS
 
     def size(self, path: Path) -> str:
         """An axis that is left out has the size that the model's config says, or the task's own."""
         axis = path[-1]
-        said = self._said(("shapes", axis))
-        if said is None and any(axis in point for point in self.prepared.located.recipe.shapes.include):
-            said = self._said(("shapes", "include"))
-        return said or (CONFIG if axis in self.prepared.subject.sizes else f"default of {TASK}")
+        line = self._recipe_line(("shapes", axis))
+        if line is None and any(axis in point for point in self.prepared.located.recipe.shapes.include):
+            line = self._recipe_line(("shapes", "include"))
+        return line or (CONFIG if axis in self.prepared.subject.sizes else f"default of {TASK}")
 
     def config(self, path: Path) -> str:
         """What the config doesn't say is the model class's own."""
         key = path[2]
         config = self.prepared.model.config
-        if key not in config and SAID_BY.get(key) not in config:
+        if key not in config and COUNTED_FROM.get(key) not in config:
             return FAMILY
         return f"{CONFIG}, as {LOCK} has it" if self._is_locked() else CONFIG
 
@@ -140,7 +140,7 @@ class Origins:
         return "this machine" if flag in {*LEVEL, "machine"} else OURS
 
 
-OWN_RULES: tuple[tuple[Path, Callable[[Origins, Path], str]], ...] = (
+RULES: tuple[tuple[Path, Callable[[Origins, Path], str]], ...] = (
     (("weights",), Origins.weights),
     (("dtype",), Origins.dtype),
     (("shape",), Origins.size),

@@ -74,10 +74,10 @@ class Difference:
         """`hidden_size 384 -> 768`."""
         name = _name(self.path)
         if isinstance(self.before, list) and isinstance(self.after, list):
-            gone = [item for item in self.before if item not in self.after]
-            new = [item for item in self.after if item not in self.before]
-            if gone or new:
-                return f"{name} {_words(gone)} -> {_words(new)}"
+            removed = [item for item in self.before if item not in self.after]
+            added = [item for item in self.after if item not in self.before]
+            if removed or added:
+                return f"{name} {_words(removed)} -> {_words(added)}"
         if _is_digest(self.path, self.before) and _is_digest(self.path, self.after):
             return f"other {name.removeprefix('the ')}"
         if self.path == WEIGHTS:
@@ -123,8 +123,8 @@ def comparable(document: Mapping[str, object]) -> dict[Path, str]:
 def find_differences(before: Mapping[Path, str], after: Mapping[Path, str]) -> tuple[Difference, ...]:
     """What differs between the comparable fields of two actions, in canonical order."""
     paths = sorted({path for path, _ in before.items() ^ after.items()})
-    found = tuple(Difference(path, _value(before.get(path)), _value(after.get(path))) for path in paths)
-    return tuple(each for each in found if each.path != INPUTS) or found
+    differences = tuple(Difference(path, _value(before.get(path)), _value(after.get(path))) for path in paths)
+    return tuple(difference for difference in differences if difference.path != INPUTS) or differences
 
 
 def tell(differences: Iterable[Difference], room: int) -> str:

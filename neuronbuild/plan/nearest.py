@@ -40,8 +40,8 @@ class KnownAction(NamedTuple):
     sizes: dict[str, int]
 
 
-Kin = tuple[str, ...]
-"""What two actions must share to be like each other: graph, task, platform and model family."""
+Group = tuple[str, ...]
+"""Graph, task, platform and model family: what an action must share with another to be compared with it."""
 
 
 @final
@@ -52,14 +52,14 @@ class NearestActions:
         """`commons` are what actions of a grid share, by digest."""
         self._commons = commons
         self._grids: dict[tuple[str, str], _Grid] = {}
-        self._kin: dict[Kin, list[str]] = {}
+        self._groups: dict[Group, list[str]] = {}
         self._fields: dict[str, dict[Path, str]] = {}
         self._compared: dict[tuple[str, str], list[tuple[tuple[Difference, ...], _Grid]]] = {}
         for action in actions:
             grid = self._grids.get((action.common, action.graph))
             if grid is None:
                 grid = self._grids[action.common, action.graph] = _Grid()
-                self._kin.setdefault(_kin(commons[action.common], action.graph), []).append(action.common)
+                self._groups.setdefault(_group(commons[action.common], action.graph), []).append(action.common)
             grid.actions.append(action)
 
     def find(self, action: Action) -> Nearest | None:
@@ -83,11 +83,11 @@ class NearestActions:
         place = action.common or digest_json(common_part(document)).sha256, graph
         if place not in self._compared:
             common = common_part(document)
-            like = self._kin.get(_kin(document, graph), [])[:MOST_GRIDS]
-            like = sorted(like, key=lambda name: _parts_differing(self._commons[name], common))[:CLOSEST]
+            group = self._groups.get(_group(document, graph), [])[:MOST_GRIDS]
+            closest = sorted(group, key=lambda name: _parts_differing(self._commons[name], common))[:CLOSEST]
             wanted = comparable(common)
-            found = [(find_differences(self._fields_of(name), wanted), self._grids[name, graph]) for name in like]
-            self._compared[place] = sorted(found, key=lambda pair: len(pair[0]))
+            compared = [(find_differences(self._fields_of(name), wanted), self._grids[name, graph]) for name in closest]
+            self._compared[place] = sorted(compared, key=lambda pair: len(pair[0]))
         return self._compared[place]
 
     def _fields_of(self, common: str) -> dict[Path, str]:
@@ -112,9 +112,9 @@ class _Grid:
         """The one with the most sizes that are the same; of several such, one whose others are near."""
         axes = sorted(sizes)
         for count in range(len(axes), 0, -1):
-            found = [index for kept in combinations(axes, count) for index in self._near(kept, sizes)]
-            if found:
-                return min((self.actions[index] for index in found), key=lambda known: _distance(known.sizes, sizes))
+            candidates = [index for kept in combinations(axes, count) for index in self._near(kept, sizes)]
+            if candidates:
+                return min((self.actions[index] for index in candidates), key=lambda known: _distance(known.sizes, sizes))
         return min(self.actions[:CLOSEST], key=lambda known: _distance(known.sizes, sizes))
 
     def _near(self, kept: tuple[str, ...], sizes: Mapping[str, int]) -> list[int]:
@@ -155,7 +155,7 @@ def _parts_differing(one: Mapping[str, object], other: Mapping[str, object]) -> 
     return sum(one.get(name) != other.get(name) for name in PARTS)
 
 
-def _kin(document: Mapping[str, object], graph: str) -> Kin:
+def _group(document: Mapping[str, object], graph: str) -> Group:
     toolchain, config = _part(document, "toolchain"), _part(_part(document, "model"), "config")
     return graph, *map(str, (document.get("task"), toolchain.get("platform"), config.get("model_type")))
 

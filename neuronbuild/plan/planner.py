@@ -24,7 +24,7 @@ State = Literal["hit", "miss"]
 MISSING = "not in the store"
 """The reason of a miss that the store has no record of."""
 
-UNLIKE = "no similar artifact is known here"
+NOTHING_SIMILAR = "no similar artifact is known here"
 
 ROOM = 100
 """Characters that the explanation of a miss takes at most, unless its first difference alone takes more."""
@@ -50,8 +50,8 @@ class Step:
         """Why it is a hit or a miss, for people: of what the store has no record of, what there is instead."""
         if self.reason != MISSING:
             return self.reason
-        like = UNLIKE if self.nearest is None else self.nearest.sentence(ROOM - len(f"{MISSING}; "))
-        return f"{MISSING}; {like}"
+        head = f"{MISSING}; "
+        return head + (NOTHING_SIMILAR if self.nearest is None else self.nearest.sentence(ROOM - len(head)))
 
     @property
     def trouble(self) -> Trouble | None:

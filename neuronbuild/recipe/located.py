@@ -64,7 +64,7 @@ class Located:
         """Its own document, and those below it."""
         return (Layer(self.path, self.document), *self.below)
 
-    def said_at(self, keys: Keys) -> str | None:
+    def origin(self, keys: Keys) -> str | None:
         """The place of the key that says what is at some keys (`recipes/a.yaml:3`); `None` where no document says it."""
         for layer in self.layers:
             if layer.says(keys):

@@ -30,6 +30,6 @@ def test_a_fault_of_what_nobody_wrote_is_told_in_the_recipe_itself():
 def test_the_place_of_a_value_is_that_of_the_nearest_document_that_says_it():
     own, below = layer("own.yaml", OWN), layer("below.yaml", DEFAULTS, ("defaults",))
     located = Located(Recipe(model="org/one"), own.path, own.document, (below,))
-    assert located.said_at(("model",)) == "own.yaml:1"
-    assert located.said_at(("compiler", "optlevel")) == "defaults of below.yaml:3"
-    assert located.said_at(("task",)) is None
+    assert located.origin(("model",)) == "own.yaml:1"
+    assert located.origin(("compiler", "optlevel")) == "defaults of below.yaml:3"
+    assert located.origin(("task",)) is None
