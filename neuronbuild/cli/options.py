@@ -10,13 +10,8 @@ import click
 
 from neuronbuild.api.settings import workspace_settings
 from neuronbuild.cli.output import current_folder
-<<<<<<< HEAD
 from neuronbuild.platforms import PLATFORMS
-from neuronbuild.store.location import Remote
-=======
-from neuronbuild.recipe.schema import Platform
 from neuronbuild.store.location import Remote, open_store
->>>>>>> e0dc261 (explain shows what a key is made of, where each value came from, and how two keys differ)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
