@@ -123,7 +123,8 @@ def trace(func, example_inputs, *positional, **keywords):
     inline = keywords.get("inline_weights_to_neff", True)
     aliases = keywords.get("input_output_aliases") or {}
     states = _states(func, aliases)
-    one_device.refuse_mixed_devices(func, example_inputs)
+    if not front_end.is_real():
+        one_device.refuse_mixed_devices(func, example_inputs)
     hlo = _lower(func, example_inputs, workdir)
     neff = _compile(hlo, words, workdir)
     weights = {} if inline else {name: t for name, t in func.state_dict().items() if name not in states}
