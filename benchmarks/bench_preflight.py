@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import tempfile
+import threading
 from pathlib import Path
 
 from common import BERT, neuronbuild, report, run
@@ -33,8 +33,8 @@ CASES = {
 IMPORTS = "import torch_xla, transformers"
 
 
-def preflight(root: Path, python: str, case: str) -> tuple[float, int]:
-    """Seconds of a preflight that knows nothing yet, and how many graphs it lowered."""
+def preflight(root: Path, python: str, case: str) -> tuple[float, float, int]:
+    """Seconds of a preflight that knows nothing yet, GiB of the largest process, and how many graphs it lowered."""
     config, task, shapes = CASES[case]
     folder = root / case
     (folder / "model").mkdir(parents=True)
@@ -42,12 +42,53 @@ def preflight(root: Path, python: str, case: str) -> tuple[float, int]:
     (folder / "neuronbuild.yaml").write_text(json.dumps({"sdk": "2.31.0", "toolchains": {"frontend": {"python": python}}}))
     recipe = {"model": "./model", "task": task, "platforms": ["trn1"], "shapes": shapes}
     (folder / "r.yaml").write_text(json.dumps(recipe))
-    seconds = run(neuronbuild("preflight", "r.yaml", "--hlo", "hlo"), folder, XDG_CACHE_HOME=str(folder / "cache"))
-    return seconds, len(list(folder.glob("hlo/*/graph.hlo")))
+    with Largest() as largest:
+        seconds = run(neuronbuild("preflight", "r.yaml", "--hlo", "hlo"), folder, XDG_CACHE_HOME=str(folder / "cache"))
+    return seconds, largest.kibibytes / (1 << 20), len(list(folder.glob("hlo/*/graph.hlo")))
+
+
+class Largest:
+    """The most memory that any process below this one has had at a time, as the kernel counts it (VmHWM).
+
+    Looked at twice a second: the worker ends by a signal, and `getrusage` knows only of processes that were waited for.
+    """
+
+    def __enter__(self) -> Largest:
+        self.kibibytes = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.5):
+            self.kibibytes = max([self.kibibytes, *(_peak(process) for process in _below(os.getpid()))])
+
+
+def _below(process: int) -> list[int]:
+    """All processes below one, at any depth."""
+    children = [int(word) for task in Path(f"/proc/{process}/task").glob("*/children") for word in _text(task).split()]
+    return children + [each for child in children for each in _below(child)]
+
+
+def _peak(process: int) -> int:
+    lines = [line for line in _text(Path(f"/proc/{process}/status")).splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) if lines else 0
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # it has ended
+        return ""
 
 
 def main() -> None:
-    """One line for each model, from the smallest: the memory is that of the largest process so far."""
+    """One line for each model."""
     python = os.environ.get("FRONT_END_PYTHON")
     if not python:
         report("preflight", skipped="FRONT_END_PYTHON names no interpreter with torch-xla")
@@ -56,8 +97,7 @@ def main() -> None:
         root = Path(text)
         imports = min(run([python, "-c", IMPORTS], root, PJRT_DEVICE="CPU") for _ in range(2))
         for case in CASES:
-            seconds, graphs = preflight(root, python, case)
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
+            seconds, peak, graphs = preflight(root, python, case)
             report(f"preflight-{case}", to_imports=seconds / imports, seconds=seconds, graphs=graphs, peak_gib=peak)
 
 
