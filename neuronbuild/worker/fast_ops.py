@@ -11,43 +11,25 @@ there the other took half the time (SmolLM2-135M's products: 22 ms for 39 at 16 
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Mapping, Sequence
-
 import torch
 import torch._inductor.inductor_prims  # registers the operator that `_keep` calls
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from .forms import Forms
 
 MOST_ROWS = 4
 """More rows than these, and blocked products win: each row of ours reads the weights from the processor's cache again."""
 
 
-class FastForms(TorchFunctionMode):
+class FastForms(Forms):
     """Where a graph is exported, writes its products and attention in other forms of the same meaning.
 
     Not for running: eagerly, that of few rows takes memory for every product.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self._written: dict[object, typing.Callable[..., torch.Tensor | None]] = {
-            functional.linear: self.linear,
-            functional.scaled_dot_product_attention: self.attention,
-        }
+        super().__init__({functional.linear: self.linear, functional.scaled_dot_product_attention: self.attention})
         self._kept: dict[tuple[int, int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def __torch_function__(
-        self,
-        function: typing.Callable[..., object],
-        _types: Sequence[type],
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
-    ) -> object:
-        """Called by torch for every function in its place."""
-        written = self._written.get(function)
-        result = None if written is None else written(*args, **(kwargs or {}))
-        return function(*args, **(kwargs or {})) if result is None else result
 
     def linear(self, tensor: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor | None:
         """(…, in) to (…, out); `None` where it is best as it is."""

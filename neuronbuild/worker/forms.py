@@ -17,8 +17,16 @@ Sizes = typing.Union[int, typing.Sequence[int]]
 """One size for both dimensions, or one for each."""
 
 
-class LowerableForms(TorchFunctionMode):
-    """While it is entered, such operators are written in other forms of the same meaning; calls that need none stay."""
+Form = typing.Callable[..., typing.Union[torch.Tensor, None]]
+"""Writes a call of an operator otherwise; `None` where the call can stay."""
+
+
+class Forms(TorchFunctionMode):
+    """While it is entered, operators are written in other forms of the same meaning, each by its function in a table."""
+
+    def __init__(self, forms: Mapping[object, Form]) -> None:
+        super().__init__()
+        self._forms = forms
 
     def __torch_function__(
         self,
@@ -28,9 +36,16 @@ class LowerableForms(TorchFunctionMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         """Called by torch for every function in its place."""
-        written = FORMS.get(function)
+        written = self._forms.get(function)
         result = None if written is None else written(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {})) if result is None else result
+
+
+class LowerableForms(Forms):
+    """The forms that torch-xla lowers."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMS)
 
 
 def unfold(
@@ -85,7 +100,7 @@ def _pair(value: Sizes) -> tuple[int, ...]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-FORMS: dict[object, typing.Callable[..., torch.Tensor | None]] = {
+FORMS: dict[object, Form] = {
     functional.unfold: unfold,
     torch._weight_norm: weight_norm,
     functional.interpolate: interpolate,
