@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from click.testing import CliRunner
 
 import neuronbuild
-from neuronbuild import host
 from neuronbuild.cli.run import run_command
 from neuronbuild.errors import ReleaseError, UsageError
 from neuronbuild.store.location import open_store
@@ -232,19 +230,14 @@ def at_batch_one(tmp_path, models, monkeypatch):
     keys = {"task": "text-classification", "platforms": ["inf2"], "shapes": {"batch_size": 1, "sequence_length": 16}}
     write_recipe(tmp_path / "recipes/one.yaml", model=str(models["text-classification"]), **keys)
     assert run_cli("apply", cwd=tmp_path).returncode == 0
-    device = Host(sdk, tmp_path / "host")
-    device.folder.mkdir()
-    monkeypatch.setattr(host, "DEVICES", device.folder / "devices")
-    monkeypatch.setattr(host, "PRODUCT", device.folder / "product")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(sdk.site)])
-    device.become("inf2.xlarge")
+    Host.stand_in(monkeypatch, tmp_path / "host", sdk)
     sdk.set(device=True)
     return tmp_path / "releases/one-inf2"
 
 
 def test_a_release_at_batch_one_runs_on_several_texts_and_is_shown_and_saved(at_batch_one, tmp_path):
     arguments = [str(at_batch_one), "the cat", "-", "a dog runs", "--json"]
-    done = CliRunner().invoke(run_command, arguments, input="one\ntwo\n", standalone_mode=False)
+    done = CliRunner().invoke(run_command, arguments, input="one\ntwo\n", standalone_mode=False, catch_exceptions=False)
     assert [row["text"] for row in json.loads(done.stdout)] == ["the cat", "one", "two", "a dog runs"]
     model = neuronbuild.open_model(at_batch_one)
     shown = f"NeuronModelForSequenceClassification({str(at_batch_one)!r}: text-classification on inf2; batch_size=1, "
