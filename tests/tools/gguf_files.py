@@ -12,8 +12,11 @@ WORDS = ["<unk>", "<s>", "</s>", *(chr(c) for c in range(97, 123)), "Ġ", "th", 
 HIDDEN, HEADS, LAYERS, INNER = 32, 2, 2, 64
 
 
-def write_llama(path: Path, *, tied: bool = True, seed: int = 0, architecture: str = "llama") -> Path:
-    """A Llama of two layers with random weights and a vocabulary of letters; weights in Q8_0 where that can be."""
+def write_llama(path: Path, *, tied: bool = True, seed: int = 0, architecture: str = "llama", eos: int = 2) -> Path:
+    """A Llama of two layers with random weights and a vocabulary of letters; weights in Q8_0 where that can be.
+
+    `eos` is the id of the token that ends a text.
+    """
     writer = GGUFWriter(path, architecture)
     writer.add_context_length(64)
     writer.add_block_count(LAYERS)
@@ -31,7 +34,7 @@ def write_llama(path: Path, *, tied: bool = True, seed: int = 0, architecture: s
     writer.add_token_types([2, 3, 3, *[1] * (len(WORDS) - 3)])
     writer.add_token_merges(["t h", "Ġ th", "Ġth e"][:1])
     writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
+    writer.add_eos_token_id(eos)
     writer.add_unk_token_id(0)
     writer.add_pad_token_id(2)
     random = numpy.random.default_rng(seed)
