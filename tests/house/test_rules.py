@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import functools
 import itertools
 import re
@@ -146,6 +147,12 @@ UNIT_TESTED = [
 def test_every_module_has_its_unit_tests():
     expected = {path: ROOT / "tests/unit" / path.relative_to(PACKAGE).parent / f"test_{path.stem}.py" for path in UNIT_TESTED}
     assert [relative(path) for path, tests in expected.items() if not tests.is_file()] == []
+
+
+def test_pytest_looks_for_tests_in_every_folder_that_has_some(pytestconfig):
+    passed_over = pytestconfig.getini("norecursedirs")
+    folders = {part for file in (ROOT / "tests").rglob("test_*.py") for part in file.relative_to(ROOT).parts[:-1]}
+    assert [name for name in sorted(folders) for pattern in passed_over if fnmatch.fnmatch(name, pattern)] == []
 
 
 def test_every_group_suggests_commands_for_mistyped_ones():
