@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import Remote, open_objects
-from neuronbuild.store.names import ACTIONS, LEASES
+from neuronbuild.store.names import ACTIONS, probe_name
 from neuronbuild.store.s3_location import SCHEME, shown_location
 from neuronbuild.store.trust import check_public_key, public_key
 
@@ -56,7 +56,7 @@ def _check(name: str, remote: Remote) -> Finding:
         return Finding(name, ok=False, found=f"{shown}: {error.problem}", advice=error.hint or "")
     if remote.read_only:
         return Finding(name, ok=True, found=f"{shown}: reachable, may be listed, is only read")
-    probe = f"{LEASES}probe-{uuid.uuid4().hex}"
+    probe = probe_name(uuid.uuid4().hex)
     try:
         objects.write(probe, b"probe", None)
         objects.delete(probe)

@@ -12,7 +12,7 @@ from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, Sto
 from neuronbuild.store.cas import recorded, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.layered import LayeredStore
-from neuronbuild.store.names import action_name, digest_in, list_actions, list_snapshots
+from neuronbuild.store.names import action_name, key_of, list_actions, list_snapshots
 from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import complete, copy_artifact, copy_file_in
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, add_signatures, missing_signatures, signers_of
@@ -121,8 +121,8 @@ def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]
     """Keys in a store: all, or those of some recipes, with the conversions and checks that their releases take."""
     if prepared is None:
         listed = {key for key, _ in list_actions(source.objects)}
-        refused = (digest_in(name, action_name) for name in source.objects.refused)
-        return listed.union(ActionKey(key) for key in refused if key is not None)
+        refused = map(key_of, source.objects.refused)
+        return listed.union(key for key in refused if key is not None)
     keys = {action.key for each in prepared for _, action in each.steps}
     weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
     for manifest in source.manifests():

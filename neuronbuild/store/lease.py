@@ -22,7 +22,7 @@ from neuronbuild.errors import StoreError
 from neuronbuild.files import parse_json
 from neuronbuild.store.guard import WRITING
 from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.names import LEASES, lease_name
+from neuronbuild.store.names import lease_name, lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,7 +154,7 @@ def take_lease(
 def _lock(objects: LocalObjects, key: ActionKey, waiting: Callable[[str], bool], done: Callable[[], bool]) -> Kernel | None:
     from filelock import FileLock, Timeout  # a plan takes no lease, and this takes as long as planning a hundred targets
 
-    path = objects.path(f"{LEASES}{key}.lock")
+    path = objects.path(lock_name(key))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, thread_local=False)

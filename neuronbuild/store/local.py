@@ -23,7 +23,7 @@ from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
 from neuronbuild.files import UnsafeNameError, check_name
 from neuronbuild.store.guard import READING, WRITING, explained, guarded, refuse_links
 from neuronbuild.store.link import LinkMode, copy_file, link_file
-from neuronbuild.store.names import QUARANTINE
+from neuronbuild.store.names import QUARANTINE, digest_of
 from neuronbuild.store.objects import ANY, LIMIT, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class LocalObjects(ObjectStore):
                 raise DestinationError(self.location, str(destination), error) from None
             if pieces is not None and digest_pieces(destination, pieces.size) != pieces:
                 destination.unlink()
-                raise BlobCorruptError(self.location, name.rpartition("/")[2], "its pieces differ")
+                raise BlobCorruptError(self.location, digest_of(name) or name, "its pieces differ")
             return how
 
     def stat(self, name: str) -> Entry | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 from neuronbuild.digest import digest_bytes, digest_pieces
 from neuronbuild.errors import BlobCorruptError, DestinationError, StoreError
+from neuronbuild.store.names import digest_of
 from neuronbuild.store.objects import ANY, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class MemoryObjects(ObjectStore):
             _write_new(destination, data)
             if pieces is not None and digest_pieces(destination, pieces.size) != pieces:
                 destination.unlink()
-                raise BlobCorruptError(self.location, name.rpartition("/")[2], "its pieces differ")
+                raise BlobCorruptError(self.location, digest_of(name) or name, "its pieces differ")
         except OSError as error:
             raise DestinationError(self.location, str(destination), error) from None
         return "copy"

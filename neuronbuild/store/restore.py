@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,18 +10,16 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.store.names import QUARANTINE, action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.names import ACTIONS, BLOBS, QUARANTINE, SNAPSHOTS, digest_of, original_of
 from neuronbuild.store.verify import snapshot_fault
 
 if TYPE_CHECKING:
     from neuronbuild.store.cas import CasStore
 
-Place = Callable[[str], str]
 Check = Callable[["CasStore", str, str], "str | None"]
 
 AT_A_TIME = 4
 
-NAME = re.compile(r"[0-9a-f]{64}")
 PRESENT = "another one is in its place"
 
 
@@ -51,11 +48,12 @@ def restore_store(store: CasStore) -> Restored:
     """
     aside = sorted(entry.name for entry in store.objects.list(QUARANTINE))
     left: dict[str, str] = dict.fromkeys(aside, "nothing of a store has such a name")
+    originals = {name: original for name in aside if (original := original_of(name)) is not None}
     counts = []
-    for place, check in KINDS:
-        names = {name: sha256 for name in aside if (sha256 := _sha256_of(name, place)) is not None}
+    for prefix, check in KINDS:
+        names = {name: original for name, original in originals.items() if original.startswith(prefix)}
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            problems = list(pool.map(partial(_bring_back, store, place, check), names.items()))
+            problems = list(pool.map(partial(_bring_back, store, check), names.items()))
         for name, problem in zip(names, problems, strict=True):
             if problem is None:
                 del left[name]
@@ -64,11 +62,6 @@ def restore_store(store: CasStore) -> Restored:
         counts.append(problems.count(None))
     blobs, snapshots, artifacts = counts
     return Restored(store.location, artifacts, blobs, snapshots, tuple(sorted(left.items())))
-
-
-def _sha256_of(name: str, place: Place) -> str | None:
-    """The digest in the name of an object that was put aside from such a place, or `None` if it lay elsewhere."""
-    return next((sha256 for sha256 in NAME.findall(name) if quarantine_name(place(sha256)) == name), None)
 
 
 def _check_blob(store: CasStore, name: str, sha256: str) -> str | None:
@@ -88,23 +81,18 @@ def _check_record(store: CasStore, name: str, key: str) -> str | None:
     return "it is the manifest of another action" if manifest.key != key else store.lack(manifest)
 
 
-KINDS: tuple[tuple[Place, Check], ...] = (
-    (blob_name, _check_blob),
-    (snapshot_name, _check_snapshot),
-    (action_name, _check_record),
-)
-"""What may have been put aside, by where it lay, in the order in which it is brought back: blobs before the records that name
-them."""
+KINDS: tuple[tuple[str, Check], ...] = ((BLOBS, _check_blob), (SNAPSHOTS, _check_snapshot), (ACTIONS, _check_record))
+"""The check of each kind of object by the prefix of its names. Blobs are restored before the records that name them."""
 
 
-def _bring_back(store: CasStore, place: Place, check: Check, named: tuple[str, str]) -> str | None:
-    """Put an object where it was, unless a sound one is there by now; says why it stays."""
-    name, sha256 = named
-    problem = check(store, name, sha256)
+def _bring_back(store: CasStore, check: Check, names: tuple[str, str]) -> str | None:
+    """Give an object its original name again, unless a sound one has it by now; says why it stays in quarantine."""
+    name, original = names
+    digest = str(digest_of(original))
+    problem = check(store, name, digest)
     if problem is not None:
         return problem
-    target = place(sha256)
-    if store.objects.size(target) is not None and check(store, target, sha256) is None:
+    if store.objects.size(original) is not None and check(store, original, digest) is None:
         return PRESENT
-    store.objects.move(name, target)
+    store.objects.move(name, original)
     return None

@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import StoreError
+from neuronbuild.store.names import probe_name
 from neuronbuild.store.objects import LIMIT
 from neuronbuild.store.s3_answers import ConditionRefusedError, first_words
 from neuronbuild.store.s3_bucket import is_same_version, server_tag
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PROBE = "v1/leases/probe-"
 NO_TAG = '"0123456789abcdef0123456789abcdef"'
 """The tag of no object."""
 
@@ -54,7 +54,7 @@ class Conditions:
             return self._heeded
 
     def _try(self) -> bool:
-        name = f"{PROBE}{uuid.uuid4().hex}"
+        name = probe_name(uuid.uuid4().hex)
         tag = self._bucket.put(name, b"1", {})
         found = self._bucket.get(name, LIMIT)
         if found is None or found.data != b"1":

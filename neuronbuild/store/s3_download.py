@@ -19,6 +19,7 @@ from botocore.exceptions import ResponseStreamingError
 from neuronbuild.counts import counted
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import BlobCorruptError, BlobMissingError
+from neuronbuild.store.names import digest_of
 from neuronbuild.store.s3_upload import results
 
 if TYPE_CHECKING:
@@ -213,4 +214,4 @@ def _pwrite(handle: int, data: memoryview, start: int) -> None:
 
 
 def _blob(name: str) -> str:
-    return name.rpartition("/")[2]
+    return digest_of(name) or name

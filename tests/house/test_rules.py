@@ -69,6 +69,28 @@ def test_imports_stand_at_the_top_but_for_the_listed_ones():
     assert lazy == set(LAZY_IMPORTS)
 
 
+NAMES_OF_A_STORE = re.compile(r"\bv1/(actions|blobs|snapshots|leases)\b|\bquarantine/\w")
+
+
+def texts(path: Path) -> list[str]:
+    """Strings of a module's code, without those that are documentation."""
+    documentation = {id(node.value) for node in nodes(path, ast.Expr)}
+    found = [node for node in nodes(path, ast.Constant) if isinstance(node.value, str)]
+    return [node.value for node in found if id(node) not in documentation]
+
+
+def cut_names(path: Path) -> list[str]:
+    """Slices of an object's name, or of the last part of its path."""
+    cuts = [node for node in nodes(path, ast.Subscript) if isinstance(node.slice, ast.Slice)]
+    return [ast.unparse(node) for node in cuts if ast.unparse(node.value).rpartition(".")[2] == "name"]
+
+
+def test_names_of_a_store_are_written_and_parsed_in_one_module():
+    others = [path for path in MODULES if relative(path) != "store/names.py"]
+    assert [relative(path) for path in others if any(map(NAMES_OF_A_STORE.search, texts(path)))] == []
+    assert {relative(path): cut_names(path) for path in others if "store" in path.parts and cut_names(path)} == {}
+
+
 FACTORIES = {
     "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor",
     "zeros",

@@ -15,7 +15,7 @@ from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import LockError, StoreError, UsageError
 from neuronbuild.store.cas import quarantine
 from neuronbuild.store.location import Remote, open_store
-from neuronbuild.store.names import ACTIONS, blob_name
+from neuronbuild.store.names import ACTIONS, blob_name, list_actions
 from neuronbuild.store.stats import Run, note_run
 from tests.doubles.toolchain import FakeToolchain, fake_action
 from tests.unit.api.shared import folders
@@ -40,7 +40,7 @@ def settings(tmp_path):
 
 
 def left(settings) -> set[str]:
-    return {entry.name[-69:-5] for entry in open_store(settings.cache).objects.list(ACTIONS)}
+    return {key for key, _ in list_actions(open_store(settings.cache).objects)}
 
 
 def test_near_and_far_are_verified_and_repaired_unless_read_only(settings):

@@ -10,7 +10,7 @@ from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import ActionKey, digest_file
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.names import BLOBS, action_name
+from neuronbuild.store.names import BLOBS, action_name, digest_of
 from neuronbuild.store.provenance import provenance
 from tests.doubles.toolchain import fake_action
 
@@ -68,7 +68,7 @@ def get(store: CasStore, number: int, folder: Path) -> dict[str, bytes] | None:
 def assert_whole(root: Path, store: CasStore) -> int:
     """Every blob is what its name says, and every manifest in a folder names only such; gives the number of manifests."""
     for entry in store.objects.list(BLOBS):
-        assert digest_file(root / entry.name).sha256 == entry.name[-64:]
+        assert digest_file(root / entry.name).sha256 == digest_of(entry.name)
     files = [entry for entry in store.objects.list("v1/actions/") if entry.name.endswith(".json")]
     manifests = list(store.manifests())
     assert len(manifests) == len(files)

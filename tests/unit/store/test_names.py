@@ -6,11 +6,16 @@ from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import (
     action_name,
     blob_name,
+    digest_of,
+    key_of,
     lease_name,
     list_actions,
     list_blobs,
     list_snapshots,
     list_strays,
+    lock_name,
+    original_of,
+    probe_name,
     quarantine_name,
     snapshot_name,
 )
@@ -23,10 +28,24 @@ def test_names_are_those_of_the_layout():
     assert blob_name(HEX) == f"v1/blobs/sha256/ab/{HEX}"
     assert snapshot_name(HEX) == f"v1/snapshots/ab/{HEX}.json"
     assert lease_name(HEX) == f"v1/leases/{HEX}.json"
+    assert lock_name(HEX) == f"v1/leases/{HEX}.lock"
+    assert probe_name("x") == "v1/leases/probe-x"
 
 
 def test_what_is_put_aside_lies_flat():
     assert quarantine_name(blob_name(HEX)) == f"quarantine/v1_blobs_sha256_ab_{HEX}"
+
+
+@pytest.mark.parametrize("name_of", [action_name, blob_name, snapshot_name])
+def test_names_are_parsed_into_what_they_were_written_from(name_of):
+    assert digest_of(name_of(HEX)) == HEX
+    assert original_of(quarantine_name(name_of(HEX))) == name_of(HEX)
+    assert key_of(name_of(HEX)) == (HEX if name_of is action_name else None)
+
+
+@pytest.mark.parametrize("name", [f"quarantine/{HEX}", f"quarantine/v1_leases_{HEX}.json", f"v1_actions_ab_{HEX}.json", ""])
+def test_only_a_quarantined_record_or_blob_has_an_original(name):
+    assert original_of(name) is None
 
 
 STRAYS = [
@@ -38,6 +57,11 @@ STRAYS = [
     f"v1/snapshots/ab/../ab/{HEX}.json",
     f"v1/snapshots/ab/{HEX}", f"v1/snapshots//ab/{HEX}.json", f"v1/actions/ab/{HEX[:-1]}\n.json",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*STRAYS, lease_name(HEX), quarantine_name(blob_name(HEX))])
+def test_what_isnt_named_by_the_layout_has_no_digest(name):
+    assert digest_of(name) is key_of(name) is original_of(quarantine_name(name)) is None
 
 
 @pytest.mark.parametrize(
