@@ -13,7 +13,6 @@ from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.files import parse_json, read_plain
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.prune import Pruned, Rules, prune_store
 from neuronbuild.store.restore import Restored, restore_store
@@ -58,7 +57,8 @@ def restore(settings: Settings, *, far: bool) -> Restored:
 def _refuse_absent(location: str) -> None:
     """Stop at a folder that isn't there: a wrong name would pass for a sound store."""
     objects = open_objects(location)
-    if isinstance(objects, LocalObjects) and not objects.root.is_dir():
+    folder = objects.local_path()
+    if folder is not None and not folder.is_dir():
         hint = "`neuronbuild apply` makes it; another one is named with --cache"
         raise StoreError(objects.location, "there is no such folder", hint=hint)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import StoreError, UsageError
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import Remote, open_objects
 from neuronbuild.store.names import ACTIONS, probe_name
 from neuronbuild.store.s3_location import SCHEME, shown_location
@@ -16,6 +15,7 @@ from neuronbuild.store.trust import check_public_key, public_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from neuronbuild.api.settings import Settings
 
@@ -49,8 +49,9 @@ def _check(name: str, remote: Remote) -> Finding:
     shown = shown_location(remote.location)
     try:
         objects = open_objects(remote.location)
-        if isinstance(objects, LocalObjects):
-            return _check_folder(name, objects, remote)
+        folder = objects.local_path()
+        if folder is not None:
+            return _check_folder(name, folder, remote)
         next(iter(objects.list(ACTIONS)), None)
     except StoreError as error:
         return Finding(name, ok=False, found=f"{shown}: {error.problem}", advice=error.hint or "")
@@ -66,16 +67,16 @@ def _check(name: str, remote: Remote) -> Finding:
     return Finding(name, ok=True, found=f"{shown}: reachable, may be listed, may be written")
 
 
-def _check_folder(name: str, objects: LocalObjects, remote: Remote) -> Finding:
-    if not objects.root.is_dir():
-        return Finding(name, ok=False, found=f"{objects.root}: there is no such folder", advice="the first push makes it")
-    if not os.access(objects.root, os.R_OK | os.X_OK):
-        return Finding(name, ok=False, found=f"{objects.root}: may not be read", advice="ask its owner")
-    if remote.read_only or os.access(objects.root, os.W_OK):
+def _check_folder(name: str, folder: Path, remote: Remote) -> Finding:
+    if not folder.is_dir():
+        return Finding(name, ok=False, found=f"{folder}: there is no such folder", advice="the first push makes it")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding(name, ok=False, found=f"{folder}: may not be read", advice="ask its owner")
+    if remote.read_only or os.access(folder, os.W_OK):
         rights = "is only read" if remote.read_only else "may be written"
-        return Finding(name, ok=True, found=f"{objects.root}: may be listed, {rights}")
+        return Finding(name, ok=True, found=f"{folder}: may be listed, {rights}")
     advice = "ask its owner, or say `read_only: true`"
-    return Finding(name, ok=False, found=f"{objects.root}: may be listed, may not be written", advice=advice)
+    return Finding(name, ok=False, found=f"{folder}: may be listed, may not be written", advice=advice)
 
 
 def check_keys(settings: Settings) -> Finding:

@@ -17,7 +17,6 @@ from neuronbuild.memo import Memo
 from neuronbuild.plan.action import common_part
 from neuronbuild.plan.nearest import KnownAction, NearestActions
 from neuronbuild.plan.planner import MISSING
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import near_objects
 from neuronbuild.store.names import action_name, list_actions
 
@@ -45,9 +44,10 @@ what is shared, graph, sizes)."""
 def explain_misses(plan: Plan, store: Store) -> Plan:
     """The plan with the known action that each miss is most like. Only a store in a folder is looked at."""
     objects = near_objects(store)
-    if not isinstance(objects, LocalObjects) or all(step.reason != MISSING for step in plan.misses):
+    file = objects.local_path(FILE)
+    if file is None or all(step.reason != MISSING for step in plan.misses):
         return plan
-    known = KnownActions(objects, Memo(objects.root / FILE, _is_sound))
+    known = KnownActions(objects, Memo(file, _is_sound))
     return plan.with_nearest(NearestActions(*known.read()).find)
 
 

@@ -63,7 +63,7 @@ class _Listing(Files):
         """Its digest."""
         self.digests[path] = digest
 
-    def fetch(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:  # noqa: ARG002
+    def put_blob(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:  # noqa: ARG002
         """Its digest."""
         self.digests[path] = digest
 

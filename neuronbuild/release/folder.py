@@ -132,7 +132,7 @@ class Files:
         link_file(request.model.open_file(path).resolve(), place, mode)
         _refuse_swapped(place, path, digest, request.model)
 
-    def fetch(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
+    def put_blob(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
         """Put a blob of the store in."""
         store.fetch(digest, self.place(path, digest), request.link_mode)
 
@@ -191,7 +191,7 @@ def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, 
     for name in weights.files:
         files.link_model_file(name, model.snapshot.files[name], request)
     for entry in weights.derived:
-        files.fetch(entry.path, entry.digest, store, request)
+        files.put_blob(entry.path, entry.digest, store, request)
     if layout.root is not None:
         files.take_back(CONFIG)
         files.put(CONFIG, with_block(model.config, request.task, layout.root))
@@ -212,7 +212,7 @@ def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, sto
     for entry, path in places.items():
         if entry.path.startswith(EXPORTED):
             files.take_back(path)  # a config of the exporter's own, over the model's
-        files.fetch(path, entry.digest, store, request)
+        files.put_blob(path, entry.digest, store, request)
     if layout.each:
         for name in _small_files(request.model, layout):
             if name != CONFIG:

@@ -66,7 +66,7 @@ class NeuronSession(Session):
             self._fetched = not states
         return _flat(outputs)
 
-    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+    def sync_states(self, states: Sequence[torch.Tensor]) -> None:
         """Copy the cache out of the device, if these are its tensors still: another's call has brought them out before."""
         with self._lock, torch.no_grad():
             if not self._missing(states):

@@ -30,7 +30,7 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+    def sync_states(self, states: Sequence[torch.Tensor]) -> None:
         """Have tensors that were states of a call hold what it left: needed before they are read, or written in part."""
 
 
@@ -65,5 +65,5 @@ class AotiSession(Session):
         outputs: list[torch.Tensor] = self._loader.run(list(inputs))
         return outputs
 
-    def fetch(self, states: Sequence[torch.Tensor]) -> None:
+    def sync_states(self, states: Sequence[torch.Tensor]) -> None:
         """Nothing is to be done: the graph has updated the tensors themselves."""

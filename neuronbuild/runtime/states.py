@@ -35,5 +35,5 @@ class States:
     def tensors(self) -> list[torch.Tensor]:
         """The tensors themselves, to read or to write before the next call."""
         if self._holder is not None:
-            self._holder.fetch(self._tensors)
+            self._holder.sync_states(self._tensors)
         return self._tensors

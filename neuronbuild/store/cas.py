@@ -150,7 +150,7 @@ class CasStore(Store):
     def fetch(self, digest: Digest, destination: Path, mode: LinkMode = "copy") -> str:
         """Take the blob out, and read it."""
         name = blob_name(digest.sha256)
-        how = self.objects.fetch(name, destination, mode)
+        how = self.objects.read_to(name, destination, mode)
         if how is None:
             raise BlobMissingError(self.location, digest.sha256)
         actual = digest_file(destination)

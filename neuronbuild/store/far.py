@@ -82,7 +82,7 @@ class Far:
         self.unusable |= {key: why for key, why in found.items() if why is not None}
         return {key: self.unusable.get(key) for key in found}
 
-    def fill(self, near: CasStore, key: ActionKey) -> bool:
+    def pull(self, near: CasStore, key: ActionKey) -> bool:
         """Have a near store get an artifact, and say whether it did."""
         if key in self.unusable or self.known([key]).get(key, NOWHERE) is not None:
             return False
@@ -97,7 +97,7 @@ class Far:
 
         return self.ask(copy, otherwise=False)
 
-    def fetch(self, near: CasStore, digest: Digest) -> bool:
+    def pull_blob(self, near: CasStore, digest: Digest) -> bool:
         """Have a near store get one blob, and say whether it did."""
 
         def copy(store: CasStore) -> bool:

@@ -53,7 +53,7 @@ class LayeredStore(Store):
         manifest = self.near.lookup(key)
         if manifest is not None and self.near.lack(manifest) is None:
             return manifest
-        return self.near.lookup(key) if any(far.fill(self.near, key) for far in self.fars) else manifest
+        return self.near.lookup(key) if any(far.pull(self.near, key) for far in self.fars) else manifest
 
     def lack(self, manifest: Manifest) -> str | None:
         """What the near store says: looking it up has filled it."""
@@ -95,7 +95,7 @@ class LayeredStore(Store):
         try:
             return self.near.fetch(digest, destination, mode)
         except DamageError:
-            if not any(far.fetch(self.near, digest) for far in self.fars):
+            if not any(far.pull_blob(self.near, digest) for far in self.fars):
                 raise
         return self.near.fetch(digest, destination, mode)
 
@@ -142,7 +142,7 @@ class LayeredStore(Store):
         missing = list({*keys} - whole | self.near.bring(whole))
 
         def fill(key: ActionKey) -> bool:
-            return any(far.fill(self.near, key) for far in self.fars)
+            return any(far.pull(self.near, key) for far in self.fars)
 
         filled = do_each(fill, missing, at_a_time=AT_A_TIME, name="fetch")
         for far in self._writable:

@@ -20,17 +20,13 @@ from typing import TYPE_CHECKING, Protocol, final
 
 from neuronbuild.errors import StoreError
 from neuronbuild.files import parse_json
-from neuronbuild.store.guard import WRITING
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import lease_name, lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from filelock import FileLock
-
     from neuronbuild.digest import ActionKey
-    from neuronbuild.store.objects import ObjectStore, Version
+    from neuronbuild.store.objects import Lock, ObjectStore, Version
 
 PATIENCE = 0.5
 """Seconds between two looks at whether to go on waiting."""
@@ -42,7 +38,6 @@ LONGEST_TTL = 3600.0
 MARGIN = 2.0
 """Seconds by which a place's dates may be coarse."""
 
-NO_LEASE = "name a folder that can be written with --cache"
 ANOTHER_PROCESS = "another process of this machine"
 
 
@@ -57,12 +52,11 @@ class Lease(Protocol):
 
 
 @final
-class Kernel:
-    """A lock that the kernel holds for as long as the process lives."""
+class FileLease:
+    """A lock of the operating system's: its holder loses it only by ending."""
 
-    def __init__(self, lock: FileLock, path: Path, done: Callable[[], bool]) -> None:
+    def __init__(self, lock: Lock, done: Callable[[], bool]) -> None:
         self._lock = lock
-        self._path = path
         self._done = done
 
     def renew(self) -> bool:
@@ -71,16 +65,16 @@ class Kernel:
 
     def release(self) -> None:
         """Unlock. The file goes once the artifact is there: whoever waits on it looks that up next, and finds it."""
+        is_done = False
         try:
-            with contextlib.suppress(OSError, StoreError):
-                if self._done():
-                    self._path.unlink(missing_ok=True)
+            with contextlib.suppress(StoreError):
+                is_done = self._done()
         finally:
-            self._lock.release()
+            self._lock.release(remove=is_done)
 
 
 @final
-class Written:
+class ObjectLease:
     """A lease that is an object, renewed by a thread. Whoever takes it over changes its tag, and every later write fails."""
 
     def __init__(self, objects: ObjectStore, key: ActionKey, tag: str, said: dict[str, object], ttl: float) -> None:
@@ -146,33 +140,18 @@ def take_lease(
     Raises:
         StoreError: none can be taken in this place.
     """
-    if isinstance(objects, LocalObjects):
-        return _lock(objects, key, waiting, done)
-    return _write(objects, key, waiting, ttl)
+    lock = objects.lock(lock_name(key))
+    return _write(objects, key, waiting, ttl) if lock is None else _acquire(lock, waiting, done)
 
 
-def _lock(objects: LocalObjects, key: ActionKey, waiting: Callable[[str], bool], done: Callable[[], bool]) -> Kernel | None:
-    from filelock import FileLock, Timeout  # a plan takes no lease, and this takes as long as planning a hundred targets
-
-    path = objects.path(lock_name(key))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, thread_local=False)
-        while True:
-            try:
-                lock.acquire(timeout=PATIENCE)
-            except Timeout:
-                if not waiting(ANOTHER_PROCESS):
-                    return None
-            else:
-                return Kernel(lock, path, done)
-    except OSError as error:
-        raise StoreError(
-            objects.location, f"no lease can be taken: {error.strerror} ({path})", hint=WRITING.get(error.errno or 0, NO_LEASE)
-        ) from None
+def _acquire(lock: Lock, waiting: Callable[[str], bool], done: Callable[[], bool]) -> FileLease | None:
+    while not lock.acquire(PATIENCE):
+        if not waiting(ANOTHER_PROCESS):
+            return None
+    return FileLease(lock, done)
 
 
-def _write(objects: ObjectStore, key: ActionKey, waiting: Callable[[str], bool], ttl: float) -> Written | None:
+def _write(objects: ObjectStore, key: ActionKey, waiting: Callable[[str], bool], ttl: float) -> ObjectLease | None:
     name = lease_name(key)
     said = {"format": 1, "holder": uuid.uuid4().hex, "ttl": ttl, "fence": 1, **_this_process()}
     seen, since = "", 0.0
@@ -188,7 +167,7 @@ def _write(objects: ObjectStore, key: ActionKey, waiting: Callable[[str], bool],
                 said["fence"] = fence + 1 if isinstance(fence, int) else 1
                 tag = objects.write(name, _encode(said), present.tag)
         if tag:
-            return Written(objects, key, tag, said, ttl)
+            return ObjectLease(objects, key, tag, said, ttl)
         if present is not None:
             if not waiting(_holder(present)):
                 return None

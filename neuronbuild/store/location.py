@@ -53,8 +53,7 @@ def open_store(location: str, trust: Trust | None = None, ttl: float = TTL, *, s
         StoreError: the location can't be a store.
     """
     objects = open_objects(location)
-    index = ManifestIndex(objects.root / INDEX) if isinstance(objects, LocalObjects) else None
-    return CasStore(objects, index, trust=trust, ttl=ttl, shared=shared)
+    return CasStore(objects, ManifestIndex(objects.local_path(INDEX)), trust=trust, ttl=ttl, shared=shared)
 
 
 def open_layers(

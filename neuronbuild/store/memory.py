@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from neuronbuild.digest import digest_bytes, digest_pieces
@@ -15,7 +13,8 @@ from neuronbuild.store.names import digest_of
 from neuronbuild.store.objects import ANY, Entry, ObjectStore, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from neuronbuild.digest import Digest, Pieces
     from neuronbuild.store.link import LinkMode
@@ -61,14 +60,7 @@ class MemoryObjects(ObjectStore):
         except OSError as error:
             raise StoreError(self.location, f"{source} can't be read: {error.strerror}") from None
 
-    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
-        """Keep what was filled in."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "received")
-            fill(path)
-            self.add_file(name, path)
-
-    def fetch(
+    def read_to(
         self,
         name: str,
         destination: Path,
@@ -119,10 +111,6 @@ class MemoryObjects(ObjectStore):
             if name in self._objects:
                 self._objects[name] = self._objects[name]._replace(used=time.time())
         return True
-
-    def sweep(self, before: float, *, dry_run: bool = False) -> int:  # noqa: ARG002 (nothing is left of a killed process)
-        """There is nothing unfinished."""
-        return 0
 
     def digest(self, name: str) -> Digest | None:
         """Digest of the bytes."""

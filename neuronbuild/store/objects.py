@@ -1,15 +1,16 @@
-"""The seam: dumb bytes by name. Whatever can do this can hold a store."""
+"""The interface of object storage: bytes by name. Whatever implements it can hold a store."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from neuronbuild.digest import Digest, Pieces
     from neuronbuild.store.link import LinkMode
@@ -45,8 +46,18 @@ class Version(NamedTuple):
     age: float
 
 
-class ObjectStore(ABC):
-    """Objects by name (`v1/blobs/sha256/ab/abcd…`). An object appears whole or not at all.
+class Lock(Protocol):
+    """A lock of the operating system's, which a process that ends lets go of."""
+
+    def acquire(self, seconds: float) -> bool:
+        """Wait for it so long, and say whether this process has it now."""
+
+    def release(self, *, remove: bool) -> None:
+        """Let it go, and remove its file if nobody needs to find it any more."""
+
+
+class ObjectReader(ABC):
+    """Objects by name (`v1/blobs/sha256/ab/abcd…`), as far as they are read.
 
     Every method may raise `StoreError`, and nothing else, for what the place below does wrong.
     """
@@ -72,32 +83,13 @@ class ObjectStore(ABC):
         """A small object with what tells this version of it from others, or `None`."""
 
     @abstractmethod
-    def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
-        """Put a small object if the present one has the expected tag (`None`: if there is none), and give the new one's tag.
-
-        `None` means that something else is there, and nothing was written.
-        """
-
-    @abstractmethod
-    def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
-        """Put a file's bytes. The file stays as it is, and shares no inode with the object.
-
-        Raises:
-            StoreError: also where the file holds other bytes than the pieces say.
-        """
-
-    @abstractmethod
-    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
-        """Put the file that `fill` makes at the path it is given; nothing if it raises."""
-
-    @abstractmethod
-    def fetch(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
+    def read_to(self, name: str, destination: Path, mode: LinkMode = "copy", pieces: Pieces | None = None) -> str | None:
         """Put an object's bytes at a path that isn't there yet, and say how: `copy`, `reflink` or `hardlink`.
 
         `None` if there is no such object. Where pieces are given, the bytes are checked against them.
 
         Raises:
-            BlobCorruptError: they differ, also when they are fetched again. Nothing is at the path then.
+            BlobCorruptError: they differ, also when they are read again. Nothing is at the path then.
         """
 
     @final
@@ -115,6 +107,43 @@ class ObjectStore(ABC):
         """Objects under a prefix that ends in `/`, at any depth, in no order."""
 
     @abstractmethod
+    def digest(self, name: str) -> Digest | None:
+        """Read a whole object, in bounded memory, or `None` if there is none."""
+
+    def local_path(self, name: str = "") -> Path | None:  # noqa: ARG002 (of places that have files)
+        """The file that an object is, or would be, on this machine's disk; without a name, the folder of all. Else `None`."""
+        return None
+
+
+class ObjectStore(ObjectReader):
+    """Objects by name that can be written. An object appears whole or not at all.
+
+    What only a folder on this machine's disk can do has a default here: callers ask for it, and never for the class.
+    """
+
+    @abstractmethod
+    def write(self, name: str, data: bytes, expected: str | None = ANY) -> str | None:
+        """Put a small object if the present one has the expected tag (`None`: if there is none), and give the new one's tag.
+
+        `None` means that something else is there, and nothing was written.
+        """
+
+    @abstractmethod
+    def add_file(self, name: str, source: Path, pieces: Pieces | None = None) -> None:
+        """Put a file's bytes. The file stays as it is, and shares no inode with the object.
+
+        Raises:
+            StoreError: also where the file holds other bytes than the pieces say.
+        """
+
+    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
+        """Put the file that `fill` makes at the path it is given, in the system's temporary folder; nothing if it raises."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "received")
+            fill(path)
+            self.add_file(name, path)
+
+    @abstractmethod
     def delete(self, name: str, expected: str = ANY) -> bool:
         """Remove an object if it has the expected tag; false if it is there with another. One that is gone is removed."""
 
@@ -126,13 +155,17 @@ class ObjectStore(ABC):
     def touch(self, name: str) -> bool:
         """Have an object count as used now; false if only writing it anew can do that. Nothing happens if there is none."""
 
-    @abstractmethod
-    def sweep(self, before: float, *, dry_run: bool = False) -> int:
+    def sweep(self, before: float, *, dry_run: bool = False) -> int:  # noqa: ARG002 (of places that have some)
         """Remove what killed writers left unfinished before a time, in seconds since 1970; say how many there were."""
+        return 0
 
-    @abstractmethod
-    def digest(self, name: str) -> Digest | None:
-        """Read a whole object, in bounded memory, or `None` if there is none."""
+    def lock(self, name: str) -> Lock | None:  # noqa: ARG002 (of places that have files)
+        """A lock by that name, not yet acquired; `None` where the system has none: a lease is an object there."""
+        return None
+
+    def append(self, name: str, line: bytes) -> None:  # noqa: ARG002 (of places that have files)
+        """Add a whole line to a file beside the objects, where others may do the same; a place that can't, keeps nothing."""
+        return
 
 
 def has_in_use(objects: ObjectStore, name: str, size: int) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from neuronbuild.digest import digest_stream
@@ -24,7 +22,8 @@ from neuronbuild.store.s3_download import Downloads
 from neuronbuild.store.s3_upload import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from neuronbuild.digest import Digest, Pieces
     from neuronbuild.store.link import LinkMode
@@ -79,14 +78,7 @@ class S3Objects(ObjectStore):
         except OSError as error:
             raise StoreError(self.location, f"{source} can't be read: {error.strerror}") from None
 
-    def receive(self, name: str, fill: Callable[[Path], object]) -> None:
-        """A temporary file of this machine's, then an upload."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "received")
-            fill(path)
-            self.add_file(name, path)
-
-    def fetch(
+    def read_to(
         self,
         name: str,
         destination: Path,

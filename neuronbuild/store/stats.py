@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from neuronbuild.files import parse_json, read_plain
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import list_actions, list_blobs
 
 if TYPE_CHECKING:
@@ -49,33 +47,19 @@ class Sizes:
 
 def note_run(objects: ObjectStore, run: Run) -> None:
     """Add a run's line, whole, beside others'. A place that isn't a folder, or can't be written, keeps no such record."""
-    if not isinstance(objects, LocalObjects):
-        return
     now = datetime.datetime.now(tz=datetime.UTC).replace(microsecond=0).isoformat()
-    line = json.dumps({"at": now, **asdict(run)}).encode() + b"\n"
-    try:
-        objects.root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(objects.root / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    except OSError:
-        return
-    try:
-        os.write(handle, line)
-    except OSError:
-        pass  # a full disk: the build itself has said so
-    finally:
-        os.close(handle)
+    objects.append(FILE, json.dumps({"at": now, **asdict(run)}).encode() + b"\n")
 
 
 def read_runs(objects: ObjectStore) -> Run:
     """The sum of all runs; lines that a crash cut short don't count."""
     total = Run()
-    if isinstance(objects, LocalObjects):
-        for line in _lines(objects.root / FILE):
-            try:
-                said: Any = parse_json(line)
-                total += Run(int(said["hits"]), int(said["misses"]), int(said["bytes_saved"]), float(said["seconds_saved"]))
-            except (ValueError, KeyError, TypeError, OverflowError):
-                continue
+    for line in _lines(objects.local_path(FILE)):
+        try:
+            said: Any = parse_json(line)
+            total += Run(int(said["hits"]), int(said["misses"]), int(said["bytes_saved"]), float(said["seconds_saved"]))
+        except (ValueError, KeyError, TypeError, OverflowError):
+            continue
     return total
 
 
@@ -86,8 +70,8 @@ def measure(objects: ObjectStore) -> Sizes:
     return Sizes(len(manifests), len(blobs), sum(blobs) + sum(manifests))
 
 
-def _lines(file: Path) -> list[bytes]:
+def _lines(file: Path | None) -> list[bytes]:
     try:
-        return read_plain(file).splitlines()
+        return [] if file is None else read_plain(file).splitlines()
     except OSError:
         return []

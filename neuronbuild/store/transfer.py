@@ -11,7 +11,6 @@ from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
 from neuronbuild.store.cas import UNREADABLE, publish, quarantine, understand
 from neuronbuild.store.concurrent import do_each
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.names import action_name, blob_name, list_blobs
 from neuronbuild.store.objects import has_in_use
 
@@ -93,8 +92,9 @@ def copy_blob(source: CasStore, target: CasStore, digest: Digest, pieces: Pieces
 
 def _move_blob(source: CasStore, target: CasStore, digest: Digest, pieces: Pieces | None) -> int:
     name = blob_name(digest.sha256)
-    if isinstance(source.objects, LocalObjects):
-        _send(source, source.objects.path(name), target, digest, pieces)
+    path = source.objects.local_path(name)
+    if path is not None:
+        _send(source, path, target, digest, pieces)
     else:
         target.objects.receive(name, lambda path: _take(source, digest, pieces, path))
     return digest.size
@@ -140,7 +140,7 @@ def _take(source: CasStore, digest: Digest, pieces: Pieces | None, path: Path) -
             continue
         path.unlink(missing_ok=True)
         try:
-            fetched = source.objects.fetch(name, path, "copy", wanted)
+            fetched = source.objects.read_to(name, path, "copy", wanted)
         except BlobCorruptError:
             continue
         if fetched is None:

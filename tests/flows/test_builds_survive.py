@@ -117,7 +117,7 @@ def test_builds_beside_prunes_get_all_that_they_plan_on(tmp_path, planned):
     site.build(3)
     then = time.time() - 9 * 86400
     for entry in list(site.store.objects.list("v1/")):
-        os.utime(site.store.objects.path(entry.name), (then, then))
+        os.utime(site.store.objects.local_path(entry.name), (then, then))
     process, pruned = site.start(STEPS), []
     if planned:
         wait_until(lambda: site.toolchain.compiles()[-1:] == [4])

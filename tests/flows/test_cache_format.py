@@ -37,7 +37,7 @@ def root(request, tmp_path, remote) -> Path:
     far.record_snapshot(Snapshot("my/model", "c0ffee", {"config.json": digest_bytes(b"{}")}, "mit"))
     for entry in far.objects.list(""):
         (tmp_path / "copy" / entry.name).parent.mkdir(parents=True, exist_ok=True)
-        far.objects.fetch(entry.name, tmp_path / "copy" / entry.name)
+        far.objects.read_to(entry.name, tmp_path / "copy" / entry.name)
     return tmp_path / "copy"
 
 

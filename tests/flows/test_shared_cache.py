@@ -116,7 +116,7 @@ def test_prune_says_first_and_then_does(workspace):
     then = time.time() - 86400
     store = open_store(str(workspace / "cache"))
     for entry in list(store.objects.list("v1/")):
-        os.utime(store.objects.path(entry.name), (then, then))
+        os.utime(store.objects.local_path(entry.name), (then, then))
     dry = said("prune", "--max-age", "2h", "--dry-run", cwd=workspace)
     assert set(dry["artifacts"]) == {key_of(1), key_of(2)}
     assert said("prune", "--max-age", "2h", cwd=workspace) == dry

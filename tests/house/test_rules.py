@@ -24,7 +24,7 @@ LAZY_IMPORTS = {
     "recipe/words.py": "difflib, for errors only",
     "runtime/inputs.py": "difflib, for errors only",
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
-    "store/lease.py": "filelock, only where a lease is taken",
+    "store/locked_file.py": "filelock, only where a lease is taken",
     "api/applying.py": "what builds and writes, only where there is something to do",
     "release/verified.py": "what writes releases, only where keys are trusted",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
@@ -77,6 +77,18 @@ def texts(path: Path) -> list[str]:
     documentation = {id(node.value) for node in nodes(path, ast.Expr)}
     found = [node for node in nodes(path, ast.Constant) if isinstance(node.value, str)]
     return [node.value for node in found if id(node) not in documentation]
+
+
+def classes_asked_for(path: Path) -> set[str]:
+    """Classes that `isinstance` is asked for."""
+    calls = [call for call in nodes(path, ast.Call) if ast.unparse(call.func) == "isinstance"]
+    return {name.id for call in calls for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}
+
+
+def test_nobody_asks_which_class_of_object_store_it_has():
+    stores = {node.name for path in MODULES for node in nodes(path, ast.ClassDef) if node.name.endswith("Objects")}
+    assert stores >= {"LocalObjects", "MemoryObjects", "S3Objects"}
+    assert {relative(path): found for path in MODULES if (found := classes_asked_for(path) & stores)} == {}
 
 
 def cut_names(path: Path) -> list[str]:

@@ -131,5 +131,5 @@ def test_a_link_in_an_objects_place_is_no_object(stores, tmp_path, link):
         path.symlink_to(path.name if link == "self" else link)
         store = open_store(str(near))
         assert store.objects.read(name) is None
-        assert store.objects.fetch(name, tmp_path / "fetched") is None
+        assert store.objects.read_to(name, tmp_path / "fetched") is None
         assert name not in {entry.name for entry in store.objects.list("v1/")}

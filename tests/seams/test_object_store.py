@@ -28,7 +28,7 @@ OPERATIONS: dict[str, Callable[[ObjectStore, object], object]] = {
     "read": lambda objects, _: objects.read(NAME),
     "write": lambda objects, _: objects.write(NAME, b"new"),
     "add_file": lambda objects, folder: objects.add_file(NAME, folder / "source"),
-    "fetch": lambda objects, folder: objects.fetch(NAME, folder / "fetched"),
+    "read_to": lambda objects, folder: objects.read_to(NAME, folder / "fetched"),
     "size": lambda objects, _: objects.size(NAME),
     "list": lambda objects, _: list(objects.list("v1/")),
     "delete": lambda objects, _: objects.delete(NAME),
@@ -103,13 +103,13 @@ def test_an_object_may_be_empty(objects, tmp_path):
     objects.write(NAME, b"")
     assert objects.read(NAME) == b""
     assert objects.size(NAME) == 0
-    assert objects.fetch(NAME, tmp_path / "fetched")
+    assert objects.read_to(NAME, tmp_path / "fetched")
 
 
 def test_a_missing_object_is_an_answer(objects, tmp_path):
     assert objects.read(NAME) is None
     assert objects.size(NAME) is None
-    assert objects.fetch(NAME, tmp_path / "fetched") is None
+    assert objects.read_to(NAME, tmp_path / "fetched") is None
     assert not (tmp_path / "fetched").exists()
 
 
@@ -118,12 +118,12 @@ def test_a_folder_of_objects_is_no_object(objects, tmp_path):
     folder = NAME.rpartition("/")[0]
     assert objects.read(folder) is None
     assert objects.size(folder) is None
-    assert objects.fetch(folder, tmp_path / "fetched") is None
+    assert objects.read_to(folder, tmp_path / "fetched") is None
 
 
 def test_a_file_is_added_and_fetched(objects, source, tmp_path):
     objects.add_file(NAME, source)
-    assert objects.fetch(NAME, tmp_path / "fetched")
+    assert objects.read_to(NAME, tmp_path / "fetched")
     assert (tmp_path / "fetched").read_bytes() == b"from a file"
 
 
@@ -149,7 +149,7 @@ def test_an_object_doesnt_change_with_the_file_that_it_came_from(objects, source
 
 def test_an_object_doesnt_change_with_the_file_that_was_fetched(objects, tmp_path):
     objects.write(NAME, b"bytes")
-    objects.fetch(NAME, tmp_path / "fetched")
+    objects.read_to(NAME, tmp_path / "fetched")
     (tmp_path / "fetched").write_bytes(b"other")
     assert objects.read(NAME) == b"bytes"
 
@@ -164,7 +164,7 @@ def test_fetching_never_replaces_a_file(objects, tmp_path):
     objects.write(NAME, b"bytes")
     (tmp_path / "mine").write_bytes(b"mine")
     with pytest.raises(StoreError):
-        objects.fetch(NAME, tmp_path / "mine")
+        objects.read_to(NAME, tmp_path / "mine")
     assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
@@ -312,7 +312,7 @@ def test_a_large_file_goes_there_and_back_in_pieces(objects, tmp_path):
     assert objects.size(NAME) == digest.size
     assert objects.digest(NAME) == digest
     for name, wanted in (("whole", Pieces.whole(digest)), ("pieces", pieces), ("unchecked", None)):
-        assert objects.fetch(NAME, tmp_path / name, "copy", wanted) == "copy"
+        assert objects.read_to(NAME, tmp_path / name, "copy", wanted) == "copy"
         assert digest_file(tmp_path / name) == digest
 
 
@@ -342,7 +342,7 @@ def test_an_object_that_isnt_what_its_pieces_say_is_refused(objects, tmp_path, l
     (tmp_path / "other").write_bytes((tmp_path / "large").read_bytes()[:length].ljust(length, b"."))
     objects.add_file(NAME, tmp_path / "other")
     with pytest.raises(BlobCorruptError):
-        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+        objects.read_to(NAME, tmp_path / "fetched", "copy", pieces)
     assert not (tmp_path / "fetched").exists()
 
 
@@ -376,7 +376,7 @@ def test_a_touch_changes_nothing_but_the_time_of_use(objects):
 def test_a_file_in_the_folders_place_is_a_store_error_or_an_empty_store(operation, source, tmp_path):
     (tmp_path / "store").write_bytes(b"a file")
     objects = LocalObjects(tmp_path / "store")
-    if operation in {"read", "fetch", "size", "list"}:
+    if operation in {"read", "read_to", "size", "list"}:
         assert not OPERATIONS[operation](objects, tmp_path)
     else:
         with pytest.raises(StoreError, match="Not a directory"):
@@ -393,7 +393,7 @@ def test_a_store_that_cant_be_written_says_so_and_stays_readable(operation, sour
             OPERATIONS[operation](objects, tmp_path)
         assert "--cache" in str(caught.value.hint)
         assert objects.read(NAME) == b"bytes"
-        assert objects.fetch(NAME, tmp_path / "fetched")
+        assert objects.read_to(NAME, tmp_path / "fetched")
 
 
 @pytest.mark.parametrize("operation", ["write", "add_file"])
@@ -415,5 +415,5 @@ def test_fetching_to_a_full_disk_leaves_no_part_of_a_file(objects, tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         fill(disk, but=100)
         with pytest.raises(StoreError, match="No space left"):
-            objects.fetch(NAME, disk / "fetched")
+            objects.read_to(NAME, disk / "fetched")
         assert not (disk / "fetched").exists()

@@ -34,7 +34,7 @@ class Exported(Session):
         with torch.no_grad():
             return list(self._program(*inputs))
 
-    def fetch(self, states):
+    def sync_states(self, states):
         """It has updated the tensors themselves."""
 
 

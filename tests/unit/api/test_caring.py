@@ -34,7 +34,7 @@ def settings(tmp_path):
         put(store, number)
     then = time.time() - 86400
     for entry in list(store.objects.list("v1/")):
-        os.utime(store.objects.path(entry.name), (then, then))
+        os.utime(store.objects.local_path(entry.name), (then, then))
     put(open_store(settings.remotes[0].location), 1)
     return settings
 

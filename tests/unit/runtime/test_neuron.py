@@ -90,11 +90,11 @@ def test_a_cache_goes_in_once_and_comes_out_when_it_is_fetched(framework, bucket
     framework.loaded.state.add_(100.0)  # what is on the device counts, as long as nobody wrote to ours
     session.run([torch.ones(2), mine])
     assert mine.tolist() == [10.0, 10.0]
-    session.fetch([mine])
+    session.sync_states([mine])
     assert mine.tolist() == [112.0, 112.0]
     framework.loaded.state.add_(1000.0)  # and it stays there, fetched or not
     session.run([torch.ones(2), mine])
-    session.fetch([mine])
+    session.sync_states([mine])
     assert mine.tolist() == [1113.0, 1113.0]
 
 
@@ -102,10 +102,10 @@ def test_what_is_written_to_a_fetched_cache_goes_in(framework, bucket):
     session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     mine = torch.full((2,), 10.0)
     session.run([torch.ones(2), mine])
-    session.fetch([mine])
+    session.sync_states([mine])
     mine.mul_(2)
     session.run([torch.ones(2), mine])
-    session.fetch([mine])
+    session.sync_states([mine])
     assert mine.tolist() == [23.0, 23.0]
 
 
@@ -115,8 +115,8 @@ def test_conversations_take_turns_on_one_graph(framework, bucket):
     for _ in range(3):
         session.run([torch.ones(2), one])
         session.run([torch.full((2,), 2.0), other])
-    session.fetch([one])
-    session.fetch([other])
+    session.sync_states([one])
+    session.sync_states([other])
     assert (one.tolist(), other.tolist()) == ([3.0, 3.0], [56.0, 56.0])
 
 
@@ -134,11 +134,11 @@ def test_after_a_call_that_failed_the_next_begins_with_what_the_caller_has(frame
     session = NeuronSession(bucket([KEYS]), {}, INF2, None)
     one, other = torch.full((2,), 10.0), torch.full((2,), 50.0)
     session.run([torch.ones(2), one])
-    session.fetch([one])
+    session.sync_states([one])
     with pytest.raises(TypeError):
         session.run([None, other])
     session.run([torch.ones(2), one])
-    session.fetch([one])
+    session.sync_states([one])
     assert one.tolist() == [12.0, 12.0]
 
 
@@ -147,7 +147,7 @@ def test_another_conversation_is_never_taken_for_one_that_is_over(framework, buc
     for start in range(50):
         mine = torch.full((2,), float(start))  # often where the last one lay, with as many changes
         session.run([torch.ones(2), mine])
-        session.fetch([mine])
+        session.sync_states([mine])
         assert mine.tolist() == [start + 1.0] * 2
 
 

@@ -23,7 +23,7 @@ class Far(Session):
         self._own.add_(given)
         return [self._own.sum()]
 
-    def fetch(self, states):
+    def sync_states(self, states):
         self.fetched += 1
         states[0].copy_(self._own)
         self._last = None

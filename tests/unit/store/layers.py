@@ -39,5 +39,5 @@ def break_down(store: CasStore, error: Callable[[], StoreError] | None = None) -
     def fail(*_, **__):
         raise make()
 
-    for name in ("look", "write", "add_file", "receive", "fetch", "stat", "list", "delete", "move", "digest"):
+    for name in ("look", "write", "add_file", "receive", "read_to", "stat", "list", "delete", "move", "digest"):
         setattr(store.objects, name, fail)

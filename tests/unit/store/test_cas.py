@@ -88,7 +88,7 @@ def of_another_user(tmp_path, monkeypatch):
     store = open_store(str(tmp_path / "store"))
     put(store, 1)
     for entry in store.objects.list("v1/"):
-        os.utime(store.objects.path(entry.name), (0, 0))
+        os.utime(store.objects.local_path(entry.name), (0, 0))
 
     def refuse(*_, **__):
         raise PermissionError(errno.EPERM, "Operation not permitted")

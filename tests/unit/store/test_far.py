@@ -63,9 +63,9 @@ def test_a_failed_upload_is_told_with_what_to_do(far):
 
 def test_a_far_artifact_is_brought_near_once(far):
     near = near_memory()
-    assert not far.fill(near, key_of(1))
+    assert not far.pull(near, key_of(1))
     put(far.store, 1)
-    assert far.fill(near, key_of(1))
+    assert far.pull(near, key_of(1))
     assert near.lookup(key_of(1)) is not None
 
 

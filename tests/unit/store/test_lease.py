@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from neuronbuild.errors import StoreError
-from neuronbuild.store.lease import Written, hold_lease, take_lease
+from neuronbuild.store.lease import ObjectLease, hold_lease, take_lease
 from neuronbuild.store.location import open_objects, open_store
 from neuronbuild.store.names import LEASES, lease_name
 from tests.doubles import s3
@@ -204,7 +204,7 @@ class TestWhereLeasesAreObjects:
         lease.release()
 
     def test_a_silent_holder_loses_it_and_is_fenced(self, objects, monkeypatch):
-        monkeypatch.setattr(Written, "_beat", lambda _: None)
+        monkeypatch.setattr(ObjectLease, "_beat", lambda _: None)
         first = self.take(objects, ttl=0.5)
         second = self.take(objects, lambda _: True, ttl=0.5)
         assert not first.renew()

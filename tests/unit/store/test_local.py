@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import time
 
 import pytest
 
-from neuronbuild.errors import DestinationError, StoreError
+from neuronbuild.errors import StoreError
 from neuronbuild.store.local import LocalObjects, sync
 from tests.unit.store.disks import small_disk
 
@@ -31,7 +30,7 @@ def test_objects_are_read_only_files(objects, tmp_path):
     (tmp_path / "source").chmod(0o777)
     objects.write(NAME, b"bytes")
     objects.add_file(NAME + "e", tmp_path / "source")
-    assert {stat.S_IMODE(objects.path(name).stat().st_mode) for name in (NAME, NAME + "e")} == {0o444}
+    assert {stat.S_IMODE(objects.local_path(name).stat().st_mode) for name in (NAME, NAME + "e")} == {0o444}
 
 
 def test_a_read_only_object_is_replaced_all_the_same(objects):
@@ -58,29 +57,15 @@ def test_asking_makes_no_folder(objects, tmp_path):
 def test_an_added_file_is_never_a_hard_link(objects, tmp_path):
     (tmp_path / "source").write_bytes(b"bytes")
     objects.add_file(NAME, tmp_path / "source")
-    assert objects.path(NAME).stat().st_ino != (tmp_path / "source").stat().st_ino
+    assert objects.local_path(NAME).stat().st_ino != (tmp_path / "source").stat().st_ino
 
 
 def test_a_symlink_is_added_as_what_it_leads_to(objects, tmp_path):
     (tmp_path / "source").write_bytes(b"bytes")
     (tmp_path / "link").symlink_to("source")
     objects.add_file(NAME, tmp_path / "link")
-    assert not objects.path(NAME).is_symlink()
+    assert not objects.local_path(NAME).is_symlink()
     assert objects.read(NAME) == b"bytes"
-
-
-def test_a_listing_follows_no_links(objects, tmp_path):
-    objects.write(NAME, b"bytes")
-    (tmp_path / "store/v1/away").symlink_to(tmp_path)
-    (tmp_path / "store/v1/file").symlink_to(tmp_path / "store" / NAME)
-    assert [entry.name for entry in objects.list("v1/")] == [NAME]
-
-
-def test_a_link_says_how_it_was_made(objects, tmp_path):
-    objects.write(NAME, b"bytes")
-    assert objects.fetch(NAME, tmp_path / "a", "hardlink") == "hardlink"
-    assert objects.fetch(NAME, tmp_path / "b", "copy") == "copy"
-    assert objects.fetch("v1/absent", tmp_path / "c", "auto") is None
 
 
 def test_a_fault_names_the_store_and_the_file(objects, tmp_path):
@@ -91,28 +76,13 @@ def test_a_fault_names_the_store_and_the_file(objects, tmp_path):
     assert caught.value.exit_code == 4
 
 
-def test_a_folder_that_may_not_be_entered_is_a_store_error(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root may enter every folder")
-    objects = LocalObjects(tmp_path / "store")
-    objects.write(NAME, b"bytes")
-    (tmp_path / "store/v1").chmod(0)
-    try:
-        with pytest.raises(StoreError, match="Permission denied"):
-            list(objects.list("v1/"))
-        with pytest.raises(StoreError, match="Permission denied"):
-            objects.read(NAME)
-    finally:
-        (tmp_path / "store/v1").chmod(0o755)
-
-
 def test_a_move_stays_on_its_disk(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         objects = LocalObjects(disk)
         objects.write(NAME, b"bytes")
-        inode = objects.path(NAME).stat().st_ino
+        inode = objects.local_path(NAME).stat().st_ino
         objects.move(NAME, "quarantine/x")
-        assert objects.path("quarantine/x").stat().st_ino == inode
+        assert objects.local_path("quarantine/x").stat().st_ino == inode
 
 
 def test_files_and_folders_can_be_synced(tmp_path):
@@ -123,22 +93,8 @@ def test_files_and_folders_can_be_synced(tmp_path):
         sync(tmp_path / "absent")
 
 
-def test_a_pipe_in_an_objects_place_is_told_and_not_waited_on(objects):
-    objects.path(NAME).parent.mkdir(parents=True)
-    os.mkfifo(objects.path(NAME))
-    with pytest.raises(StoreError, match="no regular file"):
-        objects.read(NAME)
-
-
-def test_a_destination_that_cant_be_written_is_no_fault_of_the_store(objects, tmp_path):
-    objects.write(NAME, b"bytes")
-    with pytest.raises(DestinationError, match="nowhere/file can't be written: No such file") as caught:
-        objects.fetch(NAME, tmp_path / "nowhere/file", "copy")
-    assert caught.value.cause.errno == errno.ENOENT
-
-
 def test_a_folder_in_an_objects_place_is_put_aside(objects, tmp_path):
-    (objects.path(NAME) / "deep").mkdir(parents=True)
+    (objects.local_path(NAME) / "deep").mkdir(parents=True)
     objects.write(NAME, b"bytes")
     assert objects.read(NAME) == b"bytes"
     [aside] = (tmp_path / "store/quarantine").iterdir()
@@ -180,8 +136,8 @@ def test_a_link_in_the_place_of_a_folder_leads_nothing_astray(place, act, tmp_pa
         (documents / name).write_bytes(b"precious")
         os.utime(documents / name, (1e9, 1e9))
     objects = LocalObjects(tmp_path / "store")
-    objects.path(NAME).parent.mkdir(parents=True)
-    objects.path(NAME).write_bytes(b"bytes")
+    objects.local_path(NAME).parent.mkdir(parents=True)
+    objects.local_path(NAME).write_bytes(b"bytes")
     (objects.root / place).parent.mkdir(parents=True, exist_ok=True)
     if (objects.root / place).exists():
         (objects.root / place).rename(tmp_path / "away")
@@ -210,3 +166,16 @@ def test_the_folder_of_a_store_may_be_a_link(tmp_path):
     objects.write(NAME, b"bytes", None)
     assert [entry.name for entry in objects.list("v1/")] == [NAME]
     assert (tmp_path / "real" / NAME).read_bytes() == b"bytes"
+
+
+def test_lines_are_added_to_a_file_beside_the_objects(objects):
+    objects.append("lines", b"one\n")
+    objects.append("lines", b"two\n")
+    assert objects.local_path("lines").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_lock_lies_in_the_folder(objects, tmp_path):
+    lock = objects.lock("v1/leases/x.lock")
+    assert lock.acquire(0)
+    assert (tmp_path / "store/v1/leases/x.lock").exists()
+    lock.release(remove=True)

@@ -40,4 +40,4 @@ def test_a_place_that_cant_be_written_is_a_store_error(tmp_path):
     objects = MemoryObjects()
     objects.write("v1/a", b"bytes")
     with pytest.raises(StoreError, match="can't be written: No such file"):
-        objects.fetch("v1/a", tmp_path / "no/such/folder")
+        objects.read_to("v1/a", tmp_path / "no/such/folder")

@@ -38,7 +38,7 @@ def store(tmp_path):
 
 def age(store, name: str, days: float) -> None:
     then = time.time() - days * DAY
-    os.utime(store.objects.path(name), (then, then))
+    os.utime(store.objects.local_path(name), (then, then))
 
 
 def left(store) -> list[int]:

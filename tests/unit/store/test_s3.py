@@ -68,7 +68,7 @@ def test_who_may_only_read_is_told_what_is_lacking(servers, monkeypatch, tmp_pat
         monkeypatch.setenv(name, value)
     objects = open_objects(location)
     assert objects.read(NAME) == b"bytes"
-    assert objects.fetch(NAME, tmp_path / "fetched") == "copy"
+    assert objects.read_to(NAME, tmp_path / "fetched") == "copy"
     for expected in (ANY, None):
         with pytest.raises(StoreError, match="access is denied") as caught:
             objects.write("v1/b", b"bytes", expected)
@@ -82,7 +82,7 @@ def test_a_clock_that_is_off_is_told(servers, monkeypatch, tmp_path):
     for ask in (
         lambda: objects.write("v1/b", b"bytes"),
         lambda: objects.look(NAME),
-        lambda: objects.fetch(NAME, tmp_path / "fetched", "copy", Pieces.whole(digest_bytes(b"bytes"))),
+        lambda: objects.read_to(NAME, tmp_path / "fetched", "copy", Pieces.whole(digest_bytes(b"bytes"))),
     ):
         with pytest.raises(StoreError, match="clock and the server's differ") as caught:
             ask()

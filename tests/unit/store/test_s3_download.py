@@ -81,7 +81,7 @@ def test_only_a_damaged_piece_is_fetched_again(objects, large, tmp_path, monkeyp
         return damaged
 
     monkeypatch.setattr(s3_download, "_drain", spoil_once)
-    assert objects.fetch(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
+    assert objects.read_to(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
     assert digest_file(tmp_path / "fetched") == digest
     assert gets[-1] == (5 * PIECE, PIECE)
     assert len(gets) == 4
@@ -94,7 +94,7 @@ def test_a_piece_that_is_damaged_over_there_is_told_with_its_place(objects, larg
         file.write(b"damage")
     objects.add_file(NAME, path)
     with pytest.raises(BlobCorruptError, match=f"in bytes {4 * PIECE:,} to {5 * PIECE:,}"):
-        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+        objects.read_to(NAME, tmp_path / "fetched", "copy", pieces)
     assert not (tmp_path / "fetched").exists()
 
 
@@ -105,7 +105,7 @@ def test_of_an_object_of_another_size_nothing_is_fetched(objects, large, tmp_pat
     objects.add_file(NAME, path)
     monkeypatch.delattr(Bucket, "receive")
     with pytest.raises(BlobCorruptError, match=f"{length:,} bytes"):
-        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+        objects.read_to(NAME, tmp_path / "fetched", "copy", pieces)
     assert not (tmp_path / "fetched").exists()
 
 
@@ -114,7 +114,7 @@ def test_memory_is_bounded(objects, large, tmp_path):
     tracemalloc.start()
     try:
         objects.add_file(NAME, path, pieces)
-        objects.fetch(NAME, tmp_path / "fetched", "copy", pieces)
+        objects.read_to(NAME, tmp_path / "fetched", "copy", pieces)
         objects.digest(NAME)
         assert tracemalloc.get_traced_memory()[1] < s3.WORKERS * PIECE + (4 << 20) < SIZE
     finally:

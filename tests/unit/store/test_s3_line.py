@@ -25,7 +25,7 @@ def refuse(server, code: str):
 def test_an_object_that_isnt_handed_out_is_missing_and_is_told_and_the_others_are_there(code, tmp_path, caplog):
     with serving() as server:
         objects = refuse(server, code)
-        assert objects.fetch(NAME, tmp_path / "fetched", "copy", PIECES) is None
+        assert objects.read_to(NAME, tmp_path / "fetched", "copy", PIECES) is None
         assert not (tmp_path / "fetched").exists()
         assert objects.read(NAME) is None
         assert objects.stat(NAME) is None
@@ -51,12 +51,12 @@ def test_an_archived_object_is_missing_before_anybody_asks_for_it():
         assert refuse(server, "InvalidObjectState").size(NAME) is None
 
 
-@pytest.mark.parametrize("ask", ["read", "stat", "fetch"])
+@pytest.mark.parametrize("ask", ["read", "stat", "read_to"])
 def test_of_a_store_that_may_not_be_listed_nothing_counts_as_missing(ask, tmp_path):
     with serving("no-list") as server:
         objects = open_objects(server.location())
         with pytest.raises(StoreError, match=r"may not be listed.*s3:ListBucket") as caught:
-            objects.fetch(NAME, tmp_path / "f", "copy", PIECES) if ask == "fetch" else getattr(objects, ask)(NAME)
+            objects.read_to(NAME, tmp_path / "f", "copy", PIECES) if ask == "read_to" else getattr(objects, ask)(NAME)
         assert "s3:ListBucket" in caught.value.hint
         objects.write(NAME, b"bytes")
         assert objects.read(NAME) == b"bytes"
@@ -160,7 +160,7 @@ def test_a_public_bucket_is_read_without_credentials_where_the_location_says_so(
     with serving("public") as server:
         objects = readable(server, unsigned="true")
         assert objects.read(NAME) == b"bytes"
-        assert objects.fetch(NAME, tmp_path / "fetched", "copy", PIECES) == "copy"
+        assert objects.read_to(NAME, tmp_path / "fetched", "copy", PIECES) == "copy"
         assert [entry.name for entry in objects.list("v1/")] == [NAME]
         assert objects.stat("v1/absent") is None
         with pytest.raises(StoreError, match=r"without credentials \(AccessDenied") as caught:

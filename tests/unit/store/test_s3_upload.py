@@ -131,7 +131,7 @@ def test_a_large_file_goes_there_and_back(quirk, large, tmp_path):
     with serving(quirk) as server:
         objects = open_objects(server.location())
         objects.add_file(NAME, path, pieces)
-        assert objects.fetch(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
+        assert objects.read_to(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
         assert objects.digest(NAME) == digest
 
 
