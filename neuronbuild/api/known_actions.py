@@ -17,14 +17,13 @@ from neuronbuild.memo import Memo
 from neuronbuild.plan.action import common_part
 from neuronbuild.plan.nearest import KnownAction, NearestActions
 from neuronbuild.plan.planner import MISSING
-from neuronbuild.store.location import near_objects
 from neuronbuild.store.names import action_name, list_actions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from neuronbuild.plan.planner import Plan
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader
     from neuronbuild.store.objects import ObjectStore
 
 FILE = "actions.json"
@@ -41,13 +40,12 @@ LENGTHS = (0, 1, 3)
 what is shared, graph, sizes)."""
 
 
-def explain_misses(plan: Plan, store: Store) -> Plan:
+def explain_misses(plan: Plan, store: ArtifactReader) -> Plan:
     """The plan with the known action that each miss is most like. Only a store in a folder is looked at."""
-    objects = near_objects(store)
-    file = objects.local_path(FILE)
+    file = store.objects.local_path(FILE)
     if file is None or all(step.reason != MISSING for step in plan.misses):
         return plan
-    known = KnownActions(objects, Memo(file, _is_sound))
+    known = KnownActions(store.objects, Memo(file, _is_sound))
     return plan.with_nearest(NearestActions(*known.read()).find)
 
 

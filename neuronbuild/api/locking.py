@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neuronbuild.api.prepared import Prepared
     from neuronbuild.digest import Digest
     from neuronbuild.source.digests import DigestMemory
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader
 
 CONFIG = "config.json"
 AGAIN = "run `neuronbuild lock` and commit the file"
@@ -110,7 +110,7 @@ class FetchedFiles:
         self._folder = folder
         self._memory = memory
 
-    def get(self, digest: Digest, store: Store) -> Path:
+    def get(self, digest: Digest, store: ArtifactReader) -> Path:
         """The path of a file of that digest.
 
         Raises:
@@ -141,7 +141,13 @@ class LockedFiles:
     """
 
     def __init__(
-        self, locked: LockedModel, resolve: Callable[[], Model], store: Store, fetched: FetchedFiles, *, store_first: bool
+        self,
+        locked: LockedModel,
+        resolve: Callable[[], Model],
+        store: ArtifactReader,
+        fetched: FetchedFiles,
+        *,
+        store_first: bool,
     ) -> None:
         self._locked = locked
         self._resolve = resolve

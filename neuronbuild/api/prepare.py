@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.located import Located
     from neuronbuild.source.digests import DigestMemory
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader, BuildStore
     from neuronbuild.toolchain.base import Toolchain
 
 LICENCES = "licences.json"
@@ -56,7 +56,7 @@ class Context:
     """What one command opens once: toolchains, fingerprints, models, the store, the lock."""
 
     settings: Settings
-    store: Store
+    store: BuildStore
     memory: DigestMemory
     verified: VerifiedReleases
     sharing: Sharing
@@ -199,7 +199,7 @@ def lock(recipes: Iterable[Located], settings: Settings, failures: list[NeuronBu
     return not failures and write_lock(settings.lock, make_lock(prepared, settings.lock.parent))
 
 
-def make_full_plan(prepared: Iterable[Prepared], store: Store) -> Plan:
+def make_full_plan(prepared: Iterable[Prepared], store: ArtifactReader) -> Plan:
     """One plan for all, against what the store has now."""
     steps = [step for each in prepared for step in each.steps]
     return make_plan(steps, store.known({action.key for _, action in steps}))

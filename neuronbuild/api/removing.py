@@ -6,37 +6,35 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.errors import NEWER, NewerRecordError, StoreError, UsageError
-from neuronbuild.store.cas import recorded_keys, understand
-from neuronbuild.store.names import action_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from neuronbuild.digest import ActionKey
-    from neuronbuild.store.cas import CasStore
+    from neuronbuild.store.base import ArtifactReader
 
 SHOWN = 5
 """Keys that are listed where several begin in the same way."""
 
 
-def find_keys(store: CasStore, beginnings: Iterable[str]) -> list[ActionKey]:
+def find_keys(store: ArtifactReader, beginnings: Iterable[str]) -> list[ActionKey]:
     """The one key that begins in each of those ways; keys that are named twice are given once.
 
     Raises:
         UsageError: no key begins so, or several do.
     """
-    keys = recorded_keys(store)
+    keys = store.recorded_keys()
     return list(dict.fromkeys(_find(keys, beginning.lower()) for beginning in beginnings))
 
 
-def read_artifact(store: CasStore, key: ActionKey) -> Manifest:
+def read_artifact(store: ArtifactReader, key: ActionKey) -> Manifest:
     """An artifact's manifest. To look at an artifact is no use of it: `cache prune` goes by those.
 
     Raises:
         NewerRecordError: a newer version recorded it.
         StoreError: it can't be read.
     """
-    found = understand(store, key, store.objects.read(action_name(key)) or b"")
+    found = store.inspect(key)
     if isinstance(found, Manifest):
         return found
     if found == NEWER:

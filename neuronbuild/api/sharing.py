@@ -9,7 +9,7 @@ from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
-from neuronbuild.store.cas import recorded, understand
+from neuronbuild.store.cas_reader import recorded, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.names import action_name, key_of, list_actions, list_snapshots

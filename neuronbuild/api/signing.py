@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.errors import UsageError
-from neuronbuild.store.cas import understand
+from neuronbuild.store.cas_reader import understand
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import list_actions, list_snapshots
 from neuronbuild.store.trust import SNAPSHOT, add_signature

@@ -66,7 +66,7 @@ class Work:
             )
             for _, action in each.steps
         }
-        lost = self._context.store.bring(
+        lost = self._context.store.prefetch(
             [step.action.key for step in plan.steps if step.state == "hit" and step.action.key in needed]
         )
         if not lost:

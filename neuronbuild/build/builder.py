@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey
     from neuronbuild.errors import NeuronBuildError
     from neuronbuild.plan.planner import Step
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader, ArtifactStore, BuildStore
     from neuronbuild.store.lease import Lease
     from neuronbuild.tasks import Axes, Graph, Input
     from neuronbuild.toolchain.base import Toolchain
@@ -46,7 +46,7 @@ class Place:
     `models` are those whose weights are compiled in, by action.
     """
 
-    store: Store
+    store: BuildStore
     bench: Workbench
     logs: Path
     models: Mapping[ActionKey, Model] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def build_step(
         StoreError: the store can't be written. A failed compile is an outcome, and never recorded.
     """
     while True:
-        with place.store.hold(step.action.key, waiting) as lease:
+        with place.store.acquire_lease(step.action.key, waiting) as lease:
             outcome = (
                 Outcome(step, "skipped") if lease is None else _build_held(step, toolchain, place, lease, (compiling, storing))
             )
@@ -116,13 +116,13 @@ def _build_held(step: Step, toolchain: Toolchain, place: Place, lease: Lease, to
         return Outcome(step, "failed", error=_step_error(error))
 
 
-def _look(step: Step, store: Store) -> Outcome | None:
+def _look(step: Step, store: ArtifactReader) -> Outcome | None:
     """What a step comes to without a compile: somebody has built it, or a newer version has recorded it."""
     try:
         manifest = store.lookup(step.action.key)
     except NewerRecordError as error:
         return Outcome(step, "failed", error=_step_error(error))
-    if manifest is None or store.lack(manifest) is not None:
+    if manifest is None or store.missing(manifest) is not None:
         return None
     return Outcome(step, "reused", manifest=manifest)
 
@@ -192,7 +192,7 @@ def _read(step: Step, said: dict[str, object]) -> _Result:
     )
 
 
-def _store(step: Step, answer: Answer, result: _Result, store: Store, folder: Path) -> Manifest:
+def _store(step: Step, answer: Answer, result: _Result, store: ArtifactStore, folder: Path) -> Manifest:
     manifest = Manifest(
         key=step.action.key,
         action=step.action.document,

@@ -15,7 +15,7 @@ from neuronbuild.cli.cache_care import prune_command, restore_command, stats_com
 from neuronbuild.cli.cache_keys import keygen_command, sign_command
 from neuronbuild.cli.cache_share import pull_command, push_command
 from neuronbuild.cli.commands import Commands
-from neuronbuild.cli.options import cache_option, json_option, settings_for, store_for
+from neuronbuild.cli.options import cache_option, json_option, reader_for, settings_for, store_for
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
@@ -48,7 +48,7 @@ def list_command(*, as_json: bool, **changes: object) -> None:
 
     The model is the one that an artifact was built for first: others of the same architecture may use it too.
     """
-    rows = [row_of(manifest) for manifest in store_for(changes).manifests()]
+    rows = [row_of(manifest) for manifest in reader_for(changes).manifests()]
     if as_json:
         put_json({"version": 1, "artifacts": rows})
         return
@@ -64,7 +64,7 @@ def list_command(*, as_json: bool, **changes: object) -> None:
 @json_option
 def show_command(*, key: str, show_log: bool, as_json: bool, **changes: object) -> None:
     """Sum up the artifact whose KEY begins so; with --json, print its whole manifest."""
-    store = store_for(changes)
+    store = reader_for(changes)
     [found] = find_keys(store, [key])
     manifest = read_artifact(store, found)
     if show_log:

@@ -17,9 +17,9 @@ from neuronbuild.cli.options import (
     json_option,
     lock_options,
     platform_option,
+    reader_for,
     sdk_option,
     settings_for,
-    store_for,
 )
 from neuronbuild.cli.output import put, put_json
 from neuronbuild.counts import counted
@@ -82,7 +82,7 @@ def _recipe(recipe: Path, changes: dict[str, object], *, as_json: bool) -> int:
 
 
 def _keys(beginnings: tuple[str, ...], changes: dict[str, object], *, as_json: bool) -> None:
-    store = store_for(changes)
+    store = reader_for(changes)
     manifests = [read_artifact(store, key) for beginning in beginnings for key in find_keys(store, [beginning])]
     if len(manifests) == 1:
         action = explain_artifact(manifests[0])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from neuronbuild.api.settings import Settings
+    from neuronbuild.store.base import ArtifactReader
     from neuronbuild.store.cas import CasStore
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
@@ -84,6 +85,11 @@ def store_for(changes: dict[str, object]) -> CasStore:
     """The near store, or the far one that is named: by itself, and whoever signed what is in it."""
     settings = settings_for(**changes)
     return open_store(settings.remotes[0].location if changes.get("remote") else settings.cache)
+
+
+def reader_for(changes: dict[str, object]) -> ArtifactReader:
+    """The same, for commands that only read."""
+    return store_for(changes)
 
 
 def recipe_paths(recipes: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.release_index import Binding, Bucket
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactStore
 
 
 def check_bucket(
-    request: ReleaseRequest, manifest: Manifest, weights: Weights, places: tuple[Path, Bucket], store: Store, run: RunJob
+    request: ReleaseRequest,
+    manifest: Manifest,
+    weights: Weights,
+    places: tuple[Path, Bucket],
+    store: ArtifactStore,
+    run: RunJob,
 ) -> tuple[Check, ...]:
     """Compare one bucket with eager PyTorch. `places` are the release's folder, as far as it is written, and the bucket.
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.digest import Digest
     from neuronbuild.release.request import ReleaseRequest
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader, ArtifactStore
 
 
-def expected_index(request: ReleaseRequest, store: Store, present: Mapping[str, str]) -> ReleaseIndex:
+def expected_index(request: ReleaseRequest, store: ArtifactStore, present: Mapping[str, str]) -> ReleaseIndex:
     """The index of the release that would be written now. Reads no blob, and no file of the model that the folder has.
 
     `present` are the SHA-256 of the folder's files, by path.
@@ -63,7 +63,7 @@ class _Listing(Files):
         """Its digest."""
         self.digests[path] = digest
 
-    def put_blob(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:  # noqa: ARG002
+    def put_blob(self, path: str, digest: Digest, store: ArtifactReader, request: ReleaseRequest) -> None:  # noqa: ARG002
         """Its digest."""
         self.digests[path] = digest
 

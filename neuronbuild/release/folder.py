@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from neuronbuild.release.layout import Layout
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.release.weights import Weights
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactReader, ArtifactStore
 
 CARD = "README.md"
 FOREIGN = "something in the store or the model isn't what it should be: `neuronbuild cache verify` tells more"
@@ -49,7 +49,7 @@ ELSEWHERE = "choose an --output that can be written, then run again"
 
 
 def write_release(
-    request: ReleaseRequest, store: Store, run: RunJob, is_current: Callable[[], bool] = lambda: False
+    request: ReleaseRequest, store: ArtifactStore, run: RunJob, is_current: Callable[[], bool] = lambda: False
 ) -> ReleaseIndex | None:
     """Write a release, in place of one that is there, and give its index.
 
@@ -73,7 +73,7 @@ def write_release(
     return index
 
 
-def compose(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
+def compose(request: ReleaseRequest, store: ArtifactStore, run: RunJob, files: Files) -> ReleaseIndex:
     """Put everything in that belongs into a release but its index, and give that."""
     index = _fill(request, store, run, files)
     files.put(CARD, render_card(index, request.model.snapshot).encode())
@@ -132,7 +132,7 @@ class Files:
         link_file(request.model.open_file(path).resolve(), place, mode)
         _refuse_swapped(place, path, digest, request.model)
 
-    def put_blob(self, path: str, digest: Digest, store: Store, request: ReleaseRequest) -> None:
+    def put_blob(self, path: str, digest: Digest, store: ArtifactReader, request: ReleaseRequest) -> None:
         """Put a blob of the store in."""
         store.fetch(digest, self.place(path, digest), request.link_mode)
 
@@ -144,7 +144,7 @@ def _refuse_swapped(place: Path, path: str, digest: Digest, model: Model) -> Non
         raise SourceError(model.snapshot.model, f"{path} changed while it was being used", hint="run the same command again")
 
 
-def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> ReleaseIndex:
+def _fill(request: ReleaseRequest, store: ArtifactStore, run: RunJob, files: Files) -> ReleaseIndex:
     manifests = [_manifest(store, key) for key in request.keys]
     weights = settle_weights(request, manifests, store, run)
     layout = lay_out(manifests, request.layout)
@@ -176,14 +176,14 @@ def _fill(request: ReleaseRequest, store: Store, run: RunJob, files: Files) -> R
     )
 
 
-def _manifest(store: Store, key: ActionKey) -> Manifest:
+def _manifest(store: ArtifactReader, key: ActionKey) -> Manifest:
     manifest = store.lookup(key)
     if manifest is None:
         raise BlobMissingError(store.location, key)
     return manifest
 
 
-def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: Store, files: Files) -> None:
+def _put_model_files(request: ReleaseRequest, weights: Weights, layout: Layout, store: ArtifactReader, files: Files) -> None:
     """Config and tokenizer as they are (but for the config that another tool's loader wants), and the weights."""
     model = request.model
     for name in _small_files(model, layout):
@@ -202,7 +202,7 @@ def _small_files(model: Model, layout: Layout) -> list[str]:
     return [name for name in others if layout.takes(name)]
 
 
-def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: Store, files: Files) -> Bucket:
+def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: ArtifactReader, files: Files) -> Bucket:
     sizes = manifest.action["shape"]
     if not isinstance(sizes, dict):
         raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.release.request import ReleaseRequest
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactStore
 
 
 @final
 class VerifiedReleases:
     """Remembers folders in a file (`None`: in this process only), and knows the store that releases are made from."""
 
-    def __init__(self, file: Path | None, store: Store | None = None) -> None:
+    def __init__(self, file: Path | None, store: ArtifactStore | None = None) -> None:
         self._intact = IntactReleases(file)
         self._store = store
 
@@ -59,7 +59,7 @@ class VerifiedReleases:
             return False
 
     @staticmethod
-    def _is_trusted(request: ReleaseRequest, data: bytes, store: Store) -> bool:
+    def _is_trusted(request: ReleaseRequest, data: bytes, store: ArtifactStore) -> bool:
         from neuronbuild.release.expected import expected_index  # what writes releases: a quarter of a plan's time
         from neuronbuild.release.folder import foreign_file
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.release.request import ReleaseRequest, RunJob
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import ArtifactStore
 
 DERIVED = "weights.safetensors"
 
@@ -37,7 +37,7 @@ class Weights:
     omitted: tuple[str, ...]
 
 
-def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: Store, run: RunJob) -> Weights:
+def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store: ArtifactStore, run: RunJob) -> Weights:
     """Bind the constants of all graphs to the snapshot's files, converting what can't be bound; a conversion is done once.
 
     Where weights are compiled in there is nothing to bind.
@@ -59,7 +59,7 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     return Weights(bindings, files, converted.files, converted.omitted)
 
 
-def _unpacked(request: ReleaseRequest, first: Manifest, store: Store, run: RunJob) -> tuple[FileEntry, ...]:
+def _unpacked(request: ReleaseRequest, first: Manifest, store: ArtifactStore, run: RunJob) -> tuple[FileEntry, ...]:
     """Config and tokenizer of a checkpoint that holds them itself."""
     if request.model.snapshot.describes_itself:
         return ()
@@ -79,7 +79,9 @@ def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[in
         raise ReleaseError(request.folder.name, problem, hint="get the model's files again") from None
 
 
-def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: Store, run: RunJob) -> Manifest:
+def _convert(
+    request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: ArtifactStore, run: RunJob
+) -> Manifest:
     """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
     document: dict[str, object] = {
         "format": 1,
@@ -93,7 +95,7 @@ def _convert(request: ReleaseRequest, action: Mapping[str, object], names: list[
     }
     key = ActionKey(digest_json(document).sha256)
     known = store.lookup(key)
-    if known is not None and store.lack(known) is None:
+    if known is not None and store.missing(known) is None:
         return known
 
     def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:

@@ -1,4 +1,7 @@
-"""The store as builds and releases see it: one place, or several in layers."""
+"""The interfaces of an artifact store: what reads, what also adds artifacts, and what a build needs besides.
+
+Whoever only reads asks for an `ArtifactReader`. A store is one place, or several in layers.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.lease import Lease
     from neuronbuild.store.link import LinkMode
+    from neuronbuild.store.objects import ObjectStore
     from neuronbuild.store.trust import Trust
 
 
@@ -25,11 +29,14 @@ class Use(NamedTuple):
     size: int
 
 
-class Store(ABC):
-    """Artifacts by action key, blobs by digest. Every method may raise `StoreError`."""
+class ArtifactReader(ABC):
+    """Artifacts by action key and blobs by digest, as far as they are read. Every method may raise `StoreError`."""
 
     location: str
     """The text that names this store."""
+
+    objects: ObjectStore
+    """The objects of this store; of several in layers, those of the local one."""
 
     trust: Trust
     """Whose builds are used, and what signs those of this process."""
@@ -42,28 +49,12 @@ class Store(ABC):
         """The manifest recorded for an action, or `None`. One that can't be read or trusted counts as none."""
 
     @abstractmethod
-    def lack(self, manifest: Manifest) -> str | None:
+    def missing(self, manifest: Manifest) -> str | None:
         """What an artifact lacks to be whole, in words, or `None`."""
 
     @abstractmethod
     def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
         """For each key that has a record: `None` if the artifact is whole, else what it lacks."""
-
-    @abstractmethod
-    def record(self, manifest: Manifest) -> Manifest:
-        """Publish an artifact whose blobs are all in already; if somebody was faster with a whole one, theirs is given back."""
-
-    @abstractmethod
-    def record_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a pinned model's list of files beside the artifacts made from it."""
-
-    @abstractmethod
-    def add(self, name: str, path: Path) -> FileEntry:
-        """Put a file's bytes in, once, and give its entry in a manifest."""
-
-    @abstractmethod
-    def add_bytes(self, data: bytes) -> Digest:
-        """Put bytes in, once, and give their digest."""
 
     @abstractmethod
     def fetch(self, digest: Digest, destination: Path, mode: LinkMode = "copy") -> str:
@@ -83,14 +74,46 @@ class Store(ABC):
         """Every manifest that can be read, in order of keys."""
 
     @abstractmethod
-    def hold(self, key: ActionKey, waiting: Callable[[str], bool]) -> AbstractContextManager[Lease | None]:
+    def recorded_keys(self) -> list[ActionKey]:
+        """The keys of all that was recorded, in order, whether or not it can be read."""
+
+    @abstractmethod
+    def inspect(self, key: ActionKey) -> Manifest | str:
+        """An action's manifest, or why it can't be used, in words. To inspect an artifact is no use of it, unlike `lookup`."""
+
+
+class ArtifactStore(ArtifactReader):
+    """A store that artifacts are added to: blobs first, then the manifest that names them."""
+
+    @abstractmethod
+    def record(self, manifest: Manifest) -> Manifest:
+        """Publish an artifact whose blobs are all in already; if somebody was faster with a whole one, theirs is given back."""
+
+    @abstractmethod
+    def record_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep a pinned model's list of files beside the artifacts made from it."""
+
+    @abstractmethod
+    def add(self, name: str, path: Path) -> FileEntry:
+        """Put a file's bytes in, once, and give its entry in a manifest."""
+
+    @abstractmethod
+    def add_bytes(self, data: bytes) -> Digest:
+        """Put bytes in, once, and give their digest."""
+
+
+class BuildStore(ArtifactStore):
+    """A store that builds share: it keeps them apart, and moves artifacts in the background."""
+
+    @abstractmethod
+    def acquire_lease(self, key: ActionKey, waiting: Callable[[str], bool]) -> AbstractContextManager[Lease | None]:
         """Hold an action's lease within the context; `None` if waiting was given up.
 
         `waiting` is called again and again with the holder's name while another one builds; it returns false to give up.
         """
 
     @abstractmethod
-    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
+    def prefetch(self, keys: Collection[ActionKey]) -> set[ActionKey]:
         """Have artifacts at hand that are about to be used; gives those that can't be had, which are missing from then on."""
 
     @abstractmethod

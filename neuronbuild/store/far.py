@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.counts import counted
 from neuronbuild.errors import BlobMissingError, DamageError, DestinationError, StoreError, StoreOutageError
-from neuronbuild.store.cas import FEW, recorded, understand
+from neuronbuild.store.cas_reader import FEW, recorded, understand
 from neuronbuild.store.names import action_name
 from neuronbuild.store.transfer import copy_artifact, copy_blob
 

@@ -10,10 +10,10 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, final
 
-from neuronbuild.errors import DamageError
-from neuronbuild.store.base import Store
-from neuronbuild.store.cas import recorded
+from neuronbuild.store.base import BuildStore
+from neuronbuild.store.cas_reader import recorded
 from neuronbuild.store.concurrent import do_each
+from neuronbuild.store.layered_reader import LayeredReader
 from neuronbuild.store.lease import TTL, Lease, take_lease
 from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import copy_artifact
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.cas import CasStore
     from neuronbuild.store.far import Far
-    from neuronbuild.store.link import LinkMode
     from neuronbuild.store.sharing import Sharing
 
 AT_A_TIME = 8
@@ -35,38 +34,14 @@ AT_A_TIME = 8
 
 
 @final
-class LayeredStore(Store):
+class LayeredStore(LayeredReader, BuildStore):
     """A near store over far ones, asked in their order."""
 
     def __init__(self, near: CasStore, fars: Sequence[Far], sharing: Sharing, ttl: float = TTL) -> None:
-        self.near = near
-        self.fars = tuple(fars)
-        self.location = near.location
-        self.trust = near.trust
-        self.used = near.used
+        super().__init__(near, fars)
         self._writable = tuple(far for far in self.fars if not far.read_only)
         self._outbox = _Outbox(near, sharing)
         self._ttl = ttl
-
-    def lookup(self, key: ActionKey) -> Manifest | None:
-        """Near if it is whole there, else from the first far store that has it."""
-        manifest = self.near.lookup(key)
-        if manifest is not None and self.near.lack(manifest) is None:
-            return manifest
-        return self.near.lookup(key) if any(far.pull(self.near, key) for far in self.fars) else manifest
-
-    def lack(self, manifest: Manifest) -> str | None:
-        """What the near store says: looking it up has filled it."""
-        return self.near.lack(manifest)
-
-    def known(self, keys: Collection[ActionKey]) -> dict[ActionKey, str | None]:
-        """Near; what isn't whole there, far."""
-        known = self.near.known(keys)
-        for far in self.fars:
-            missing = [key for key in keys if known.get(key, "") is not None]
-            if missing:
-                known |= far.known(missing)
-        return known
 
     def record(self, manifest: Manifest) -> Manifest:
         """Near; then far in the background, if it may be shared."""
@@ -90,32 +65,12 @@ class LayeredStore(Store):
         """Near."""
         return self.near.add_bytes(data)
 
-    def fetch(self, digest: Digest, destination: Path, mode: LinkMode = "copy") -> str:
-        """Near; what is missing or damaged there is fetched again first."""
-        try:
-            return self.near.fetch(digest, destination, mode)
-        except DamageError:
-            if not any(far.pull_blob(self.near, digest) for far in self.fars):
-                raise
-        return self.near.fetch(digest, destination, mode)
-
-    def read_blob(self, digest: Digest) -> bytes | None:
-        """Near, else far."""
-        found = self.near.read_blob(digest)
-        for far in self.fars:
-            found = far.ask(lambda store: store.read_blob(digest), None) if found is None else found
-        return found
-
-    def manifests(self) -> Iterator[Manifest]:
-        """Those of the near store."""
-        return self.near.manifests()
-
     @contextlib.contextmanager
-    def hold(self, key: ActionKey, waiting: Callable[[str], bool]) -> Iterator[Lease | None]:
+    def acquire_lease(self, key: ActionKey, waiting: Callable[[str], bool]) -> Iterator[Lease | None]:
         """Near, which keeps this machine's other processes out; then in the first far store that can be written."""
-        with self.near.hold(key, waiting) as near:
+        with self.near.acquire_lease(key, waiting) as near:
             manifest = None if near is None else self.lookup(key)
-            if near is None or not self._writable or (manifest is not None and self.lack(manifest) is None):
+            if near is None or not self._writable or (manifest is not None and self.missing(manifest) is None):
                 yield near
                 return
             far = self._writable[0]
@@ -135,11 +90,11 @@ class LayeredStore(Store):
                 if not far.is_uploading(key):
                     both.release()
 
-    def bring(self, keys: Collection[ActionKey]) -> set[ActionKey]:
+    def prefetch(self, keys: Collection[ActionKey]) -> set[ActionKey]:
         """Fetch what isn't whole near, several at a time; pass on what is, where an outage or a kill kept it from going far."""
         known = self.near.known(keys)
         whole = {key for key in keys if known.get(key, "") is None}
-        missing = list({*keys} - whole | self.near.bring(whole))
+        missing = list({*keys} - whole | self.near.prefetch(whole))
 
         def fill(key: ActionKey) -> bool:
             return any(far.pull(self.near, key) for far in self.fars)

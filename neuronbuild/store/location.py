@@ -22,7 +22,7 @@ from neuronbuild.store.sharing import Sharing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from neuronbuild.store.base import Store
+    from neuronbuild.store.base import BuildStore
     from neuronbuild.store.objects import ObjectStore
     from neuronbuild.store.trust import Trust
 
@@ -64,7 +64,7 @@ def open_layers(
     sharing: Sharing | None = None,
     ttl: float = TTL,
     strict: bool = False,
-) -> Store:
+) -> BuildStore:
     """The near store; if there are far ones, in layers with them. `sharing` says what may go there.
 
     `strict`: a far store that refuses to be read is an error when it is asked for something.
@@ -108,14 +108,6 @@ def open_objects(location: str) -> ObjectStore:
     if not is_folder:
         raise StoreError(location, "it is a file, and not a folder", hint=HINT)
     return LocalObjects(root)
-
-
-def near_objects(store: Store) -> ObjectStore:
-    """The place of the near store."""
-    near = store.near if isinstance(store, LayeredStore) else store
-    if not isinstance(near, CasStore):
-        raise TypeError(f"not a store of ours: {store!r}")
-    return near.objects
 
 
 def _open_s3(location: str) -> ObjectStore:

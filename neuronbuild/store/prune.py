@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.files import parse_json
-from neuronbuild.store.cas import understand
+from neuronbuild.store.cas_reader import understand
 from neuronbuild.store.names import blob_name, list_actions, list_blobs, list_snapshots
 
 if TYPE_CHECKING:

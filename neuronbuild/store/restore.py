@@ -78,7 +78,7 @@ def _check_record(store: CasStore, name: str, key: str) -> str | None:
         manifest = decode(Manifest, store.objects.read(name) or b"", newest=FORMAT)
     except DecodeError as error:
         return str(error)
-    return "it is the manifest of another action" if manifest.key != key else store.lack(manifest)
+    return "it is the manifest of another action" if manifest.key != key else store.missing(manifest)
 
 
 KINDS: tuple[tuple[str, Check], ...] = ((BLOBS, _check_blob), (SNAPSHOTS, _check_snapshot), (ACTIONS, _check_record))

@@ -9,7 +9,8 @@ from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.counts import counted
 from neuronbuild.digest import Pieces, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, BlobMissingError, DamageError, ManifestRefusedError, StoreError
-from neuronbuild.store.cas import UNREADABLE, publish, quarantine, understand
+from neuronbuild.store.cas import publish
+from neuronbuild.store.cas_reader import UNREADABLE, quarantine, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.names import action_name, blob_name, list_blobs
 from neuronbuild.store.objects import has_in_use

@@ -12,7 +12,8 @@ from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.digest import digest_json
 from neuronbuild.files import UnsafeNameError, check_names, parse_json
 from neuronbuild.memo import Memo
-from neuronbuild.store.cas import CasStore, quarantine
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.cas_reader import quarantine
 from neuronbuild.store.names import action_name, blob_name, list_actions, list_blobs, list_snapshots, list_strays
 from neuronbuild.store.trust import snapshot_identity
 

@@ -26,7 +26,7 @@ from neuronbuild.errors import NeuronBuildError
 from neuronbuild.plan.action import Action
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.recipe.target import Options, Target
-from neuronbuild.store.base import Store
+from neuronbuild.store.base import BuildStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote, open_layers
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
@@ -119,7 +119,7 @@ def fake_action(step: int) -> tuple[Target, Action]:
     return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), Action(document, key)
 
 
-def fake_plan(steps: int | list[int], store: Store) -> Plan:
+def fake_plan(steps: int | list[int], store: BuildStore) -> Plan:
     """A plan of that many steps, or of just those, against what the store has."""
     numbers = range(1, steps + 1) if isinstance(steps, int) else steps
     actions = [fake_action(number) for number in numbers]
@@ -186,7 +186,7 @@ class Site:
             )
             try:
                 plan = fake_plan(steps, self.store)
-                if self.store.bring([step.action.key for step in plan.steps if step.state == "hit"]):
+                if self.store.prefetch([step.action.key for step in plan.steps if step.state == "hit"]):
                     plan = fake_plan(steps, self.store)
                 return executor.run(plan, jobs)
             finally:

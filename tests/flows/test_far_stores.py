@@ -189,7 +189,7 @@ def test_after_a_kill_at_any_moment_a_clean_run_ends_well(tmp_path, servers, see
         far = open_store(remote)
         recorded = {manifest.key for manifest in far.manifests()}
         assert verify_store(far, repair=False).damages == ()
-        assert all(far.lack(manifest) is None for manifest in far.manifests())
+        assert all(far.missing(manifest) is None for manifest in far.manifests())
         before = Counter(site.toolchain.compiles())
         near = {manifest.key for manifest in site.store.manifests()}
         outcomes = kinds(Site(tmp_path / str(seed), acts, remote=remote, lease=2.0).build(STEPS, jobs=2))

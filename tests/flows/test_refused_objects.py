@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild.api.sharing import pull, push
-from neuronbuild.store.cas import FEW, recorded
+from neuronbuild.store.cas_reader import FEW, recorded
 from neuronbuild.store.far import Far
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, action_name, blob_name

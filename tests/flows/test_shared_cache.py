@@ -10,7 +10,7 @@ import time
 import pytest
 
 from neuronbuild.digest import digest_bytes
-from neuronbuild.store.cas import quarantine
+from neuronbuild.store.cas_reader import quarantine
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
 from tests.conftest import run_cli

@@ -35,7 +35,7 @@ from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.runtime.reader import read_release
 from neuronbuild.runtime.runner import Runner
 from neuronbuild.source.digests import DigestMemory
-from neuronbuild.store.cas import CasStore, recorded_keys
+from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, snapshot_name
@@ -239,10 +239,10 @@ def test_a_key_that_leads_upwards_writes_nothing_and_stops_nothing(world, tmp_pa
     near = open_store(str(tmp_path / "a/b/near"))
     source = CasStore(objects)
     with writes_stay_in(tmp_path / "a/b/near"):
-        for key in recorded_keys(source):
+        for key in source.recorded_keys():
             copy_artifact(source, near, key)
         copy_snapshots(source, near)
-    assert recorded_keys(near) == recorded_keys(world.near)
+    assert near.recorded_keys() == world.near.recorded_keys()
     assert [path.name for path in (tmp_path / "a").rglob("*") if path.is_file() and path.read_bytes() == b"{}"] == []
 
 
@@ -258,7 +258,7 @@ def test_a_stray_file_stops_neither_push_nor_pull_and_is_told(world, side, name,
         other = replace(world.settings, cache=str(tmp_path / "other"))
         for moved in (push(None, world.settings), pull(None, other)):
             assert moved[0].failures == ()
-        assert recorded_keys(open_store(other.cache)) == recorded_keys(world.near)
+        assert open_store(other.cache.keys()) == world.near.recorded_keys()
         reports = verify(world.settings, repair=True)
         assert [report.strays for report in reports] == [(name,) if side == place else () for place in ("near", "far")]
         assert [report.damages for report in reports] == [(), ()]

@@ -16,7 +16,8 @@ from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, Digest, digest_bytes
 from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
-from neuronbuild.store.cas import FEW, CasStore, recorded_keys
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.cas_reader import FEW
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name, blob_name
@@ -193,7 +194,7 @@ def test_a_manifest_of_a_future_format_is_neither_had_nor_missing(store, known):
     assert "newer neuronbuild" in caught.value.hint
     assert known(store, 1, 2) == {key_of(1): NEWER, key_of(2): None}
     assert [manifest.key for manifest in store.manifests()] == [key_of(2)]
-    assert recorded_keys(store) == sorted([key_of(1), key_of(2)])
+    assert store.recorded_keys() == sorted([key_of(1), key_of(2)])
 
 
 @pytest.mark.parametrize("path", ["../model.pt2", "/etc/passwd", "a/../../b", "", "a//b", "a\\b", "a\0b"])

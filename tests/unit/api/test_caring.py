@@ -13,7 +13,7 @@ from neuronbuild.artifact.lockfile import LockedModel, LockFile, locked_toolchai
 from neuronbuild.artifact.release_index import FILENAME, Bucket
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import LockError, StoreError, UsageError
-from neuronbuild.store.cas import quarantine
+from neuronbuild.store.cas_reader import quarantine
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, blob_name, list_actions
 from neuronbuild.store.stats import Run, note_run

@@ -51,7 +51,7 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     assert outcome.manifest == manifest
     assert manifest.action == outcome.step.action.document
     assert [entry.path for entry in manifest.files] == list(FILES)
-    assert bench.store.lack(manifest) is None
+    assert bench.store.missing(manifest) is None
     assert manifest.checks[0].kind == "random-weights"
     assert manifest.facts == {"prefix": "model", "model": "model"}
     assert manifest.provenance.seconds == round(outcome.seconds, 3)
@@ -132,12 +132,12 @@ def test_an_artifact_that_lost_a_blob_is_built_again(bench):
     manifest = bench.build().manifest
     bench.store.objects.delete(blob_name(manifest.files[0].digest.sha256))
     assert bench.build().kind == "built"
-    assert bench.store.lack(manifest) is None
+    assert bench.store.missing(manifest) is None
 
 
 def test_waiting_for_another_builder_can_be_given_up(bench):
     key = fake_plan(1, bench.store).steps[0].action.key
-    with bench.store.hold(key, lambda _: False):
+    with bench.store.acquire_lease(key, lambda _: False):
         assert bench.build().kind == "skipped"
     assert bench.compiling == 0
 

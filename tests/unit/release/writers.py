@@ -13,7 +13,7 @@ from neuronbuild.release.folder import write_release
 from neuronbuild.release.request import ReleaseRequest
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.runtime.reader import read_release
-from neuronbuild.store.base import Store
+from neuronbuild.store.base import BuildStore
 from neuronbuild.store.location import open_store
 from tests.doubles.toolchain import Site, fake_action, wait_until
 from tests.limits import SOON
@@ -30,7 +30,7 @@ def make_artifact(site: Path) -> Path:
     return site
 
 
-def made_request(site: Path, name: str = "made") -> tuple[ReleaseRequest, Store]:
+def made_request(site: Path, name: str = "made") -> tuple[ReleaseRequest, BuildStore]:
     """A request for a release of that step, and the store."""
     model = site / "model"
     files = {path.name: digest_file(path) for path in sorted(model.iterdir())}

@@ -72,5 +72,5 @@ def assert_whole(root: Path, store: CasStore) -> int:
     files = [entry for entry in store.objects.list("v1/actions/") if entry.name.endswith(".json")]
     manifests = list(store.manifests())
     assert len(manifests) == len(files)
-    assert all(store.lack(manifest) is None for manifest in manifests)
+    assert all(store.missing(manifest) is None for manifest in manifests)
     return len(manifests)

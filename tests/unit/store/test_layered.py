@@ -4,8 +4,9 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
-from neuronbuild.errors import BlobMissingError, StoreError
-from neuronbuild.store.cas import FEW, CasStore
+from neuronbuild.errors import StoreError
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.cas_reader import FEW
 from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
@@ -37,15 +38,6 @@ def blob(number: int) -> str:
     return blob_name(digest_bytes(contents(number)["model.pt2"]).sha256)
 
 
-def test_what_is_far_comes_near_when_it_is_looked_up(near, far, both, tmp_path):
-    manifest = put(far, 1)
-    assert both.known([key_of(1), key_of(2)]) == {key_of(1): None}
-    assert both.lookup(key_of(1)) == manifest
-    assert get(near, 1, tmp_path) == contents(1)
-    assert near.objects.read(action_name(key_of(1))) == far.objects.read(action_name(key_of(1)))
-    assert near.read_blob(manifest.log) == b"log 1"
-
-
 def test_what_is_new_goes_far_in_the_background(far, both, tmp_path):
     put(both, 1)
     assert both.close() == ["1 shared with memory:far (85 bytes)"]
@@ -70,7 +62,7 @@ def test_a_read_only_far_store_is_read_only(near, far):
     before = [entry[:3] for entry in far.objects.list("v1/")]
     assert both.lookup(key_of(1)) is not None
     put(both, 2)
-    with both.hold(key_of(3), lambda _: False) as lease:
+    with both.acquire_lease(key_of(3), lambda _: False) as lease:
         assert lease is not None
     both.record_snapshot(Snapshot("my/model", None, {}))
     assert both.close() == []
@@ -86,29 +78,11 @@ def test_damage_in_a_read_only_far_store_stays_there(near, far):
     assert list(far.objects.list("quarantine/")) == []
 
 
-@pytest.mark.parametrize("damage", [bytes(40), b"short", b""])
-def test_a_damaged_blob_near_is_put_aside_and_fetched_again(near, far, both, tmp_path, damage):
-    put(far, 1)
-    both.lookup(key_of(1))
-    near.objects.write(blob(1), damage)
-    assert get(both, 1, tmp_path) == contents(1)
-    assert near.objects.read(blob(1)) == contents(1)["model.pt2"]
-
-
-def test_a_blob_that_is_nowhere_is_missing(near, far, both, tmp_path):
-    put(both, 1)
-    both.close()
-    near.objects.delete(blob(1))
-    far.objects.delete(blob(1))
-    with pytest.raises(BlobMissingError):
-        get(both, 1, tmp_path)
-
-
 @pytest.mark.parametrize("damage", [bytes(40), b"short", None])
 def test_a_damaged_far_blob_makes_a_miss_and_is_put_aside(near, far, both, caplog, damage):
     put(far, 1)
     far.objects.delete(blob(1)) if damage is None else far.objects.write(blob(1), damage)
-    assert both.bring([key_of(1)]) == {key_of(1)}
+    assert both.prefetch([key_of(1)]) == {key_of(1)}
     assert both.known([key_of(1)])[key_of(1)] is not None
     assert both.lookup(key_of(1)) is None
     assert near.lookup(key_of(1)) is None
@@ -118,7 +92,7 @@ def test_a_damaged_far_blob_makes_a_miss_and_is_put_aside(near, far, both, caplo
     put(both, 1)
     both.close()
     assert far.objects.read(blob(1)) == contents(1)["model.pt2"]
-    assert far.lack(far.lookup(key_of(1))) is None
+    assert far.missing(far.lookup(key_of(1))) is None
 
 
 def test_an_unreadable_far_manifest_is_a_miss_and_is_replaced(near, far, both):
@@ -141,7 +115,7 @@ def test_a_far_store_that_is_away_costs_one_warning_and_no_build(near, far, both
     break_down(far)
     assert both.known([key_of(1), key_of(2)]) == {key_of(1): None}
     assert both.lookup(key_of(2)) is None
-    with both.hold(key_of(2), lambda _: False) as lease:
+    with both.acquire_lease(key_of(2), lambda _: False) as lease:
         assert lease.renew()
         put(both, 2)
     both.record_snapshot(Snapshot("my/model", None, {}))
@@ -175,21 +149,21 @@ def test_what_is_wrong_with_the_near_store_is_the_builds_trouble(near, far, both
 def test_one_builder_at_a_time_over_all_machines(far):
     one, other = layered(near_memory(), far), layered(near_memory(), far)
     waited = []
-    with one.hold(key_of(1), lambda _: False) as lease:
+    with one.acquire_lease(key_of(1), lambda _: False) as lease:
         assert lease is not None
-        with other.hold(key_of(1), waited.append) as second:
+        with other.acquire_lease(key_of(1), waited.append) as second:
             assert second is None
     assert "process" in waited[0]
-    with other.hold(key_of(1), lambda _: False) as lease:
+    with other.acquire_lease(key_of(1), lambda _: False) as lease:
         assert lease is not None
     assert list(far.objects.list("v1/leases/")) == []
 
 
 def test_the_far_lease_outlasts_the_upload(far):
     one, other = layered(near_memory(), far), layered(near_memory(), far)
-    with one.hold(key_of(1), lambda _: False):
+    with one.acquire_lease(key_of(1), lambda _: False):
         put(one, 1)
-    with other.hold(key_of(1), lambda _: True) as lease:
+    with other.acquire_lease(key_of(1), lambda _: True) as lease:
         assert lease is not None
         assert other.lookup(key_of(1)) is not None
     one.close()
@@ -276,7 +250,7 @@ def test_a_plan_and_a_build_say_the_same_of_what_nobody_trusted_signed(far, buil
     both = layered(CasStore(MemoryObjects(), trust=builder), trusting)
     known = both.known([*keys, key_of(count + 1)])
     assert known == {**dict.fromkeys(keys, UNTRUSTED), key_of(count + 1): None}
-    assert both.bring([*keys, key_of(count + 1)]) == set(keys)
+    assert both.prefetch([*keys, key_of(count + 1)]) == set(keys)
     assert all(both.lookup(key) is None for key in keys)
 
 
@@ -300,7 +274,7 @@ def test_what_a_trusted_builder_signed_is_passed_on_by_any_machine(far, builder,
     near = CasStore(MemoryObjects(), trust=own)
     put(CasStore(near.objects, trust=builder), 1)
     both = layered(near, CasStore(far.objects, trust=own, shared=True))
-    both.bring([key_of(1)])
+    both.prefetch([key_of(1)])
     assert both.close() == ["1 shared with memory:far (85 bytes)"]
 
 
@@ -326,7 +300,7 @@ def test_what_is_whole_near_needs_no_far_store_however_strict(near):
     put(near, 1)
     break_down(far, lambda: StoreError(far.location, "there is no such bucket"))
     assert store.known([key_of(1)]) == {key_of(1): None}
-    assert store.bring([key_of(1)]) == set()
+    assert store.prefetch([key_of(1)]) == set()
     assert store.lookup(key_of(1)) is not None
     with pytest.raises(StoreError, match="no such bucket"):
         store.known([key_of(1), key_of(2)])

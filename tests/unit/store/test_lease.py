@@ -27,7 +27,7 @@ KEY = key_of(1)
 HOLDER = """
 import sys
 from neuronbuild.store.location import open_store
-with open_store(sys.argv[1]).hold(sys.argv[2], lambda _: True) as lease:
+with open_store(sys.argv[1]).acquire_lease(sys.argv[2], lambda _: True) as lease:
     print(lease is not None, flush=True)
     sys.stdin.read()
 """
@@ -59,15 +59,15 @@ def give_up(_: str) -> bool:
 
 def test_two_processes_exclude_each_other(store):
     with other_holder(store) as other:
-        with store.hold(KEY, give_up) as held:
+        with store.acquire_lease(KEY, give_up) as held:
             assert not held
         other.stdin.close()
-        with store.hold(KEY, lambda _: True) as held:
+        with store.acquire_lease(KEY, lambda _: True) as held:
             assert held
 
 
 def test_other_actions_are_free(store):
-    with other_holder(store), store.hold(key_of(2), give_up) as held:
+    with other_holder(store), store.acquire_lease(key_of(2), give_up) as held:
         assert held
 
 
@@ -76,7 +76,7 @@ def test_a_dead_holders_lease_is_free_at_once(store, lock):
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
         assert lock.exists()
-        with store.hold(KEY, give_up) as held:
+        with store.acquire_lease(KEY, give_up) as held:
             assert held
 
 
@@ -85,11 +85,11 @@ def test_two_threads_exclude_each_other(store):
     outcome = []
 
     def wait() -> None:
-        with store.hold(KEY, lambda _: not asked.set()) as held:
+        with store.acquire_lease(KEY, lambda _: not asked.set()) as held:
             outcome.append(held is not None)
 
     thread = threading.Thread(target=wait)
-    with store.hold(KEY, give_up):
+    with store.acquire_lease(KEY, give_up):
         thread.start()
         assert asked.wait(SOON)
         assert outcome == []
@@ -99,7 +99,7 @@ def test_two_threads_exclude_each_other(store):
 
 def test_waiting_goes_on_until_it_is_given_up(store):
     looks = iter([True, True, False])
-    with store.hold(KEY, give_up), store.hold(KEY, lambda _: next(looks)) as held:
+    with store.acquire_lease(KEY, give_up), store.acquire_lease(KEY, lambda _: next(looks)) as held:
         assert not held
     assert list(looks) == []
 
@@ -108,7 +108,7 @@ def test_a_waiter_whose_lock_file_goes_still_gets_its_turn(store):
     turns = []
 
     def wait() -> None:
-        with store.hold(KEY, lambda _: True) as held:
+        with store.acquire_lease(KEY, lambda _: True) as held:
             turns.append(held is not None)
 
     thread = threading.Thread(target=wait)
@@ -121,22 +121,22 @@ def test_a_waiter_whose_lock_file_goes_still_gets_its_turn(store):
 
 
 def test_the_lock_file_goes_once_the_artifact_is_recorded(store, lock):
-    with store.hold(KEY, give_up):
+    with store.acquire_lease(KEY, give_up):
         assert lock.exists()
         put(store, 1)
     assert not lock.exists()
 
 
 def test_the_lock_file_stays_where_nothing_was_recorded(store, lock):
-    with store.hold(KEY, give_up):
+    with store.acquire_lease(KEY, give_up):
         pass
     assert lock.exists()
 
 
 def test_an_error_inside_lets_the_lease_go(store):
-    with pytest.raises(ValueError, match="oops"), store.hold(KEY, give_up):
+    with pytest.raises(ValueError, match="oops"), store.acquire_lease(KEY, give_up):
         raise ValueError("oops")
-    with store.hold(KEY, give_up) as held:
+    with store.acquire_lease(KEY, give_up) as held:
         assert held
 
 
@@ -146,7 +146,7 @@ def test_a_store_that_breaks_meanwhile_lets_the_lease_go(store):
 
     with hold_lease(store.objects, KEY, give_up, done=broken):
         pass
-    with store.hold(KEY, give_up) as held:
+    with store.acquire_lease(KEY, give_up) as held:
         assert held
 
 
@@ -154,7 +154,7 @@ def test_a_link_in_the_place_of_a_lease_is_refused_by_name(store, lock, tmp_path
     (tmp_path / "victim").write_bytes(b"precious")
     lock.parent.mkdir(parents=True)
     lock.symlink_to(tmp_path / "victim")
-    with pytest.raises(StoreError, match=f"{KEY}.lock"), store.hold(KEY, lambda _: True):
+    with pytest.raises(StoreError, match=f"{KEY}.lock"), store.acquire_lease(KEY, lambda _: True):
         pass
     assert (tmp_path / "victim").read_bytes() == b"precious"
 
@@ -163,7 +163,7 @@ def test_a_link_in_the_place_of_the_folder_of_leases_is_refused_by_name(store, l
     (tmp_path / "documents").mkdir()
     lock.parent.parent.mkdir(parents=True)
     lock.parent.symlink_to(tmp_path / "documents")
-    with pytest.raises(StoreError, match="v1/leases is a link"), store.hold(KEY, lambda _: True):
+    with pytest.raises(StoreError, match="v1/leases is a link"), store.acquire_lease(KEY, lambda _: True):
         pass
     assert list((tmp_path / "documents").iterdir()) == []
 
@@ -171,7 +171,7 @@ def test_a_link_in_the_place_of_the_folder_of_leases_is_refused_by_name(store, l
 def test_a_store_that_cant_be_written_gives_no_lease(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         make_read_only(disk)
-        lease = open_store(str(disk)).hold(KEY, give_up)
+        lease = open_store(str(disk)).acquire_lease(KEY, give_up)
         with pytest.raises(StoreError, match="no lease can be taken: Read-only") as caught, lease:
             pass
         assert "--cache" in caught.value.hint

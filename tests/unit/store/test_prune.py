@@ -96,13 +96,13 @@ def test_what_is_kept_stays(store):
     rules = Rules(max_size=0, max_age=0.0, keep=lambda manifest: manifest.key == key_of(2))
     prune_store(store, rules, dry_run=False)
     assert left(store) == [2]
-    assert store.lack(store.lookup(key_of(2))) is None
+    assert store.missing(store.lookup(key_of(2))) is None
 
 
 def test_what_was_just_used_stays_whatever_the_limits(store):
     put(store, 5, SIZE)
     prune_store(store, Rules(max_size=0, max_age=0.0), dry_run=False)
-    assert store.lack(store.lookup(key_of(5))) is None
+    assert store.missing(store.lookup(key_of(5))) is None
 
 
 def test_files_of_models_stay_with_their_snapshots(store):
@@ -230,7 +230,7 @@ def test_a_removed_artifact_that_is_in_use_leaves_its_files_to_a_prune_after_the
     assert remove_artifacts(store, [key_of(1)]) == record
     assert left(store) == [2, 3, 4]
     prune_store(store, Rules(), dry_run=False)
-    assert store.lack(manifest) is None
+    assert store.missing(manifest) is None
     age(store, blob_name(lone.sha256), 1)
     prune_store(store, Rules(), dry_run=False)
     assert store.objects.size(blob_name(lone.sha256)) is None

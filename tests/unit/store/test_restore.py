@@ -4,7 +4,8 @@ import pytest
 
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
-from neuronbuild.store.cas import CasStore, quarantine
+from neuronbuild.store.cas import CasStore
+from neuronbuild.store.cas_reader import quarantine
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name, quarantine_name
 from neuronbuild.store.restore import restore_store
