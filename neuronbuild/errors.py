@@ -156,6 +156,10 @@ class StoreOutageError(StoreError):
         super().__init__(location, cause.problem, hint=cause.hint)
 
 
+class StoreBusyError(StoreError):
+    """A store that answered, and wants to be asked again later, or more slowly."""
+
+
 class DestinationError(StoreError):
     """A place outside the store that can't take a blob: no fault of the store's. `cause` is the system's own error."""
 

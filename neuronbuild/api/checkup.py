@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuronbuild.errors import StoreError, UsageError
-from neuronbuild.store.location import Remote, open_objects
+from neuronbuild.store.location import Remote, is_remote, open_objects
 from neuronbuild.store.names import ACTIONS, probe_name
-from neuronbuild.store.s3_location import SCHEME, shown_location
+from neuronbuild.store.s3_location import shown_location
 from neuronbuild.store.trust import check_public_key, public_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check_stores(settings: Settings) -> Iterator[Finding]:
 
     A small object is put there and removed again, unless the store is only read.
     """
-    near = [Remote(settings.cache)] if settings.cache.startswith(SCHEME) else []
+    near = [Remote(settings.cache)] if is_remote(settings.cache) else []
     places = [*(("store", remote) for remote in near), *(("remote", remote) for remote in settings.remotes)]
     for number, (name, remote) in enumerate(places):
         yield _check(name if number < len(near) + 1 else f"{name} {number - len(near) + 1}", remote)

@@ -25,7 +25,7 @@ from neuronbuild.errors import NeuronBuildError, RecipeError, UsageError
 from neuronbuild.host import cpu_flags, neuron_platform
 from neuronbuild.platforms import PLATFORMS
 from neuronbuild.sdks import INDEX, PLACEHOLDERS, SDKS
-from neuronbuild.store.s3_location import SCHEME
+from neuronbuild.store.location import is_remote
 from neuronbuild.toolchain.isa import highest_level
 from neuronbuild.toolchain.registry import open_toolchain
 from neuronbuild.toolchain.sdk import SdkToolchain
@@ -116,7 +116,7 @@ def _look(recipes: tuple[Path, ...]) -> Iterator[Finding]:
     if on_cpu:
         yield _cpu(settings)
     yield from _neuron(settings, used)
-    if not settings.cache.startswith(SCHEME):
+    if not is_remote(settings.cache):
         free = shutil.disk_usage(_existing(settings.cache)).free
         yield Finding(
             "store", ok=free > SPACE, found=f"{settings.cache}, {free / 2**30:.0f} GiB free", advice="free some space"

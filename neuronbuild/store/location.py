@@ -16,7 +16,7 @@ from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.s3_location import SCHEME, parse_s3, shown_location
+from neuronbuild.store.s3_location import shown_location
 from neuronbuild.store.sharing import Sharing
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 MEMORY = "memory:"
 INDEX = "index.json"
 HINT = "name a folder, or s3://bucket/prefix, with --cache or NEURONBUILD_CACHE"
-INSTALL = "pip install 'neuronbuild[s3]'"
+SCHEMES = {
+    "s3://": ("neuronbuild.store.s3", "s3"),
+}
+"""Kinds of remote stores: the module whose `open_objects` opens a location, and the extra with its libraries, by what locations
+begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,9 @@ def open_objects(location: str) -> ObjectStore:
     """
     if location == MEMORY:
         return MemoryObjects()
-    if location.startswith(SCHEME):
-        return _open_s3(location)
+    scheme = next(filter(location.startswith, SCHEMES), None)
+    if scheme is not None:
+        return _open_remote(location, scheme)
     if "://" in location:
         raise StoreError(shown_location(location), "this isn't a kind of store", hint=HINT)
     if not location.strip():
@@ -110,11 +115,16 @@ def open_objects(location: str) -> ObjectStore:
     return LocalObjects(root)
 
 
-def _open_s3(location: str) -> ObjectStore:
-    where = parse_s3(location)
+def is_remote(location: str) -> bool:
+    """Whether a location names a server, and no folder of this machine."""
+    return any(location.startswith(scheme) for scheme in SCHEMES)
+
+
+def _open_remote(location: str, scheme: str) -> ObjectStore:
+    module, extra = SCHEMES[scheme]
     try:
-        module = importlib.import_module("neuronbuild.store.s3")  # boto3: half a second, and an extra
+        objects: ObjectStore = importlib.import_module(module).open_objects(location)  # its library may be an extra, and large
     except ModuleNotFoundError as error:
-        raise StoreError(where.text, f"stores on S3 need {error.name}, which isn't installed", hint=INSTALL) from None
-    objects: ObjectStore = module.S3Objects(where)
+        problem = f"stores at {scheme} need {error.name}, which isn't installed"
+        raise StoreError(shown_location(location), problem, hint=f"pip install 'neuronbuild[{extra}]'") from None
     return objects

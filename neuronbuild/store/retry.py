@@ -1,4 +1,4 @@
-"""Patience with a place that is far away: bounded retries with jitter, and a breaker that stops asking when it is gone.
+"""Bounded retries with jitter, and a circuit breaker that stops asking a remote place that doesn't answer.
 
 A place that has answered in this process is waited for, since a short outage must not cost a compile twice. One that never
 answered isn't: a laptop on a train plans at once.
@@ -12,12 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, final
 
-from neuronbuild.errors import StoreOutageError
+from neuronbuild.errors import StoreBusyError, StoreError, StoreOutageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from neuronbuild.errors import StoreError
 
 Answer = TypeVar("Answer")
 
@@ -26,20 +24,7 @@ LONGEST_DELAY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What a failed request means: the error to raise in the end, and whether to ask again.
-
-    `outage`: the place didn't answer, or can't for now. `busy`: it answered that it wants to be asked more slowly.
-    Neither: the answer is final.
-    """
-
-    error: StoreError
-    outage: bool = False
-    busy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Seconds to wait for a place that never answered, for one that did, and before one that is gone is asked again."""
 
     unknown: float = 2.0
@@ -48,13 +33,12 @@ class Patience:
 
 
 @final
-class Breaker:
+class CircuitBreaker:
     """All requests to one place go through here."""
 
-    def __init__(self, location: str, patience: Patience, explain: Callable[[Exception], Trouble | None]) -> None:
+    def __init__(self, location: str, policy: RetryPolicy) -> None:
         self._location = location
-        self._patience = patience
-        self._explain = explain
+        self._policy = policy
         self._lock = threading.Lock()
         self._answered = False
         self._closed_until = 0.0
@@ -73,11 +57,8 @@ class Breaker:
         while True:
             try:
                 answer = request()
-            except Exception as error:
-                trouble = self._explain(error)
-                if trouble is None:
-                    raise
-                self._note(trouble, time.monotonic() - started)
+            except StoreError as error:
+                self._note(error, time.monotonic() - started)
             else:
                 self._answered = True
                 self._closed_until = 0.0
@@ -93,21 +74,23 @@ class Breaker:
             now = time.monotonic()
             if now < self._closed_until:
                 raise StoreOutageError(self._location, self._problem)
-            self._closed_until = now + self._patience.closed
+            self._closed_until = now + self._policy.closed
 
-    def _note(self, trouble: Trouble, waited: float) -> None:
+    def _note(self, error: StoreError, waited: float) -> None:
         """Decide whether to go on; raises if not."""
-        if not trouble.outage and not trouble.busy:
+        if not isinstance(error, StoreOutageError | StoreBusyError):
             self._answered = True
-            raise trouble.error from None
-        longest = self._patience.known if self._answered or trouble.busy else self._patience.unknown
+            raise error
+        is_busy = isinstance(error, StoreBusyError)
+        cause = error if isinstance(error, StoreBusyError) else error.cause
+        longest = self._policy.known if self._answered or is_busy else self._policy.unknown
         if self._closed_until or waited < longest:
             if self._closed_until:  # this was the one request that was let through
-                raise StoreOutageError(self._location, trouble.error) from None
+                raise StoreOutageError(self._location, cause) from None
             return
-        if trouble.busy:
-            raise trouble.error from None
+        if is_busy:
+            raise error
         with self._lock:
-            self._problem = trouble.error
-            self._closed_until = time.monotonic() + self._patience.closed
-        raise StoreOutageError(self._location, trouble.error) from None
+            self._problem = cause
+            self._closed_until = time.monotonic() + self._policy.closed
+        raise StoreOutageError(self._location, cause) from None

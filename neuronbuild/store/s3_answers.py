@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 
+from neuronbuild.store.pages import first_words, printable
+
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
@@ -33,7 +35,6 @@ UNDERSTOOD = frozenset({*OF_ACCOUNT, *REGION, *BUSY, *AGAIN, *DAMAGED, *ABSENT, 
 ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
 PATH_REFUSED = {"SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired"}
 ABOUT_PATHS = re.compile(r"virtual.?(host|style|domain)", re.IGNORECASE)
-TAG = re.compile(r"<[^<>]*>")
 ABOUT_KEYS = re.compile(r"\bkms\b|encryption", re.IGNORECASE)
 
 REFUSALS = {400, 401, 403, 405}
@@ -46,14 +47,8 @@ PAGE = "neuronbuild-page"
 """Where an answer keeps its status, its content type and the start of its body."""
 
 MOST_OF_PAGE = 4096
-FIRST_WORDS = 80
-
 LONGEST = 300
 """Characters of a server's message that are shown."""
-
-
-class ConditionRefusedError(Exception):
-    """A server that takes no conditional writes. It is never seen outside: another way is taken."""
 
 
 class OddAnswerError(BotoCoreError):  # type: ignore[misc]  # boto3 is untyped
@@ -78,16 +73,6 @@ def keep_page(response_dict: dict[str, Any] | None, parsed_response: dict[str, A
         return
     kind = str(response_dict["headers"].get("content-type") or "of no content type").partition(";")[0]
     parsed_response.setdefault("ResponseMetadata", {})[PAGE] = response_dict["status_code"], kind, body[:MOST_OF_PAGE]
-
-
-def first_words(page: bytes) -> str:
-    """How a page begins, for people: without its tags, and without what could move a terminal's cursor."""
-    return printable(TAG.sub(" ", page.decode(errors="replace")))[:FIRST_WORDS]
-
-
-def printable(text: str) -> str:
-    """A text in one line, without what can't be printed."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def code_of(error: ClientError) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from neuronbuild.errors import StoreError
-from neuronbuild.store.retry import Trouble
+from neuronbuild.errors import StoreBusyError, StoreError, StoreOutageError
+from neuronbuild.store.backend import UploadGoneError
+from neuronbuild.store.pages import first_words, printable
 from neuronbuild.store.s3_answers import (
     AGAIN,
     BUSY,
@@ -19,9 +20,7 @@ from neuronbuild.store.s3_answers import (
     REGION,
     OddAnswerError,
     code_of,
-    first_words,
     is_path_refused,
-    printable,
     said,
     status_of,
 )
@@ -61,10 +60,6 @@ UNSIGNED = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.Credenti
 DENIALS = {401, 403}
 SERVER = 500
 NOT_IMPLEMENTED = 501
-
-
-class UploadGoneError(StoreError):
-    """An upload in parts that was ended by somebody else, or is over already."""
 
 
 class _Rule(NamedTuple):
@@ -115,39 +110,42 @@ class Explainer:
         self.unsigned = where.unsigned
         self._where = where
 
-    def __call__(self, error: Exception) -> Trouble | None:
+    def __call__(self, error: Exception) -> StoreError | None:
         """What a failed request means."""
         location = self._where.text
         if isinstance(error, boto.ClientError):
             return self._explain_answer(error)
         if isinstance(error, UNSIGNED):
-            return Trouble(StoreError(location, f"there are no usable credentials ({error})", hint=SIGN_IN))
+            return StoreError(location, f"there are no usable credentials ({error})", hint=SIGN_IN)
         if isinstance(error, NOT_THERE):
             problem = f"it can't be reached ({_short(error)})"
-            return Trouble(StoreError(location, problem, hint="check the network and endpoint_url"), outage=True)
+            return StoreOutageError(location, StoreError(location, problem, hint="check the network and endpoint_url"))
         if isinstance(error, ResponseParserError | OddAnswerError):
             hint = "check endpoint_url: what answers there is no S3 server, or doesn't do all that is asked of one"
             page = first_words(str(error).partition("\n")[2].encode()) if isinstance(error, ResponseParserError) else ""
             problem = f"its answer is none of S3's ({_short(error)}{f' {page}' if page else ''})"
             odd = StoreError(location, problem, hint=hint)
-            return Trouble(odd, outage=isinstance(error, ResponseParserError))
+            return StoreOutageError(location, odd) if isinstance(error, ResponseParserError) else odd
         if isinstance(error, boto.BotoCoreError | ValueError):
-            return Trouble(StoreError(location, _short(error), hint="check the location and the AWS configuration"))
+            return StoreError(location, _short(error), hint="check the location and the AWS configuration")
         return None
 
-    def _explain_answer(self, error: boto.ClientError) -> Trouble:
+    def _explain_answer(self, error: boto.ClientError) -> StoreError:
         code = code_of(error)
         if code in FINAL:
-            return Trouble(self._error(error, *FINAL[code]))
+            return self._error(error, *FINAL[code])
         if code in REGION:
-            return Trouble(self._error(error, "the bucket is in another region", _region_hint(error)))
+            return self._error(error, "the bucket is in another region", _region_hint(error))
         if code == NO_UPLOAD:
             problem = f"an upload was ended by another command ({said(error)})"
-            return Trouble(UploadGoneError(self._where.text, problem, hint="run the same command again"))
+            return UploadGoneError(self._where.text, problem, hint="run the same command again")
         if (code in DENIED or status_of(error) in DENIALS) and not is_path_refused(error):
-            return Trouble(self._denial(error))
+            return self._denial(error)
         rule = next(rule for rule in RULES if rule.applies(error))
-        return Trouble(self._error(error, rule.problem, rule.hint), rule.outage, rule.busy)
+        explained = self._error(error, rule.problem, rule.hint)
+        if rule.busy:
+            return StoreBusyError(self._where.text, explained.problem, hint=rule.hint)
+        return StoreOutageError(self._where.text, explained) if rule.outage else explained
 
     def _denial(self, error: boto.ClientError) -> StoreError:
         if self._where.unsigned:

@@ -1,4 +1,4 @@
-"""The way to one bucket: patient, in the dialect of its server, and able to tell one object's trouble from the bucket's.
+"""The way to one bucket: in the dialect of its server, and able to tell one object's trouble from the bucket's.
 
 A server that doesn't hand one object out says so much as it would of a bucket that may not be read, or that isn't there: where
 its answer leaves that open, the bucket is asked for the start of its listing.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeVar, final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from neuronbuild.store.retry import Breaker
 from neuronbuild.store.s3_answers import ABSENT, DENIED, code_of, is_of_object, may_be_of_object, said
 from neuronbuild.store.s3_client import Connection, open_session
 from neuronbuild.store.s3_dialect import adapted
@@ -21,8 +20,9 @@ from neuronbuild.store.s3_faults import Explainer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from neuronbuild.store.retry import Answer, Patience
     from neuronbuild.store.s3_location import S3Location
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +31,12 @@ ARCHIVED_SAYS = "it is archived, and would have to be restored first"
 
 @final
 class Line:
-    """Requests to one bucket, each tried as often as makes sense. Every method may raise `StoreError`."""
+    """Requests to one bucket, each tried once. Every method may raise `StoreError`."""
 
-    def __init__(self, where: S3Location, patience: Patience) -> None:
+    def __init__(self, where: S3Location) -> None:
         self._where = where
         self._lock = threading.Lock()
         self._explain = Explainer(where)
-        self._breaker = Breaker(where.text, patience, self._explain)
         self.refused: dict[str, str] = {}
         """What was said of objects that aren't handed out, by their names without the prefix."""
         self._told: set[str] = set()
@@ -46,23 +45,22 @@ class Line:
             self._session = open_session(where)
             self._connection = Connection(where, self._session)
         except (BotoCoreError, ValueError) as error:
-            trouble = self._explain(error)
-            raise (trouble.error if trouble else error) from None
+            raise (self._explain(error) or error) from None
         self._explain.unsigned = self._connection.dialect.unsigned
 
     def call(self, request: Callable[[Connection], Answer]) -> Answer:
         """What a request gives. One that is refused for how it was asked is asked again in another way."""
-
-        def attempt() -> Answer:
-            while True:
-                connection = self._connection
-                try:
-                    return request(connection)
-                except ClientError as error:
-                    if not self._follow(connection, error):
-                        raise
-
-        return self._breaker.call(attempt)
+        while True:
+            connection = self._connection
+            try:
+                return request(connection)
+            except Exception as error:
+                if isinstance(error, ClientError) and self._follow(connection, error):
+                    continue
+                explained = self._explain(error)
+                if explained is None:
+                    raise
+                raise explained from None
 
     def read(self, key: str, request: Callable[[Connection], Answer]) -> Answer | None:
         """What a request for an object gives, or `None` if there is no such object, or the server doesn't hand it out."""

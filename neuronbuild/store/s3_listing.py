@@ -1,10 +1,11 @@
-"""Listings of a bucket, to their end, whatever a server makes of pages."""
+"""Pages of a bucket's listings, whatever a server makes of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuronbuild.errors import StoreError
+from neuronbuild.store.backend import AS_S3, ENDLESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,35 +14,28 @@ if TYPE_CHECKING:
     from neuronbuild.store.s3_line import Line
 
 
-ENDLESS = "its listing doesn't come to an end"
-AS_S3 = "use a server that lists as S3 does"
-
-
 class _Position(NamedTuple):
-    """Where the next page begins: after a key, and by a token where the server gives one."""
+    """Where a page begins: after a key, and by a token where the server gives one."""
 
     after: str = ""
     token: str = ""
 
 
-def list_keys(line: Line, prefix: str, location: str) -> Iterator[dict[str, Any]]:
-    """What a server says of each object below a prefix, once each.
+class Listed(NamedTuple):
+    """What a server says of some objects, and where the next page begins."""
 
-    Raises:
-        StoreError: it can't be listed, or the listing has no end.
-    """
-    position, seen = _Position(), {_Position()}
-    while True:
-        page = line.call(lambda connection: _page(connection, prefix, position))  # noqa: B023 (called at once)
-        found = [entry for entry in page.get("Contents", ()) if entry["Key"].startswith(prefix)]
-        yield from (entry for entry in found if entry["Key"] != position.after)
-        if not page.get("IsTruncated"):
-            return
-        last = page.get("NextMarker") or (found[-1]["Key"] if found else position.after)
-        position = _Position(last, page.get("NextContinuationToken", ""))
-        if position in seen:
-            raise StoreError(location, ENDLESS, hint=AS_S3)
-        seen.add(position)
+    contents: list[dict[str, Any]]
+    following: _Position | None
+
+
+def list_page(connection: Connection, prefix: str, position: object) -> Listed:
+    """A page of the objects below a prefix: the first one, or the one that another named."""
+    start = position if isinstance(position, _Position) else _Position()
+    page = _page(connection, prefix, start)
+    found = [entry for entry in page.get("Contents", ()) if entry["Key"].startswith(prefix)]
+    last = page.get("NextMarker") or (found[-1]["Key"] if found else start.after)
+    following = _Position(last, page.get("NextContinuationToken", "")) if page.get("IsTruncated") else None
+    return Listed([entry for entry in found if entry["Key"] != start.after], following)
 
 
 def list_uploads(line: Line, prefix: str, location: str) -> Iterator[dict[str, Any]]:

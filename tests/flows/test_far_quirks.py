@@ -8,9 +8,8 @@ from neuronbuild.digest import PIECE
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.retry import Patience
-from neuronbuild.store.s3 import S3Objects
-from neuronbuild.store.s3_location import parse_s3
+from neuronbuild.store.retry import RetryPolicy
+from neuronbuild.store.s3 import open_objects
 from neuronbuild.store.transfer import copy_artifact
 from neuronbuild.store.verify import verify_store
 from tests.doubles.quirky import QUIRKS, serving
@@ -40,7 +39,7 @@ def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_re
         near, back, far = (
             open_store(str(tmp_path / "near")),
             open_store(str(tmp_path / "back")),
-            CasStore(S3Objects(parse_s3(server.location(timeout=1)), Patience(unknown=1.0, known=3.0))),
+            CasStore(open_objects(server.location(timeout=1), RetryPolicy(unknown=1.0, known=3.0))),
         )
         put(near, 1, 2 * PIECE + 5000)
 

@@ -13,13 +13,16 @@ import pytest
 
 from neuronbuild.digest import PIECE, Digest, Pieces, digest_bytes, digest_file, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, StoreError
+from neuronbuild.store import retry
 from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects
 from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.objects import ObjectStore
-from neuronbuild.store.s3 import S3Objects
+from neuronbuild.store.remote import RemoteObjects
 from tests.doubles import s3
 from tests.doubles.quirky import serving
+from tests.tools import example_store
+from tests.unit.store.backends import MemoryBackend, failing
 from tests.unit.store.disks import fill, make_read_only, small_disk
 
 NAME = "v1/blobs/sha256/ab/" + "ab" * 32
@@ -52,6 +55,8 @@ ALONE = (
 PLACES = [
     "memory",
     "local",
+    "example",
+    "unreliable",
     *s3.SERVERS,
     "poor",
     "demanding",
@@ -64,6 +69,11 @@ def objects(request, tmp_path, servers, monkeypatch) -> Iterator[ObjectStore]:
     kind = request.param
     if kind in s3.SERVERS:
         yield open_objects(s3.location(servers(kind)))
+    elif kind == "example":
+        yield open_objects(f"{example_store.install(tmp_path, monkeypatch)[1]}team")
+    elif kind == "unreliable":  # every third request of each kind fails, and is made again
+        monkeypatch.setattr(retry, "FIRST_DELAY", 0.0)
+        yield RemoteObjects(failing(MemoryBackend(), lambda _, number: number % 3 == 0))
     elif kind in {"memory", "local"}:
         yield MemoryObjects() if kind == "memory" else LocalObjects(tmp_path / "store")
     else:
@@ -294,11 +304,11 @@ def test_of_many_who_replace_a_version_one_succeeds(objects):
 
 def has_tags(objects: ObjectStore) -> bool:
     """Whether a place tells versions apart by more than their dates."""
-    return not isinstance(objects, S3Objects) or objects.honours_conditions() or objects._bucket.has_tags
+    return not isinstance(objects, RemoteObjects) or objects.honours_conditions() or objects._conditions._has_tags
 
 
 def honours(objects: ObjectStore) -> bool:
-    return not isinstance(objects, S3Objects) or objects.honours_conditions()
+    return not isinstance(objects, RemoteObjects) or objects.honours_conditions()
 
 
 def test_an_old_object_is_older_than_a_new_one_by_its_places_own_clock(objects):

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from neuronbuild.errors import StoreError, StoreOutageError
+from neuronbuild.errors import StoreBusyError, StoreError, StoreOutageError
 from neuronbuild.store import retry
-from neuronbuild.store.retry import Breaker, Patience, Trouble
+from neuronbuild.store.retry import CircuitBreaker, RetryPolicy
 
 PROBLEM = StoreError("far", "it can't be reached")
 
@@ -37,17 +37,16 @@ class Place:
         self.asked += 1
         fault = self.faults.pop(0) if self.faults else ""
         if fault:
-            raise ConnectionError(fault)
+            raise FAULTS[fault]
         return "answer"
 
 
-def explain(error: Exception) -> Trouble | None:
-    return {
-        "outage": Trouble(PROBLEM, outage=True),
-        "busy": Trouble(StoreError("far", "slow down"), busy=True),
-        "final": Trouble(StoreError("far", "denied")),
-        "bug": None,
-    }[str(error)]
+FAULTS = {
+    "outage": StoreOutageError("far", PROBLEM),
+    "busy": StoreBusyError("far", "slow down"),
+    "final": StoreError("far", "denied"),
+    "bug": ConnectionError("bug"),
+}
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def breaker(clock):
-    return Breaker("far", Patience(unknown=2.0, known=30.0, closed=20.0), explain)
+    return CircuitBreaker("far", RetryPolicy(unknown=2.0, known=30.0, closed=20.0))
 
 
 @pytest.mark.parametrize("faults", [(), ("outage",), ("outage", "busy", "outage")])
@@ -125,7 +124,7 @@ def test_what_is_no_trouble_of_the_place_comes_through(breaker):
 
 
 def test_of_many_who_ask_after_the_pause_one_gets_through():
-    breaker = Breaker("far", Patience(unknown=0.0, known=0.0, closed=0.2), explain)
+    breaker = CircuitBreaker("far", RetryPolicy(unknown=0.0, known=0.0, closed=0.2))
     with pytest.raises(StoreOutageError):
         breaker.call(Place("outage"))
     threading.Event().wait(0.25)

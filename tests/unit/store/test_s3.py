@@ -133,7 +133,7 @@ def test_ten_thousand_keys_are_known_in_few_requests(servers, monkeypatch):
     for number in range(3):
         objects.write(f"v1/{number}", b"")
     pages = []
-    client = objects._bucket._line._connection.client
+    client = objects._backend.inner._line._connection.client
     listing = client.list_objects_v2
     monkeypatch.setattr(client, "list_objects_v2", lambda **asked: pages.append(1) or listing(**asked, MaxKeys=1))
     assert [entry.name for entry in objects.list("v1/")] == ["v1/0", "v1/1", "v1/2"]

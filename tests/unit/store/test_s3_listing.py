@@ -12,7 +12,7 @@ NAMES = [f"v1/{letter}" for letter in "abcdefg"]
 def listed(server) -> list[str]:
     """The names that a place lists, of which the server has some and others beside them."""
     objects = open_objects(server.location())
-    prefix = objects._bucket._prefix
+    prefix = objects._backend.inner._prefix
     for name in (*(prefix + name for name in NAMES), f"{prefix}w", "other/v1/a", f"{prefix[:-1]}0/v1/z"):
         server.objects[name] = Stored(b"")
     return [entry.name for entry in objects.list("v1/")]

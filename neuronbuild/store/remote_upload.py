@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import os
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import StoreError
-from neuronbuild.store.s3_faults import UploadGoneError
+from neuronbuild.store.backend import UploadGoneError
 
 if TYPE_CHECKING:
     from io import FileIO
 
     from neuronbuild.digest import Pieces
-    from neuronbuild.store.s3_bucket import Bucket
+    from neuronbuild.store.backend import Backend, Part
 
 MOST_PARTS = 10_000
 """S3's limit."""
@@ -26,10 +25,10 @@ MOST_PARTS = 10_000
 
 @final
 class Uploads:
-    """Sends whole files to one bucket."""
+    """Sends whole files to one server."""
 
-    def __init__(self, bucket: Bucket, pool: ThreadPoolExecutor) -> None:
-        self._bucket = bucket
+    def __init__(self, backend: Backend, pool: ThreadPoolExecutor) -> None:
+        self._backend = backend
         self._pool = pool
 
     def upload(self, name: str, source: Path, pieces: Pieces | None) -> None:
@@ -45,13 +44,13 @@ class Uploads:
             if size <= step:
                 data = _pread(file.fileno(), 0, size)
                 self._check(source, hashlib.sha256(data).hexdigest(), (0, size), pieces)
-                self._bucket.put(name, data, {})
+                self._backend.put(name, data)
                 return
             for is_last in (False, True):
                 try:
                     self._upload_parts(name, file, [(start, min(step, size - start)) for start in range(0, size, step)], pieces)
                 except UploadGoneError:  # who put the same object meanwhile ends all other uploads of it, and so does a prune
-                    found = self._bucket.head(name)
+                    found = self._backend.head(name)
                     if found is not None and found.size == size:
                         return
                     if is_last:
@@ -61,49 +60,34 @@ class Uploads:
 
     def _upload_parts(self, name: str, file: FileIO, spans: list[tuple[int, int]], pieces: Pieces | None) -> None:
         """Put an object in parts, and end other uploads of it: of pushes that were killed, or of the very same bytes."""
-        upload = self._bucket.ask("create_multipart_upload", name, "UploadId", ChecksumAlgorithm="SHA256")
+        upload = self._backend.begin_upload(name)
         try:
             jobs = [
                 self._pool.submit(self._put_part, (name, upload, number), file, span, pieces)
                 for number, span in enumerate(spans, 1)
             ]
-            self._bucket.ask("complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": results(jobs)})
-            self._bucket.note_put(name)
+            self._backend.complete_upload(name, upload, results(jobs))
         except BaseException:
             with contextlib.suppress(StoreError):
-                self._bucket.abort_upload(name, upload)
+                self._backend.abort_upload(name, upload)
             raise
         with contextlib.suppress(StoreError):  # who may put may not always list or end uploads
-            for other in self._bucket.uploads(name):
+            for other in self._backend.uploads(name):
                 if other.name == name:
-                    self._bucket.abort_upload(name, other.upload)
+                    self._backend.abort_upload(name, other.upload)
 
     def end_old(self, before: float, *, dry_run: bool) -> int:
         """End all uploads in parts that were begun before then, in seconds since 1970, and say how many there were."""
-        old = [each for each in self._bucket.uploads("") if each.since < before]
+        old = [each for each in self._backend.uploads("") if each.since < before]
         for each in () if dry_run else old:
-            self._bucket.abort_upload(each.name, each.upload)
+            self._backend.abort_upload(each.name, each.upload)
         return len(old)
 
-    def _put_part(
-        self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None
-    ) -> dict[str, object]:
-        name, upload, number = part
+    def _put_part(self, part: tuple[str, str, int], file: FileIO, span: tuple[int, int], pieces: Pieces | None) -> Part:
         data = _pread(file.fileno(), *span)
         sha = hashlib.sha256(data)
         self._check(Path(file.name), sha.hexdigest(), span, pieces)
-        checksum = base64.b64encode(sha.digest()).decode()
-        tag = self._bucket.ask(
-            "upload_part",
-            name,
-            "ETag",
-            UploadId=upload,
-            PartNumber=number,
-            Body=data,
-            ChecksumSHA256=checksum,
-            ChecksumAlgorithm="SHA256",
-        )
-        return {"PartNumber": number, "ETag": tag, "ChecksumSHA256": checksum}
+        return self._backend.put_part(*part, data, sha.digest())
 
     def _check(self, source: Path, actual: str, span: tuple[int, int], pieces: Pieces | None) -> None:
         """Compare what is about to be sent with the piece that it should be. Parts of several pieces are not compared."""
@@ -112,7 +96,7 @@ class Uploads:
             return
         number = start // pieces.size
         if number >= len(pieces.sha256) or pieces.sha256[number] != actual:
-            raise StoreError(self._bucket.location, f"{source} holds other bytes than its name says: it isn't sent")
+            raise StoreError(self._backend.location, f"{source} holds other bytes than its name says: it isn't sent")
 
 
 def _pread(handle: int, start: int, length: int) -> bytes:

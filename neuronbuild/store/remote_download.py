@@ -6,21 +6,17 @@ known, each is checked as it arrives, and only a damaged one is fetched again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import os
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, final
-
-from botocore.exceptions import ResponseStreamingError
+from typing import TYPE_CHECKING, final
 
 from neuronbuild.counts import counted
 from neuronbuild.digest import PIECE
-from neuronbuild.errors import BlobCorruptError, BlobMissingError
+from neuronbuild.errors import BlobCorruptError, BlobMissingError, StoreError, StoreOutageError
 from neuronbuild.store.names import digest_of
-from neuronbuild.store.s3_upload import results
+from neuronbuild.store.remote_upload import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.digest import Pieces
-    from neuronbuild.store.s3_bucket import Bucket
+    from neuronbuild.store.backend import Backend, Body
 
 RANGE = 4 * PIECE
 """Bytes asked for at a time. Requests of this size cost next to nothing, and four of them fill a line."""
@@ -53,19 +49,12 @@ class _Download:
     pieces: Pieces | None
 
 
-class _ShortBodyError(ResponseStreamingError):  # type: ignore[misc]  # boto3 is untyped
-    """A body that ended early."""
-
-    def __init__(self) -> None:
-        super().__init__(error="the answer ended early")
-
-
 @final
 class Downloads:
-    """Fetches whole objects from one bucket."""
+    """Fetches whole objects from one server."""
 
-    def __init__(self, bucket: Bucket, pool: ThreadPoolExecutor) -> None:
-        self._bucket = bucket
+    def __init__(self, backend: Backend, pool: ThreadPoolExecutor) -> None:
+        self._backend = backend
         self._pool = pool
 
     def download(self, name: str, destination: Path, pieces: Pieces | None) -> bool:
@@ -90,7 +79,7 @@ class Downloads:
         step = max(1, RANGE // size) * size
         if pieces is not None and size * len(pieces.sha256) <= step:
             return self._download_whole(name, handle, pieces)
-        found = self._bucket.head(name)
+        found = self._backend.head(name)
         if found is None:
             return False
         download = _Download(name, handle, found.size, pieces)
@@ -102,11 +91,11 @@ class Downloads:
     def _download_whole(self, name: str, handle: int, pieces: Pieces) -> bool:
         """Fetch by one request what is small, with its size in the answer."""
 
-        def drain(line: Any, total: int) -> tuple[_Download, list[int]]:  # noqa: ANN401 (urllib3's response)
+        def drain(body: Body, total: int) -> tuple[_Download, list[int]]:
             download = _Download(name, handle, total, pieces)
-            return download, _drain(line, download, (0, min(total, pieces.size * len(pieces.sha256))))
+            return download, self._drain(body, download, (0, min(total, pieces.size * len(pieces.sha256))))
 
-        drained = self._bucket.receive(name, drain)
+        drained = self._backend.receive(name, drain)
         if drained is None:
             return False
         download, damaged = drained
@@ -116,13 +105,13 @@ class Downloads:
 
     def _refuse_misfit(self, download: _Download) -> None:
         if download.pieces is not None and not download.pieces.fit(download.total):
-            raise BlobCorruptError(self._bucket.location, _blob(download.name), counted(download.total, "byte"))
+            raise BlobCorruptError(self._backend.location, _blob(download.name), counted(download.total, "byte"))
 
     def _get(self, download: _Download, span: tuple[int, int]) -> list[int]:
         """Fetch a range, and give the numbers of the pieces in it that arrived damaged."""
-        damaged = self._bucket.receive(download.name, lambda line, _: _drain(line, download, span), span)
+        damaged = self._backend.receive(download.name, lambda body, _: self._drain(body, download, span), span)
         if damaged is None:
-            raise BlobMissingError(self._bucket.location, _blob(download.name))
+            raise BlobMissingError(self._backend.location, _blob(download.name))
         return damaged
 
     def _mend(self, download: _Download, damaged: list[list[int]]) -> None:
@@ -131,19 +120,19 @@ class Downloads:
         for piece in itertools.chain.from_iterable(damaged):
             span = (piece * size, min(size, download.total - piece * size))
             if all(self._get(download, span) for _ in range(TRIES)):
-                raise BlobCorruptError(self._bucket.location, _blob(download.name), f"in bytes {span[0]:,} to {sum(span):,}")
+                raise BlobCorruptError(self._backend.location, _blob(download.name), f"in bytes {span[0]:,} to {sum(span):,}")
 
     def stream(self, name: str) -> Iterator[bytes] | None:
         """An object's bytes in order, a piece at a time, the next one fetched meanwhile; `None` if there is no such object."""
-        found = self._bucket.head(name)
+        found = self._backend.head(name)
         return None if found is None else self._stream(name, found.size)
 
     def _stream(self, name: str, size: int) -> Iterator[bytes]:
         def get(start: int) -> bytes:
             span = (start, min(PIECE, size - start))
-            data = self._bucket.receive(name, lambda line, _: _read_all(line, span[1]), span)
+            data = self._backend.receive(name, lambda body, _: self._read_all(body, span[1]), span)
             if data is None:
-                raise BlobMissingError(self._bucket.location, _blob(name))
+                raise BlobMissingError(self._backend.location, _blob(name))
             return data
 
         ahead = None
@@ -152,20 +141,18 @@ class Downloads:
             ahead = self._pool.submit(get, start + PIECE) if start + PIECE < size else None
             yield data
 
-
-def _drain(line: Any, download: _Download, span: tuple[int, int]) -> list[int]:  # noqa: ANN401 (urllib3's response)
-    """Write a range in its place as it arrives, and give the numbers of the pieces in it that are damaged."""
-    start, left = span
-    size = download.pieces.size if download.pieces else PIECE
-    damaged: list[int] = []
-    sha = hashlib.sha256()
-    block = memoryview(bytearray(min(BLOCK, left)))
-    with contextlib.closing(line):
+    def _drain(self, body: Body, download: _Download, span: tuple[int, int]) -> list[int]:
+        """Write a range in its place as it arrives, and give the numbers of the pieces in it that are damaged."""
+        start, left = span
+        size = download.pieces.size if download.pieces else PIECE
+        damaged: list[int] = []
+        sha = hashlib.sha256()
+        block = memoryview(bytearray(min(BLOCK, left)))
         while left:
             room = size - start % size
-            data = block[: _receive(line, block[: min(left, room)])]
+            data = block[: body.readinto(block[: min(left, room)])]
             if not data:
-                raise _ShortBodyError
+                raise self._short()
             _pwrite(download.handle, data, start)
             start, left = start + len(data), left - len(data)
             if download.pieces is not None:
@@ -175,36 +162,25 @@ def _drain(line: Any, download: _Download, span: tuple[int, int]) -> list[int]: 
                     if number >= len(download.pieces.sha256) or download.pieces.sha256[number] != sha.hexdigest():
                         damaged.append(number)
                     sha = hashlib.sha256()
-        _give_back(line)
-    return damaged
+        return damaged
 
-
-def _read_all(line: Any, length: int) -> bytes:  # noqa: ANN401 (urllib3's response)
-    """A range as bytes."""
-    data = bytearray(length)
-    received = 0
-    with contextlib.closing(line):
+    def _read_all(self, body: Body, length: int) -> bytes:
+        """A range as bytes."""
+        data = bytearray(length)
+        received = 0
         while received < length:
-            count = _receive(line, memoryview(data)[received:])
+            count = body.readinto(memoryview(data)[received:])
             if not count:
-                raise _ShortBodyError
+                raise self._short()
             received += count
-        _give_back(line)
-    return bytes(data)
+        return bytes(data)
 
-
-def _give_back(line: Any) -> None:  # noqa: ANN401 (urllib3's response)
-    """Have a connection used again whose answer was read to its end, which urllib3 hasn't seen."""
-    if line._fp.isclosed():  # noqa: SLF001
-        line.release_conn()
-
-
-def _receive(line: Any, block: memoryview) -> int:  # noqa: ANN401 (urllib3's response)
-    """Fill some of a block from the connection itself."""
-    try:
-        return line._fp.readinto(block)  # type: ignore[no-any-return]  # noqa: SLF001 (where botocore sets its time limit too)
-    except (OSError, HTTPException) as error:
-        raise ResponseStreamingError(error=error) from error
+    def _short(self) -> StoreOutageError:
+        """The error of a body that ended early."""
+        location = self._backend.location
+        return StoreOutageError(
+            location, StoreError(location, "it can't be reached (the answer ended early)", hint="check the network")
+        )
 
 
 def _pwrite(handle: int, data: memoryview, start: int) -> None:

@@ -37,8 +37,8 @@ def test_an_upload_ends_those_that_killed_pushes_left_of_the_same_object(quirks,
     server.quirks = set(quirks)
     path, digest, pieces = large
     objects = open_objects(server.location())
-    leave_upload(server, objects._bucket._prefix + NAME)
-    leave_upload(server, objects._bucket._prefix + NAME + "/other")
+    leave_upload(server, objects._backend.inner._prefix + NAME)
+    leave_upload(server, objects._backend.inner._prefix + NAME + "/other")
     objects.add_file(NAME, path, pieces)
     assert objects.digest(NAME) == digest
     assert [upload.key.rpartition("/")[2] for upload in server.uploads.values()] == ["other"]
@@ -47,15 +47,14 @@ def test_an_upload_ends_those_that_killed_pushes_left_of_the_same_object(quirks,
 def test_an_upload_that_another_ends_with_the_same_object_is_done(server, large, monkeypatch):
     path, digest, pieces = large
     objects, other = (open_objects(server.location()) for _ in range(2))
-    other._bucket._prefix = objects._bucket._prefix
-    ask = objects._bucket.ask
+    other._backend.inner._prefix = objects._backend.inner._prefix
+    complete = objects._backend.complete_upload
 
-    def other_is_faster(verb, name, *wanted, **arguments):
-        if verb == "complete_multipart_upload":
-            other.add_file(NAME, path, pieces)
-        return ask(verb, name, *wanted, **arguments)
+    def other_is_faster(*asked):
+        other.add_file(NAME, path, pieces)
+        complete(*asked)
 
-    monkeypatch.setattr(objects._bucket, "ask", other_is_faster)
+    monkeypatch.setattr(objects._backend, "complete_upload", other_is_faster)
     objects.add_file(NAME, path, pieces)
     assert objects.digest(NAME) == digest
     assert server.uploads == {}
@@ -64,14 +63,14 @@ def test_an_upload_that_another_ends_with_the_same_object_is_done(server, large,
 def test_an_upload_that_a_prune_ends_begins_anew_once(server, large, monkeypatch):
     path, digest, pieces = large
     objects = open_objects(server.location())
-    ask, ended = objects._bucket.ask, []
+    complete, ended = objects._backend.complete_upload, []
 
-    def prune_once(verb, name, *wanted, **arguments):
-        if verb == "complete_multipart_upload" and len(ended) < limit:
+    def prune_once(*asked):
+        if len(ended) < limit:
             ended.append(objects.sweep(time.time() + 60))
-        return ask(verb, name, *wanted, **arguments)
+        complete(*asked)
 
-    monkeypatch.setattr(objects._bucket, "ask", prune_once)
+    monkeypatch.setattr(objects._backend, "complete_upload", prune_once)
     limit = 1
     objects.add_file(NAME, path, pieces)
     assert (objects.digest(NAME), ended) == (digest, [1])
@@ -87,7 +86,7 @@ def test_a_sweep_ends_old_uploads_and_no_others(quirks, server):
     server.quirks = set(quirks)
     objects = open_objects(server.location())
     for name, age in (("v1/old", 7200), ("v1/new", 60)):
-        leave_upload(server, objects._bucket._prefix + name, age)
+        leave_upload(server, objects._backend.inner._prefix + name, age)
     leave_upload(server, "elsewhere/v1/old", 7200)
     assert objects.sweep(time.time() - 3600, dry_run=True) == 1
     assert len(server.uploads) == 3
@@ -101,7 +100,7 @@ def test_a_sweep_ends_old_uploads_of_all_pages(quirks):
     with serving(*quirks) as server:
         objects = open_objects(server.location())
         for number in range(7):
-            leave_upload(server, f"{objects._bucket._prefix}v1/{number // 3}", 7200)
+            leave_upload(server, f"{objects._backend.inner._prefix}v1/{number // 3}", 7200)
         assert objects.sweep(time.time() - 3600, dry_run=True) == 7
         assert objects.sweep(time.time() - 3600) == 7
         assert server.uploads == {}
@@ -111,7 +110,7 @@ def test_uploads_whose_listing_has_no_end_are_told():
     with serving("endless-listing") as server:
         objects = open_objects(server.location())
         for number in range(3):
-            leave_upload(server, f"{objects._bucket._prefix}v1/{number}", 7200)
+            leave_upload(server, f"{objects._backend.inner._prefix}v1/{number}", 7200)
         with pytest.raises(StoreError, match="doesn't come to an end"):
             objects.sweep(time.time() - 3600)
 

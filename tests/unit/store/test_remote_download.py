@@ -9,8 +9,9 @@ import pytest
 
 from neuronbuild.digest import PIECE, digest_file, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError
-from neuronbuild.store import s3, s3_download
+from neuronbuild.store import remote, remote_download
 from neuronbuild.store.location import open_objects
+from neuronbuild.store.remote_download import Downloads
 from neuronbuild.store.s3_bucket import Bucket
 
 NAME = "v1/large"
@@ -32,7 +33,7 @@ def objects(remote):
 def requests_of(objects, verb: str) -> list[dict]:
     """From now on, the parameters of each request of a kind."""
     seen: list[dict] = []
-    objects._bucket._line._connection.client.meta.events.register(
+    objects._backend.inner._line._connection.client.meta.events.register(
         f"provide-client-params.s3.{verb}", lambda params, **_: seen.append(dict(params))
     )
     return seen
@@ -69,18 +70,18 @@ def test_only_a_damaged_piece_is_fetched_again(objects, large, tmp_path, monkeyp
         return receive(bucket, name, then, span)
 
     monkeypatch.setattr(Bucket, "receive", received)
-    drain, lock, spoilt = s3_download._drain, threading.Lock(), []
+    drain, lock, spoilt = Downloads._drain, threading.Lock(), []
 
-    def spoil_once(line, download, span):
-        damaged = drain(line, download, span)
+    def spoil_once(self, body, download, span):
+        damaged = drain(self, body, download, span)
         with lock:
             if span[0] <= 5 * PIECE < sum(span) and not spoilt:
                 spoilt.append(span)
-                s3_download._pwrite(download.handle, b"damage", 5 * PIECE)
+                remote_download._pwrite(download.handle, b"damage", 5 * PIECE)
                 return [*damaged, 5]
         return damaged
 
-    monkeypatch.setattr(s3_download, "_drain", spoil_once)
+    monkeypatch.setattr(Downloads, "_drain", spoil_once)
     assert objects.read_to(NAME, tmp_path / "fetched", "copy", pieces) == "copy"
     assert digest_file(tmp_path / "fetched") == digest
     assert gets[-1] == (5 * PIECE, PIECE)
@@ -116,6 +117,6 @@ def test_memory_is_bounded(objects, large, tmp_path):
         objects.add_file(NAME, path, pieces)
         objects.read_to(NAME, tmp_path / "fetched", "copy", pieces)
         objects.digest(NAME)
-        assert tracemalloc.get_traced_memory()[1] < s3.WORKERS * PIECE + (4 << 20) < SIZE
+        assert tracemalloc.get_traced_memory()[1] < remote.WORKERS * PIECE + (4 << 20) < SIZE
     finally:
         tracemalloc.stop()
