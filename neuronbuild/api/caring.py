@@ -13,11 +13,11 @@ from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.files import parse_json, read_plain
+from neuronbuild.store.care.prune import Pruned, Rules, prune_store
+from neuronbuild.store.care.restore import Restored, restore_store
+from neuronbuild.store.care.stats import Run, Sizes, measure, read_runs
+from neuronbuild.store.care.verify import VerifyReport, verify_store
 from neuronbuild.store.location import open_objects, open_store
-from neuronbuild.store.prune import Pruned, Rules, prune_store
-from neuronbuild.store.restore import Restored, restore_store
-from neuronbuild.store.stats import Run, Sizes, measure, read_runs
-from neuronbuild.store.verify import VerifyReport, verify_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

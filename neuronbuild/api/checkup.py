@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neuronbuild.errors import StoreError, UsageError
 from neuronbuild.store.location import Remote, is_remote, open_objects
 from neuronbuild.store.names import ACTIONS, probe_name
-from neuronbuild.store.s3_location import shown_location
+from neuronbuild.store.objects.s3.location import shown_location
 from neuronbuild.store.trust import check_public_key, public_key
 
 if TYPE_CHECKING:

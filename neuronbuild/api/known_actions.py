@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.plan.planner import Plan
     from neuronbuild.store.base import ArtifactReader
-    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.objects.base import ObjectStore
 
 FILE = "actions.json"
 """In the folder of the local store."""

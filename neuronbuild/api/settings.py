@@ -14,7 +14,7 @@ from neuronbuild.recipe.load import load_workspace
 from neuronbuild.recipe.schema import Interpreter
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote
-from neuronbuild.store.s3_location import shown_location
+from neuronbuild.store.objects.s3.location import shown_location
 from neuronbuild.toolchain.setup import Setup
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
+from neuronbuild.store.care.verify import snapshot_fault
 from neuronbuild.store.cas_reader import recorded, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.layered import LayeredStore
@@ -16,7 +17,6 @@ from neuronbuild.store.names import action_name, key_of, list_actions, list_snap
 from neuronbuild.store.sharing import kept_here
 from neuronbuild.store.transfer import complete, copy_artifact, copy_file_in
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, add_signatures, missing_signatures, signers_of
-from neuronbuild.store.verify import snapshot_fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronbuild.store.stats import Run, note_run
+from neuronbuild.store.care.stats import Run, note_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection

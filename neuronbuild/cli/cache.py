@@ -19,7 +19,7 @@ from neuronbuild.cli.options import cache_option, json_option, reader_for, setti
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
-from neuronbuild.store.prune import remove_artifacts
+from neuronbuild.store.care.prune import remove_artifacts
 
 
 @click.group("cache", cls=Commands)

@@ -12,13 +12,13 @@ from neuronbuild.cli.options import cache_option, json_option, settings_for
 from neuronbuild.cli.output import put, put_json, say
 from neuronbuild.counts import counted, size_text
 from neuronbuild.errors import UsageError
-from neuronbuild.store.prune import OF_FILES
+from neuronbuild.store.care.prune import OF_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from neuronbuild.store.prune import Pruned
-    from neuronbuild.store.verify import VerifyReport
+    from neuronbuild.store.care.prune import Pruned
+    from neuronbuild.store.care.verify import VerifyReport
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.lease import Lease
     from neuronbuild.store.link import LinkMode
-    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.objects.base import ObjectStore
     from neuronbuild.store.trust import Trust
 
 

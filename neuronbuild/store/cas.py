@@ -15,7 +15,7 @@ from neuronbuild.store.base import BuildStore
 from neuronbuild.store.cas_reader import UNREADABLE, CasReader, quarantine, understand
 from neuronbuild.store.lease import TTL, hold_lease
 from neuronbuild.store.names import action_name, blob_name, snapshot_name
-from neuronbuild.store.objects import has_in_use
+from neuronbuild.store.objects.base import has_in_use
 from neuronbuild.store.trust import SNAPSHOT, UNTRUSTED, Trust, encode_snapshot, signers_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Snapshot
     from neuronbuild.store.index import ManifestIndex
     from neuronbuild.store.lease import Lease
-    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.objects.base import ObjectStore
 
 TRIES = 8
 """How often a manifest is put that others put at the same time."""

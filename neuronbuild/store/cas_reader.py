@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuronbuild.store.link import LinkMode
-    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.objects.base import ObjectStore
 
 FEW = 20
 """Up to so many keys are looked up one by one; more are known by listing, a thousand a request."""

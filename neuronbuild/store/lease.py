@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from neuronbuild.digest import ActionKey
-    from neuronbuild.store.objects import Lock, ObjectStore, Version
+    from neuronbuild.store.objects.base import Lock, ObjectStore, Version
 
 PATIENCE = 0.5
 """Seconds between two looks at whether to go on waiting."""

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
-from neuronbuild.store.guard import MAY_READ
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
-from neuronbuild.store.local import LocalObjects
-from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.s3_location import shown_location
+from neuronbuild.store.objects.guard import MAY_READ
+from neuronbuild.store.objects.local import LocalObjects
+from neuronbuild.store.objects.memory import MemoryObjects
+from neuronbuild.store.objects.s3.location import shown_location
 from neuronbuild.store.sharing import Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from neuronbuild.store.base import BuildStore
-    from neuronbuild.store.objects import ObjectStore
+    from neuronbuild.store.objects.base import ObjectStore
     from neuronbuild.store.trust import Trust
 
 MEMORY = "memory:"
 INDEX = "index.json"
 HINT = "name a folder, or s3://bucket/prefix, with --cache or NEURONBUILD_CACHE"
 SCHEMES = {
-    "s3://": ("neuronbuild.store.s3", "s3"),
+    "s3://": ("neuronbuild.store.objects.s3.opening", "s3"),
 }
 """Kinds of remote stores: the module whose `open_objects` opens a location, and the extra with its libraries, by what locations
 begin with."""

@@ -13,7 +13,7 @@ from neuronbuild.store.cas import publish
 from neuronbuild.store.cas_reader import UNREADABLE, quarantine, understand
 from neuronbuild.store.concurrent import do_each
 from neuronbuild.store.names import action_name, blob_name, list_blobs
-from neuronbuild.store.objects import has_in_use
+from neuronbuild.store.objects.base import has_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

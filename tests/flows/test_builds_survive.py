@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from neuronbuild.store.prune import Rules, prune_store
+from neuronbuild.store.care.prune import Rules, prune_store
 from tests.doubles.toolchain import Site, fake_plan, finish, is_gone, kinds, wait_until
 from tests.unit.store.artifacts import assert_whole, key_of
 from tests.unit.store.disks import fill, small_disk

@@ -9,9 +9,9 @@ import pytest
 
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import StoreError
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.location import open_store
 from neuronbuild.store.transfer import copy_artifact
-from neuronbuild.store.verify import verify_store
 from tests.doubles import s3
 from tests.doubles.proxy import FAULTS, Proxy
 from tests.tools.fault_matrix import note

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.location import open_store
-from neuronbuild.store.verify import verify_store
 from tests.conftest import run_cli
 from tests.doubles import s3
 from tests.flows.processes import start

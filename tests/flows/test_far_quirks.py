@@ -6,12 +6,12 @@ import pytest
 
 from neuronbuild.digest import PIECE
 from neuronbuild.errors import StoreError
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.retry import RetryPolicy
-from neuronbuild.store.s3 import open_objects
+from neuronbuild.store.objects.retry import RetryPolicy
+from neuronbuild.store.objects.s3.opening import open_objects
 from neuronbuild.store.transfer import copy_artifact
-from neuronbuild.store.verify import verify_store
 from tests.doubles.quirky import QUIRKS, serving
 from tests.tools.fault_matrix import note
 from tests.unit.store.artifacts import get, key_of, put

@@ -10,9 +10,9 @@ from collections import Counter
 
 import pytest
 
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name
-from neuronbuild.store.verify import verify_store
 from tests.doubles import s3
 from tests.doubles.proxy import Proxy
 from tests.doubles.toolchain import Site, fake_plan, finish, kinds, wait_until

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild.api.sharing import pull, push
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.cas_reader import FEW, recorded
 from neuronbuild.store.far import Far
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, action_name, blob_name
-from neuronbuild.store.verify import verify_store
 from tests.conftest import run_cli
 from tests.doubles.quirky import serving
 from tests.unit.api.shared import folders
@@ -71,8 +71,8 @@ def test_an_interrupted_verify_reads_what_wasnt_handed_out_again(server, setting
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("neuronbuild.store.verify.SAVED_EVERY", -1.0)
-        patched.setattr("neuronbuild.store.verify._check_manifest", interrupted)
+        patched.setattr("neuronbuild.store.care.verify.SAVED_EVERY", -1.0)
+        patched.setattr("neuronbuild.store.care.verify._check_manifest", interrupted)
         with pytest.raises(KeyboardInterrupt):
             verify_store(far_of(settings), repair=False, progress=tmp_path / "progress.json")
     report = verify_store(far_of(settings), repair=False, progress=tmp_path / "progress.json")

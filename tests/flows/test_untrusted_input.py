@@ -37,8 +37,8 @@ from neuronbuild.runtime.runner import Runner
 from neuronbuild.source.digests import DigestMemory
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import Remote, open_store
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, snapshot_name
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.transfer import copy_artifact
 from tests.conftest import TEXT, write_recipe, write_tokenizer

@@ -24,7 +24,7 @@ LAZY_IMPORTS = {
     "recipe/words.py": "difflib, for errors only",
     "runtime/inputs.py": "difflib, for errors only",
     "source/resolve.py": "the Hub's client, only where a Hub id is used",
-    "store/locked_file.py": "filelock, only where a lease is taken",
+    "store/objects/locked_file.py": "filelock, only where a lease is taken",
     "api/applying.py": "what builds and writes, only where there is something to do",
     "release/verified.py": "what writes releases, only where keys are trusted",
     "models/base.py": "transformers' auto classes and the exporting rooms, only where they are asked for",
@@ -166,7 +166,7 @@ def test_no_module_takes_a_name_from_the_package_root():
 BY_FLOWS = {"worker", "cli"}
 """Rooms that the flows hold, by running them as processes."""
 
-RECORDS = {"api/prepared.py", "toolchain/setup.py", "store/base.py", "store/backend.py"}
+RECORDS = {"api/prepared.py", "toolchain/setup.py", "store/base.py", "store/objects/backend.py"}
 """Modules of records and interfaces without code of their own: a test could only repeat them."""
 
 UNIT_TESTED = [

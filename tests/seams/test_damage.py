@@ -11,11 +11,11 @@ import pytest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import StoreError
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.sharing import Sharing
-from neuronbuild.store.verify import verify_store
 from tests.tools.fault_matrix import note
 from tests.unit.store.artifacts import contents, get, key_of, put
 

@@ -13,12 +13,12 @@ import pytest
 
 from neuronbuild.digest import PIECE, Digest, Pieces, digest_bytes, digest_file, digest_whole_and_pieces
 from neuronbuild.errors import BlobCorruptError, StoreError
-from neuronbuild.store import retry
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_objects
-from neuronbuild.store.memory import MemoryObjects
-from neuronbuild.store.objects import ObjectStore
-from neuronbuild.store.remote import RemoteObjects
+from neuronbuild.store.objects import retry
+from neuronbuild.store.objects.base import ObjectStore
+from neuronbuild.store.objects.local import LocalObjects
+from neuronbuild.store.objects.memory import MemoryObjects
+from neuronbuild.store.objects.remote import RemoteObjects
 from tests.doubles import s3
 from tests.doubles.quirky import serving
 from tests.tools import example_store

@@ -18,9 +18,9 @@ from neuronbuild.digest import ActionKey, Digest, digest_bytes
 from neuronbuild.errors import NEWER, BlobCorruptError, BlobMissingError, NewerRecordError, StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.cas_reader import FEW
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import ACTIONS, SNAPSHOTS, action_name, blob_name
+from neuronbuild.store.objects.local import LocalObjects
 from tests.unit.artifact.records import plain, sealed
 from tests.unit.store.artifacts import assert_whole, contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk

@@ -16,7 +16,7 @@ LINE = re.compile(r'"(?P<scheme>[a-z]+://)": \("(?P<module>\w+)", "(?P<extra>\w+
 
 def blocks() -> list[str]:
     """The blocks of code of the page, in order: the module and the line."""
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return re.findall(r"```(?:python|text)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def install(folder: Path, monkeypatch) -> tuple[ModuleType, str]:

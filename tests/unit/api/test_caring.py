@@ -13,10 +13,10 @@ from neuronbuild.artifact.lockfile import LockedModel, LockFile, locked_toolchai
 from neuronbuild.artifact.release_index import FILENAME, Bucket
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import LockError, StoreError, UsageError
+from neuronbuild.store.care.stats import Run, note_run
 from neuronbuild.store.cas_reader import quarantine
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, blob_name, list_actions
-from neuronbuild.store.stats import Run, note_run
 from tests.doubles.toolchain import FakeToolchain, fake_action
 from tests.unit.api.shared import folders
 from tests.unit.artifact.records import INDEX

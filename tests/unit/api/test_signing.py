@@ -9,10 +9,10 @@ from neuronbuild.api.signing import refuse_exposed, sign_store
 from neuronbuild.api.trusting import open_trust
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.errors import UsageError
+from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import snapshot_name
 from neuronbuild.store.trust import SNAPSHOT, make_key, signers_of
-from neuronbuild.store.verify import verify_store
 from tests.unit.api.shared import folders
 from tests.unit.store.artifacts import key_of, put
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from neuronbuild.api.usage import note_use
+from neuronbuild.store.care.stats import Run, read_runs
 from neuronbuild.store.location import open_store
-from neuronbuild.store.stats import Run, read_runs
 from tests.unit.store.artifacts import key_of, put
 
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from neuronbuild.artifact.codec import encode
 from neuronbuild.cli.cache import cache_group
 from neuronbuild.errors import NewerRecordError, StoreError, UsageError
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name
+from neuronbuild.store.objects.local import LocalObjects
 from tests.conftest import run_cli
 from tests.unit.store.artifacts import key_of, make_newer, put
 

@@ -12,7 +12,7 @@ from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.release.request import ReleaseRequest
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.trust import Trust, make_key, open_signer
 from tests.unit.release.manifests import traced
 

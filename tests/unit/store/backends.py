@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from neuronbuild.errors import StoreBusyError, StoreError, StoreOutageError
-from neuronbuild.store.backend import Backend
+from neuronbuild.store.objects.backend import Backend
 from tests.tools import example_store
 
 _example: dict[str, type[Backend]] = {}

@@ -9,7 +9,7 @@ from neuronbuild.store.cas import CasStore
 from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.sharing import Sharing
 
 

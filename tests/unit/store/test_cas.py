@@ -7,11 +7,11 @@ import time
 import pytest
 
 from neuronbuild.errors import ForeignRecordError
-from neuronbuild.store import local
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, blob_name, quarantine_name
+from neuronbuild.store.objects import local
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.trust import Trust, make_key, open_signer
 from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put

@@ -10,8 +10,8 @@ from neuronbuild.store.cas_reader import FEW
 from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.sharing import Sharing
 from neuronbuild.store.trust import UNTRUSTED, Trust, make_key, open_signer
 from tests.unit.store.artifacts import contents, get, key_of, make_newer, put

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from neuronbuild.errors import StoreError
-from neuronbuild.store.local import LocalObjects
 from neuronbuild.store.location import Remote, open_store
-from neuronbuild.store.memory import MemoryObjects
+from neuronbuild.store.objects.local import LocalObjects
+from neuronbuild.store.objects.memory import MemoryObjects
 
 
 def test_memory_is_a_store_of_its_own_each_time():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import (
     action_name,
     blob_name,
@@ -19,6 +18,7 @@ from neuronbuild.store.names import (
     quarantine_name,
     snapshot_name,
 )
+from neuronbuild.store.objects.memory import MemoryObjects
 
 HEX = "ab" + "cd" * 31
 

@@ -9,8 +9,8 @@ from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import ActionKey, digest_bytes, digest_json
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import snapshot_name
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.sharing import Sharing, carried_weights
 from neuronbuild.store.trust import Trust, make_key, open_signer

@@ -11,8 +11,8 @@ from neuronbuild.artifact.codec import SIGNATURES, decode, encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.errors import UsageError
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.memory import MemoryObjects
 from neuronbuild.store.names import action_name
+from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.trust import (
     MOST_SIGNATURES,
     RELEASE,

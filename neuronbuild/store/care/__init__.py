@@ -1,0 +1,1 @@
+"""Care of a whole store: verify, restore, prune, statistics."""
