@@ -28,7 +28,7 @@ from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.release.verified import VerifiedReleases
 from neuronbuild.source.resolve import Search, open_memory, resolve_model
 from neuronbuild.store.location import open_layers
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.sharing import SharingPolicy
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Context:
     store: BuildStore
     memory: DigestMemory
     verified: VerifiedReleases
-    sharing: Sharing
+    sharing: SharingPolicy
     lock: LockFile | None = None
     toolchains: dict[tuple[str, str], Toolchain] = field(default_factory=dict)
     fingerprints: dict[tuple[str, str], Fingerprint] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Context:
         Raises:
             StoreError, LockError, UsageError: as their names say.
         """
-        sharing = Sharing(settings.share_weights, settings.scratch / LICENCES)
+        sharing = SharingPolicy(settings.share_weights, settings.scratch / LICENCES)
         store = open_layers(
             settings.cache,
             settings.remotes,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from neuronbuild.errors import NeuronBuildError
     from neuronbuild.recipe.located import Located
     from neuronbuild.store.cas import CasStore
-    from neuronbuild.store.sharing import Sharing
+    from neuronbuild.store.sharing import SharingPolicy
 
 AT_A_TIME = 8
 
@@ -132,7 +132,7 @@ def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]
     return keys
 
 
-def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], sharing: Sharing | None = None) -> Moved:
+def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], sharing: SharingPolicy | None = None) -> Moved:
     """Copy what the target lacks, and what lacks a signature there. `sharing` says what may be copied, where others use it."""
     here = recorded(source, keys)
     there = complete(target, recorded(target, here))
@@ -167,7 +167,7 @@ def _move(source: CasStore, target: CasStore, keys: Collection[ActionKey], shari
     )
 
 
-def _objection(source: CasStore, key: ActionKey, sharing: Sharing) -> str | None:
+def _objection(source: CasStore, key: ActionKey, sharing: SharingPolicy) -> str | None:
     """Why an artifact isn't to go where others would use it, or `None`."""
     manifest = understand(source, key, source.objects.read(action_name(key)) or b"")
     return (sharing.objection(manifest) if isinstance(manifest, Manifest) else None) or kept_here(source, key)
@@ -209,7 +209,7 @@ def copy_snapshots(source: CasStore, target: CasStore) -> None:
             target.objects.write(entry.name, data, found.tag)
 
 
-def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, sharing: Sharing) -> Moved:
+def _send_models(moved: Moved, prepared: Iterable[Prepared], far: CasStore, sharing: SharingPolicy) -> Moved:
     """The files of recipes' models, for machines that can't reach their source."""
     size, left_out, failures = moved.size, list(moved.left_out), list(moved.failures)
     models: dict[str, Model] = {each.model.snapshot.digest.sha256: each.model for each in prepared}

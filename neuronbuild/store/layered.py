@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.snapshot import Snapshot
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.cas import CasStore
-    from neuronbuild.store.far import Far
-    from neuronbuild.store.sharing import Sharing
+    from neuronbuild.store.remote_store import RemoteStore
+    from neuronbuild.store.sharing import SharingPolicy
 
 AT_A_TIME = 8
 """Artifacts that are fetched at a time."""
@@ -37,7 +37,7 @@ AT_A_TIME = 8
 class LayeredStore(LayeredReader, BuildStore):
     """A near store over far ones, asked in their order."""
 
-    def __init__(self, near: CasStore, fars: Sequence[Far], sharing: Sharing, ttl: float = TTL) -> None:
+    def __init__(self, near: CasStore, fars: Sequence[RemoteStore], sharing: SharingPolicy, ttl: float = TTL) -> None:
         super().__init__(near, fars)
         self._writable = tuple(far for far in self.fars if not far.read_only)
         self._outbox = _Outbox(near, sharing)
@@ -74,7 +74,7 @@ class LayeredStore(LayeredReader, BuildStore):
                 yield near
                 return
             far = self._writable[0]
-            patient = _Patience(waiting)
+            patient = _LastAnswer(waiting)
             lease = far.ask(
                 lambda store: take_lease(store.objects, key, patient, done=_always, ttl=self._ttl), None, writes=True
             )
@@ -82,7 +82,7 @@ class LayeredStore(LayeredReader, BuildStore):
             if patient.is_over:
                 yield None
                 return
-            both = self._outbox.held[key] = _Both(near, lease, far)
+            both = self._outbox.held[key] = _LeasePair(near, lease, far)
             try:
                 yield both
             finally:
@@ -120,13 +120,13 @@ class LayeredStore(LayeredReader, BuildStore):
 class _Outbox:
     """What goes from a near store to far ones, if it may be shared; and the leases that are held until it is there."""
 
-    def __init__(self, near: CasStore, sharing: Sharing) -> None:
+    def __init__(self, near: CasStore, sharing: SharingPolicy) -> None:
         self.sharing = sharing
-        self.held: dict[ActionKey, _Both] = {}
+        self.held: dict[ActionKey, _LeasePair] = {}
         self._near = near
         self._notes: set[str] = set()
 
-    def send(self, far: Far, manifest: Manifest) -> None:
+    def send(self, far: RemoteStore, manifest: Manifest) -> None:
         """Have an artifact sent in the background; its far lease, if there is one, is let go then."""
         objection = self.sharing.objection(manifest) or kept_here(self._near, manifest.key)
         if objection is not None:
@@ -144,7 +144,7 @@ class _Outbox:
 
 
 @final
-class _Patience:
+class _LastAnswer:
     """The answers of who waits, with the last one kept."""
 
     def __init__(self, waiting: Callable[[str], bool]) -> None:
@@ -165,10 +165,10 @@ def _nothing() -> None:
 
 
 @final
-class _Both:
+class _LeasePair:
     """A near lease and, if one could be had, a far one that outlasts it until the artifact is over there."""
 
-    def __init__(self, near: Lease, lease: Lease | None, far: Far) -> None:
+    def __init__(self, near: Lease, lease: Lease | None, far: RemoteStore) -> None:
         self.far = far
         self._near = near
         self._lease = lease

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.digest import ActionKey, Digest
     from neuronbuild.store.cas import CasStore
-    from neuronbuild.store.far import Far
     from neuronbuild.store.link import LinkMode
+    from neuronbuild.store.remote_store import RemoteStore
 
 
 class LayeredReader(ArtifactReader):
     """A local store over remote ones, asked in their order."""
 
-    def __init__(self, near: CasStore, fars: Sequence[Far]) -> None:
+    def __init__(self, near: CasStore, fars: Sequence[RemoteStore]) -> None:
         self.near = near
         self.fars = tuple(fars)
         self.location = near.location

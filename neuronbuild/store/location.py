@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.far import Far
 from neuronbuild.store.index import ManifestIndex
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.lease import TTL
@@ -17,7 +16,8 @@ from neuronbuild.store.objects.guard import MAY_READ
 from neuronbuild.store.objects.local import LocalObjects
 from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.objects.s3.location import shown_location
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.remote_store import RemoteStore
+from neuronbuild.store.sharing import SharingPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def open_layers(
     remotes: Sequence[Remote],
     *,
     trust: Trust | None = None,
-    sharing: Sharing | None = None,
+    sharing: SharingPolicy | None = None,
     ttl: float = TTL,
     strict: bool = False,
 ) -> BuildStore:
@@ -80,10 +80,10 @@ def open_layers(
     if not remotes:
         return near
     fars = [
-        Far(open_store(remote.location, trust, ttl, shared=True), read_only=remote.read_only, strict=strict)
+        RemoteStore(open_store(remote.location, trust, ttl, shared=True), read_only=remote.read_only, strict=strict)
         for remote in remotes
     ]
-    known = sharing or Sharing()
+    known = sharing or SharingPolicy()
     known.hear(near)
     return LayeredStore(near, fars, known, ttl)
 

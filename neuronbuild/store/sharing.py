@@ -51,7 +51,7 @@ def kept_here(store: CasStore, key: ActionKey) -> str | None:
 
 
 @final
-class Sharing:
+class SharingPolicy:
     """Models that are known, and those whose weights may be shared whatever their licence says.
 
     `memory` is a file that keeps what this machine has seen of models; without one it lasts as long as the process.

@@ -9,9 +9,9 @@ import pytest
 from neuronbuild.api.sharing import pull, push
 from neuronbuild.store.care.verify import verify_store
 from neuronbuild.store.cas_reader import FEW, recorded
-from neuronbuild.store.far import Far
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, action_name, blob_name
+from neuronbuild.store.remote_store import RemoteStore
 from tests.conftest import run_cli
 from tests.doubles.quirky import serving
 from tests.unit.api.shared import folders
@@ -94,7 +94,7 @@ def test_listings_leave_out_what_is_archived(server, settings, kind, is_listed):
 def test_what_is_archived_is_known_to_be_missing_however_many_are_asked_for(server, settings, count):
     fill(settings, MANY)
     server.refuse(action_name(key_of(3)), "InvalidObjectState")
-    known = Far(far_of(settings)).known([key_of(number) for number in range(1, count + 1)])
+    known = RemoteStore(far_of(settings)).known([key_of(number) for number in range(1, count + 1)])
     assert key_of(3) not in known
     assert len(known) == count - 1
 
@@ -103,7 +103,7 @@ def test_what_is_archived_is_known_to_be_missing_however_many_are_asked_for(serv
 def test_of_few_records_none_is_known_that_isnt_handed_out(server, settings, code):
     fill(settings, (1, 2, 3))
     server.refuse(action_name(key_of(3)), code)
-    assert set(Far(far_of(settings)).known([key_of(1), key_of(2), key_of(3)])) == {key_of(1), key_of(2)}
+    assert set(RemoteStore(far_of(settings)).known([key_of(1), key_of(2), key_of(3)])) == {key_of(1), key_of(2)}
 
 
 @pytest.mark.parametrize("code", ["kms", "403"])

@@ -12,10 +12,10 @@ from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import StoreError
 from neuronbuild.store.care.verify import verify_store
-from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.remote_store import RemoteStore
+from neuronbuild.store.sharing import SharingPolicy
 from tests.tools.fault_matrix import note
 from tests.unit.store.artifacts import contents, get, key_of, put
 
@@ -59,7 +59,7 @@ def harm(path: Path, damage: str) -> None:
 
 
 def layers(near: Path, far: Path) -> LayeredStore:
-    return LayeredStore(open_store(str(near)), [Far(open_store(str(far)))], Sharing())
+    return LayeredStore(open_store(str(near)), [RemoteStore(open_store(str(far)))], SharingPolicy())
 
 
 def files_of(root: Path) -> list[str]:

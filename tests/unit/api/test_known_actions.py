@@ -15,7 +15,7 @@ from neuronbuild.plan.planner import MISSING
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.sharing import SharingPolicy
 from tests.doubles.toolchain import fake_plan
 from tests.unit.store.artifacts import key_of, put
 
@@ -105,7 +105,7 @@ def test_a_miss_that_lacks_a_file_says_that_alone(store):
 
 
 def test_the_near_one_of_layers_is_looked_at_and_a_store_elsewhere_isnt(store):
-    layered = LayeredStore(store, [], Sharing())
+    layered = LayeredStore(store, [], SharingPolicy())
     assert nearest(layered, 3) == [key_of(2)]
     memory = open_store("memory:")
     put(memory, 1)

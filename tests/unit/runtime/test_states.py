@@ -7,7 +7,7 @@ from neuronbuild.runtime.session import Session
 from neuronbuild.runtime.states import States
 
 
-class Far(Session):
+class RemoteStore(Session):
     """Adds its input to a cache that stays where it is until it is fetched."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ def test_blank_ones_are_zeros_as_the_signature_has_them():
 
 
 def test_nothing_is_fetched_while_one_graph_is_called():
-    session, states = Far(), States([torch.zeros(2)])
+    session, states = RemoteStore(), States([torch.zeros(2)])
     sums = [float(states.run(session, [torch.ones(2)])[0]) for _ in range(5)]
     assert sums == [2.0, 4.0, 6.0, 8.0, 10.0]
     assert session.fetched == 0
@@ -44,7 +44,7 @@ def test_nothing_is_fetched_while_one_graph_is_called():
 
 
 def test_another_graph_goes_on_where_the_last_one_stopped():
-    prefill, decode, states = Far(), Far(), States([torch.zeros(2)])
+    prefill, decode, states = RemoteStore(), RemoteStore(), States([torch.zeros(2)])
     for session in (prefill, prefill, decode, prefill, decode, decode):
         states.run(session, [torch.ones(2)])
     assert states.tensors()[0].tolist() == [6.0, 6.0]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from neuronbuild.errors import StoreError, StoreOutageError
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.objects.memory import MemoryObjects
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.remote_store import RemoteStore
+from neuronbuild.store.sharing import SharingPolicy
 
 
 def far_memory(**more) -> CasStore:
@@ -24,7 +24,7 @@ def layered(
     near: CasStore, *fars: CasStore, read_only: bool = False, share: tuple[str, ...] = (), ttl: float = 1.0
 ) -> LayeredStore:
     """A near store over far ones."""
-    return LayeredStore(near, [Far(far, read_only=read_only) for far in fars], Sharing(share), ttl)
+    return LayeredStore(near, [RemoteStore(far, read_only=read_only) for far in fars], SharingPolicy(share), ttl)
 
 
 def near_memory() -> CasStore:

@@ -7,12 +7,12 @@ from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.cas_reader import FEW
-from neuronbuild.store.far import Far
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name, quarantine_name, snapshot_name
 from neuronbuild.store.objects.memory import MemoryObjects
-from neuronbuild.store.sharing import Sharing
+from neuronbuild.store.remote_store import RemoteStore
+from neuronbuild.store.sharing import SharingPolicy
 from neuronbuild.store.trust import UNTRUSTED, Trust, make_key, open_signer
 from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk
@@ -296,7 +296,7 @@ def test_what_others_signed_stays_far_and_makes_room_near(far, builder, tmp_path
 
 def test_what_is_whole_near_needs_no_far_store_however_strict(near):
     far = far_memory()
-    store = LayeredStore(near, [Far(far, strict=True)], Sharing(), 1.0)
+    store = LayeredStore(near, [RemoteStore(far, strict=True)], SharingPolicy(), 1.0)
     put(near, 1)
     break_down(far, lambda: StoreError(far.location, "there is no such bucket"))
     assert store.known([key_of(1)]) == {key_of(1): None}

@@ -12,7 +12,7 @@ from neuronbuild.store.cas import CasStore
 from neuronbuild.store.names import snapshot_name
 from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.provenance import provenance
-from neuronbuild.store.sharing import Sharing, carried_weights
+from neuronbuild.store.sharing import SharingPolicy, carried_weights
 from neuronbuild.store.trust import Trust, make_key, open_signer
 
 WEIGHTS = digest_bytes(b"weights")
@@ -30,7 +30,7 @@ INLINE = artifact({"model.safetensors": WEIGHTS.sha256}, "model.neff")
 
 def test_code_compiled_with_weights_apart_carries_none():
     assert carried_weights(artifact("separate", "model.pt2")) == frozenset()
-    assert Sharing().objection(artifact("separate", "model.pt2")) is None
+    assert SharingPolicy().objection(artifact("separate", "model.pt2")) is None
 
 
 def test_a_check_has_no_files_and_so_no_weights():
@@ -46,24 +46,24 @@ def test_compiled_in_weights_are_carried():
     [("mit", False, None), (None, False, "states no licence"), ("mit", True, "is gated"), (None, True, "is gated")],
 )
 def test_weights_are_shared_by_licence(licence, gated, words):
-    sharing = Sharing()
+    sharing = SharingPolicy()
     sharing.learn(Snapshot("org/model", "c1", FILES, licence, gated))
     objection = sharing.objection(INLINE)
     assert (objection is None) if words is None else (words in objection and "share_weights: [org/model]" in objection)
 
 
 def test_leave_is_given_by_name():
-    sharing = Sharing(["org/model"])
+    sharing = SharingPolicy(["org/model"])
     sharing.learn(Snapshot("org/model", "c1", FILES, None, gated=True))
     assert sharing.objection(INLINE) is None
 
 
 def test_weights_of_nobody_knows_what_stay_here():
-    assert "isn't known" in Sharing().objection(INLINE)
+    assert "isn't known" in SharingPolicy().objection(INLINE)
 
 
 def test_what_a_free_model_holds_too_is_free():
-    sharing = Sharing()
+    sharing = SharingPolicy()
     sharing.learn(Snapshot("org/closed", "c1", FILES))
     sharing.learn(Snapshot("org/free", "c1", FILES, "apache-2.0"))
     assert sharing.objection(INLINE) is None
@@ -77,7 +77,7 @@ def builder(tmp_path):
 
 
 def heard(store: CasStore, *allowed: str) -> str | None:
-    sharing = Sharing(allowed)
+    sharing = SharingPolicy(allowed)
     sharing.hear(store)
     return sharing.objection(INLINE)
 
@@ -134,16 +134,16 @@ def test_damaged_snapshots_are_passed_over(data):
 
 def test_what_this_machine_saw_is_remembered_and_taken_back_by_what_it_sees_later(tmp_path):
     memory = tmp_path / "licences.json"
-    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit"))
-    assert Sharing(memory=memory).objection(INLINE) is None
-    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES))  # without the Hub, which wasn't asked
-    assert Sharing(memory=memory).objection(INLINE) is None
-    Sharing(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
-    assert "is gated" in Sharing(memory=memory).objection(INLINE)
+    SharingPolicy(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit"))
+    assert SharingPolicy(memory=memory).objection(INLINE) is None
+    SharingPolicy(memory=memory).learn(Snapshot("org/model", "c1", FILES))  # without the Hub, which wasn't asked
+    assert SharingPolicy(memory=memory).objection(INLINE) is None
+    SharingPolicy(memory=memory).learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
+    assert "is gated" in SharingPolicy(memory=memory).objection(INLINE)
 
 
 def test_a_model_that_turns_out_gated_is_bound_at_once(tmp_path):
-    sharing = Sharing(memory=tmp_path / "licences.json")
+    sharing = SharingPolicy(memory=tmp_path / "licences.json")
     sharing.learn(Snapshot("org/model", "c1", FILES, "mit"))
     sharing.learn(Snapshot("org/model", "c1", FILES, "mit", gated=True))
     assert "is gated" in sharing.objection(INLINE)
@@ -154,4 +154,4 @@ def test_a_model_that_turns_out_gated_is_bound_at_once(tmp_path):
 )
 def test_a_damaged_memory_frees_nothing(tmp_path, text):
     (tmp_path / "licences.json").write_text(text)
-    assert "isn't known" in Sharing(memory=tmp_path / "licences.json").objection(INLINE)
+    assert "isn't known" in SharingPolicy(memory=tmp_path / "licences.json").objection(INLINE)

@@ -34,7 +34,7 @@ READS_AT_A_TIME = 8
 
 
 @final
-class Far:
+class RemoteStore:
     """One far store, with what is on its way there. Warns once of what doesn't work.
 
     `strict`: a store that refuses to be read is an error, where it would otherwise be left out.

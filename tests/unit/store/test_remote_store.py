@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from neuronbuild.errors import StoreError, StoreOutageError
-from neuronbuild.store.far import AT_A_TIME, Far
+from neuronbuild.store.remote_store import AT_A_TIME, RemoteStore
 from tests.doubles.toolchain import wait_until
 from tests.limits import SOON
 from tests.unit.store.artifacts import key_of, put
@@ -14,7 +14,7 @@ from tests.unit.store.layers import far_memory, near_memory
 
 @pytest.fixture
 def far():
-    return Far(far_memory())
+    return RemoteStore(far_memory())
 
 
 def fail(error):
@@ -88,7 +88,7 @@ def test_a_store_that_refuses_to_be_read_is_left_out_and_told_once(far, caplog):
 
 
 def test_a_strict_one_fails_where_it_may_not_be_read_but_not_for_an_outage_or_a_write():
-    far = Far(far_memory(), strict=True)
+    far = RemoteStore(far_memory(), strict=True)
     problem = StoreError("memory:far", "there is no such bucket")
     assert far.ask(fail(StoreOutageError("memory:far", problem)), "else") == "else"
     assert far.ask(fail(problem), "else", writes=True) == "else"
