@@ -258,7 +258,7 @@ def test_a_stray_file_stops_neither_push_nor_pull_and_is_told(world, side, name,
         other = replace(world.settings, cache=str(tmp_path / "other"))
         for moved in (push(None, world.settings), pull(None, other)):
             assert moved[0].failures == ()
-        assert open_store(other.cache.keys()) == world.near.recorded_keys()
+        assert open_store(other.cache).recorded_keys() == world.near.recorded_keys()
         reports = verify(world.settings, repair=True)
         assert [report.strays for report in reports] == [(name,) if side == place else () for place in ("near", "far")]
         assert [report.damages for report in reports] == [(), ()]
