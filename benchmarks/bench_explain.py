@@ -39,7 +39,7 @@ def fill(cache: Path, recipes: Path) -> None:
     for each in prepare(load_recipes([recipes]), context):
         for _, action in each.steps:
             digest = context.store.add_bytes(action.key.encode())
-            context.store.record(Manifest(action.key, action.document, (FileEntry("model.pt2", digest),), provenance(0.0)))
+            context.store.record(Manifest(action.key, action.record, (FileEntry("model.pt2", digest),), provenance(0.0)))
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def fill(folder: Path, targets: int) -> None:
     buckets, files = [], []
     for target, action in each.steps:
         digest = context.store.add_bytes(action.key.encode())
-        context.store.record(Manifest(action.key, action.document, (FileEntry("model.pt2", digest),), provenance(0.0)))
+        context.store.record(Manifest(action.key, action.record, (FileEntry("model.pt2", digest),), provenance(0.0)))
         path = f"buckets/forward-{target.shape.label}/model.pt2"
         (place / path).parent.mkdir(parents=True)
         (place / path).write_bytes(action.key.encode())

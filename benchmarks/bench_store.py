@@ -30,8 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench_noop import fill
 from common import neuronbuild, report, run
 
+from neuronbuild.artifact.action import UnknownAction, action_key
 from neuronbuild.artifact.manifest import Manifest
-from neuronbuild.digest import ActionKey, digest_json
+from neuronbuild.digest import ActionKey
 from neuronbuild.store.location import open_store
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.transfer import copy_artifact
@@ -82,8 +83,8 @@ def artifact(folder: Path, sizes: list[int]) -> tuple[str, ActionKey, Path]:
             for start in range(0, size, 1 << 24):
                 file.write(random.Random((number, start).__hash__()).randbytes(min(1 << 24, size - start)))
         entries.append(store.add(str(number), path))
-    action: dict[str, object] = {"kind": "benchmark", "files": len(sizes), "folder": str(folder)}
-    key = ActionKey(digest_json(action).sha256)
+    action = UnknownAction({"kind": "benchmark", "files": len(sizes), "folder": str(folder)})
+    key = action_key(action)
     store.record(Manifest(key, action, tuple(entries), provenance(1.0)))
     return store.location, key, files
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from neuronbuild.api.locking import read_lock
 from neuronbuild.api.settings import LOCK_FILE
 from neuronbuild.api.trusting import open_trust
+from neuronbuild.artifact.action import CheckAction, CompileAction
 from neuronbuild.artifact.release_index import FILENAME
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.errors import StoreError, UsageError
@@ -163,10 +164,8 @@ class _Named:
     def has(self, manifest: Manifest) -> bool:
         """Whether an artifact is named: by key, by the lock's models and toolchains, or as a conversion or check for them."""
         action = manifest.action
-        if manifest.key in self.keys or action.get("action") in self.keys:
+        if manifest.key in self.keys or (isinstance(action, CheckAction) and action.action in self.keys):
             return True
-        of = action.get("weights")
-        if action.get("kind") != "compile":
-            return isinstance(of, dict) and bool(of) and self.weights.issuperset(map(str, of.values()))
-        subject, toolchain = digest_json(action.get("model")).sha256, digest_json(action.get("toolchain")).sha256
-        return subject in self.subjects and toolchain in self.toolchains
+        if not isinstance(action, CompileAction):
+            return bool(action.checkpoint) and self.weights.issuperset(action.checkpoint.values())
+        return action.model.digest in self.subjects and digest_json(action.toolchain.as_json()).sha256 in self.toolchains

@@ -42,7 +42,7 @@ def toolchain_drift(locked: Fingerprint | None, present: Fingerprint) -> str | N
     """How a toolchain differs from the locked one, or `None`."""
     if locked == present:
         return None
-    head = f"toolchain {present.toolchain} for {present.platform}"
+    head = f"toolchain {present.name} for {present.platform}"
     if locked is None:
         return f"{head}: not in the lock"
     changes = ", ".join([*_changes(locked.versions, present.versions), *_changes(_flat(locked.flags), _flat(present.flags))])

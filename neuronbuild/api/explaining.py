@@ -12,9 +12,10 @@ from neuronbuild.artifact.fields import canonical_fields
 from neuronbuild.plan.explain import comparable, find_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from neuronbuild.api.settings import Settings
+    from neuronbuild.artifact.action import Action
     from neuronbuild.artifact.fields import Path
     from neuronbuild.artifact.manifest import Manifest
     from neuronbuild.digest import ActionKey
@@ -42,14 +43,14 @@ class ExplainedAction:
     """An action to be shown: `target` is what it was planned for, and `origin` says where the value at a path came from."""
 
     key: ActionKey
-    document: Mapping[str, object]
+    record: Action
     target: Target | None = None
     origin: Callable[[Path], str] | None = None
 
     @property
     def fields(self) -> Iterator[ExplainedField]:
         """Its values in canonical order."""
-        for path, text in canonical_fields(self.document):
+        for path, text in canonical_fields(self.record.document()):
             yield ExplainedField(path, text, None if self.origin is None else self.origin(path))
 
     def as_json(self) -> dict[str, object]:
@@ -71,7 +72,7 @@ def explain_recipes(
     context = Context.open(settings)
     prepared = prepare(recipes, context, failures)
     return (
-        ExplainedAction(action.key, action.document, target, origins.of)
+        ExplainedAction(action.key, action.record, target, origins.of)
         for each in prepared
         for origins in (Origins(context, each),)
         for target, action in each.steps
@@ -85,4 +86,4 @@ def explain_artifact(manifest: Manifest) -> ExplainedAction:
 
 def compare_artifacts(before: Manifest, after: Manifest) -> tuple[Difference, ...]:
     """The fields in which the actions of two artifacts differ."""
-    return find_differences(comparable(before.action), comparable(after.action))
+    return find_differences(comparable(before.action.document()), comparable(after.action.document()))

@@ -10,18 +10,18 @@ import contextlib
 import heapq
 from typing import TYPE_CHECKING, final
 
+from neuronbuild.artifact.action import CompileAction
+from neuronbuild.artifact.codec import parse_action
 from neuronbuild.digest import ActionKey, canonical_json, digest_bytes, digest_json
 from neuronbuild.errors import StoreError
 from neuronbuild.files import parse_json
 from neuronbuild.memo import Memo
-from neuronbuild.plan.action import common_part
+from neuronbuild.plan.action import OWN, common_part
 from neuronbuild.plan.nearest import KnownAction, NearestActions
 from neuronbuild.plan.planner import MISSING
 from neuronbuild.store.names import action_name, list_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from neuronbuild.plan.planner import Plan
     from neuronbuild.store.base import ArtifactReader
     from neuronbuild.store.objects.base import ObjectStore
@@ -57,7 +57,7 @@ class KnownActions:
         self._objects = objects
         self._memo = memo
 
-    def read(self) -> tuple[list[KnownAction], dict[str, Mapping[str, object]]]:
+    def read(self) -> tuple[list[KnownAction], dict[str, CompileAction]]:
         """The actions that were used last, and what the actions of each grid share, by digest."""
         with contextlib.suppress(StoreError):
             keys = self._last_used()
@@ -77,17 +77,16 @@ class KnownActions:
         """Read a manifest. One that can't be read is looked at again the next time."""
         with contextlib.suppress(ValueError):
             manifest = parse_json(self._objects.read(action_name(key)) or b"")
-            action = manifest.get("action") if isinstance(manifest, dict) else None
-            if not isinstance(action, dict) or digest_json(action).sha256 != key:
+            document = manifest.get("action") if isinstance(manifest, dict) else None
+            if not isinstance(document, dict) or digest_json(document).sha256 != key:
                 return
-            graph, sizes = action.get("graph"), action.get("shape")
-            text = canonical_json(common_part(action))
-            if action.get("kind") != "compile" or not _are_sizes(sizes) or len(text) > LONGEST:
+            action, text = parse_action(document), canonical_json(common_part(document))
+            if not isinstance(action, CompileAction) or not _are_sizes(action.shape) or len(text) > LONGEST:
                 self._memo.put(key, [])
                 return
             common = digest_bytes(text).sha256
             self._memo.put(common, [text.decode()])
-            self._memo.put(key, [common, str(graph), sizes])
+            self._memo.put(key, [common, action.graph, action.shape])
 
     def _forget_others(self, keys: list[ActionKey]) -> None:
         """Drop what was removed or hasn't been used for long, and what is shared by nothing any more."""
@@ -96,16 +95,16 @@ class KnownActions:
         for name in self._memo.names() - wanted:
             self._memo.drop(name)
 
-    def _remembered(self, keys: list[ActionKey]) -> tuple[list[KnownAction], dict[str, Mapping[str, object]]]:
+    def _remembered(self, keys: list[ActionKey]) -> tuple[list[KnownAction], dict[str, CompileAction]]:
         actions: list[KnownAction] = []
-        commons: dict[str, Mapping[str, object]] = {}
+        commons: dict[str, CompileAction] = {}
         for key in keys:
             common, graph, sizes = self._memo.get(key) or (None, None, None)
             if not isinstance(common, str) or not isinstance(sizes, dict):
                 continue
             if common not in commons:
                 [text] = self._memo.get(common) or [""]
-                shared = _document(str(text))
+                shared = _common_action(str(text))
                 if shared is None:
                     continue
                 commons[common] = shared
@@ -113,12 +112,16 @@ class KnownActions:
         return actions, commons
 
 
-def _document(text: str) -> dict[str, object] | None:
+def _common_action(text: str) -> CompileAction | None:
+    """The action without a graph and a shape that has this common part."""
     try:
         value = parse_json(text)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    action = parse_action({**value, **dict(zip(OWN, ("", [], {}), strict=True))})
+    return action if isinstance(action, CompileAction) else None
 
 
 def _are_sizes(value: object) -> bool:

@@ -13,7 +13,6 @@ from neuronbuild.api.wanted import wanted_of
 from neuronbuild.artifact.codec import DecodeError, decode_part
 from neuronbuild.artifact.lockfile import FORMAT, LockedModel, LockFile, locked_toolchain
 from neuronbuild.artifact.snapshot import Model
-from neuronbuild.digest import digest_json
 from neuronbuild.errors import LockError, SourceError, StoreError
 from neuronbuild.files import parse_json, read_plain
 from neuronbuild.source.checkpoint import refuse_config
@@ -79,12 +78,12 @@ def make_lock(prepared: Iterable[Prepared], root: Path) -> LockFile:
     models: dict[tuple[str, str | None, str], LockedModel] = {}
     toolchains = {}
     for each in prepared:
-        subject = digest_json(each.subject.document).sha256
+        subjects_here = {action.record.model.digest for _, action in each.steps}
         parts = each.model.parts or {"": each.model}
         for place, wanted in wanted_of(each.located).items():
             name = wanted.locked_as(root)
             subjects = models[name].subjects if name in models else ()
-            models[name] = _locked(name, parts[place], (*subjects, *(() if place else (subject,))))
+            models[name] = _locked(name, parts[place], (*subjects, *(() if place else subjects_here)))
         toolchains[each.options.toolchain, each.platform] = locked_toolchain(each.fingerprint)
     return LockFile(tuple(models.values()), tuple(toolchains.values()))
 

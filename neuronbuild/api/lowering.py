@@ -15,11 +15,12 @@ from neuronbuild.counts import counted
 from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.memo import Memo
 from neuronbuild.platforms import core_memory
-from neuronbuild.toolchain.neuronx import wanted_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from neuronbuild.artifact.action import CompileAction
 
 FILE = "lowerings.json"
 """In the user's cache folder."""
@@ -62,11 +63,11 @@ def _worker_digest() -> str:
     return digest_json({file.name: digest_bytes(file.read_bytes()).sha256 for file in sorted(WORKER.glob("*.py"))}).sha256
 
 
-def read_lowering(said: Mapping[str, Any], action: Mapping[str, Any]) -> Lowering:
+def read_lowering(said: Mapping[str, Any], action: CompileAction) -> Lowering:
     """The record of what the worker says of an action's graph."""
     check = said["check"]
     sizes = {name: int(said[name]) for name in ("hlo_bytes", "parameters", "weight_bytes", "cache_bytes")}
-    inline = action["weights"] != "separate"
+    inline = not action.is_separate
     baked = [_baked(each) for each in said["baked"] if each["from"] == "example" or not inline]
     problems = [*baked, *(f"operator {each['operator']} has no lowering{_in(each['module'])}" for each in said["fallen"])]
     problems += [said["differs"]] if said["differs"] else []
@@ -93,9 +94,9 @@ def _in(module: str) -> str:
     return f", in {module}" if module else ""
 
 
-def _memory_problems(needed: int, action: Mapping[str, Any]) -> list[str]:
-    platform = str(action["toolchain"]["platform"])
-    there = core_memory(platform, wanted_cores(action))
+def _memory_problems(needed: int, action: CompileAction) -> list[str]:
+    platform = action.toolchain.platform
+    there = core_memory(platform, action.compiler.logical_cores)
     if needed <= there:
         return []
     return [f"weights and cache take {needed / GIB:.1f} GiB, and a core of {platform} has {there / GIB:.0f} GiB"]

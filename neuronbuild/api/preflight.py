@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.api.settings import Settings
     from neuronbuild.errors import NeuronBuildError
-    from neuronbuild.plan.action import Action
+    from neuronbuild.plan.action import KeyedAction
     from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.target import Target
 
@@ -78,7 +78,7 @@ def preflight(
         front_end.check()
         with Workbench(settings.scratch / "work", settings.timeout) as bench:
 
-            def look(pair: tuple[Target, Action]) -> None:
+            def look(pair: tuple[Target, KeyedAction]) -> None:
                 note(pair[0])
                 found[pair[1].key] = _lower(pair[1], (bench, front_end), known, keep)
 
@@ -90,14 +90,14 @@ def _is_lowered(target: Target) -> bool:
     return target.options.toolchain == LOWERED
 
 
-def _lower(action: Action, where: tuple[Workbench, FrontEnd], known: Lowerings, keep: Path | None) -> Lowering:
+def _lower(action: KeyedAction, where: tuple[Workbench, FrontEnd], known: Lowerings, keep: Path | None) -> Lowering:
     """What comes of one action; it is remembered if it would be the same the next time."""
     bench, front_end = where
     with bench.folder() as folder:
         job: dict[str, object] = {"kind": "lower", "action": action.document, "keep": keep is not None}
         answer = bench.run(front_end, job, folder)
         if answer.error is None:
-            lowering = read_lowering(answer.result, action.document)
+            lowering = read_lowering(answer.result, action.record)
             if keep is not None:
                 _keep(folder, answer.result["files"], keep / action.key)
         else:

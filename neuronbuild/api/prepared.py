@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.snapshot import Model
-    from neuronbuild.plan.action import Action
+    from neuronbuild.plan.action import KeyedAction
     from neuronbuild.plan.subject import Subject
     from neuronbuild.recipe.located import Located
     from neuronbuild.recipe.target import Options, Target
@@ -23,7 +23,7 @@ class Prepared:
     model: Model
     subject: Subject
     fingerprint: Fingerprint
-    steps: tuple[tuple[Target, Action], ...]
+    steps: tuple[tuple[Target, KeyedAction], ...]
 
     @property
     def platform(self) -> str:

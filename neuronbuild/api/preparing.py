@@ -9,19 +9,21 @@ from neuronbuild.api.prepared import Prepared
 from neuronbuild.api.subjects import refuse_misfits, subject_of, tell_length
 from neuronbuild.api.wanted import wanted_of
 from neuronbuild.errors import NeuronBuildError, RecipeError, SourceError, SourcesError, ToolchainError
-from neuronbuild.plan.action import ActionMaker, Way
+from neuronbuild.plan.action import ActionMaker, CompileOptions
 from neuronbuild.plan.foretold import foretold
 from neuronbuild.plan.pipeline import Additions
 from neuronbuild.plan.subject import SubjectError
 from neuronbuild.recipe.grid import expand
 from neuronbuild.recipe.options import blamed
-from neuronbuild.tasks.loaders import Compiled, refusal
+from neuronbuild.release.layout import compiled_by
+from neuronbuild.tasks.loaders import refusal
 from neuronbuild.toolchain.base import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from neuronbuild.api.settings import Settings
+    from neuronbuild.artifact.action import CompileAction
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.snapshot import Model
     from neuronbuild.errors import Issue
@@ -113,25 +115,25 @@ def _prepare(
     located: Located, options: Options, group: list[Target], what: tuple[Model, Subject], context: Context
 ) -> Prepared:
     model, subject = what
-    way = _way(located, options, model, subject, context)
-    maker = ActionMaker(subject, way)
+    compile_options = _compile_options(located, options, model, subject, context)
+    maker = ActionMaker(subject, compile_options)
     _refuse_shapes(located, options, group, context)
     steps = tuple((target, maker.make(target.graph, target.shape)) for target in group)
     if located.recipe.release.layout is not None:
-        _refuse_layout(located, [action.document for _, action in steps])
-    return Prepared(located, options, model, subject, way.fingerprint, steps)
+        _refuse_layout(located, [action.record for _, action in steps])
+    return Prepared(located, options, model, subject, compile_options.fingerprint, steps)
 
 
-def _way(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> Way:
+def _compile_options(located: Located, options: Options, model: Model, subject: Subject, context: Context) -> CompileOptions:
     toolchain, fingerprint = context.toolchain(options.toolchain, options.platform)
     weights = {p: d.sha256 for p, d in model.snapshot.weights.items()} if options.weights == "inline" else None
     try:
         _refuse_known(options, subject, fingerprint)
-        compiler = toolchain.options(options, subject.document)
+        compiler = toolchain.options(options, subject.model)
     except OptionError as error:
         raise RecipeError([located.issue(blamed(located, error.keys), str(error))]) from None
     commits = model.commits if options.exported else None
-    return Way(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
+    return CompileOptions(options.dtype, compiler, fingerprint, weights, toolchain.attention, commits)
 
 
 def _refuse_known(options: Options, subject: Subject, fingerprint: Fingerprint) -> None:
@@ -146,13 +148,13 @@ def _refuse_known(options: Options, subject: Subject, fingerprint: Fingerprint) 
         raise OptionError(keys, f"{trouble.problem} ({trouble.source}); {trouble.advice}")
 
 
-def _refuse_layout(located: Located, actions: list[dict[str, object]]) -> None:
+def _refuse_layout(located: Located, actions: list[CompileAction]) -> None:
     """Stop at a release for optimum-neuron that it couldn't load.
 
     Raises:
         RecipeError: with the reason.
     """
-    reason = refusal(Compiled.of(actions))
+    reason = refusal(compiled_by(actions))
     if reason is not None:
         raise RecipeError([located.issue(("release", "layout"), f"{reason.rstrip('.')}; leave this out")])
 

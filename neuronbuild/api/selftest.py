@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import ModelPart, document_of
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.neff import NeffError, find_neff
 from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.target import Options
-from neuronbuild.toolchain.neuronx import wanted_cores
 from neuronbuild.toolchain.registry import open_toolchain
 
 if TYPE_CHECKING:
@@ -60,17 +60,17 @@ def _selftest(settings: Settings, platform: str, bench: Workbench) -> list[Assum
     options = Options(platform, "none", "bf16", row.levels[0], (), "inline", "float32", 1, dynamic_batch_size=False)
     toolchain = open_toolchain(options.toolchain, platform, settings.toolchain(options.toolchain))
     toolchain.preflight()
-    compiler = toolchain.options(options, {"config": {"model_type": "bert"}})
-    action = {"toolchain": {"name": toolchain.name}, "compiler": compiler}
+    compiler = toolchain.options(options, ModelPart("AutoModel", {"model_type": "bert"}))
+    action = {"toolchain": {"name": toolchain.name}, "compiler": document_of(compiler)}
     with bench.folder() as folder:
-        job: dict[str, object] = {"kind": "selftest", "action": action, "arguments": compiler["arguments"]}
+        job: dict[str, object] = {"kind": "selftest", "action": action, "arguments": list(compiler.arguments or ())}
         answer = bench.run(toolchain, job, folder)
         if answer.error is not None:
             detail = f"{answer.error.kind}: {answer.error.message}"
             return [Assumption(platform, "K2", "the worker survives a trace", "refuted", detail)]
         said = answer.result["findings"]
         listed = [Assumption(platform, **entry) for entry in said] if isinstance(said, list) else []
-        return listed + ([_neff(platform, folder, wanted_cores(action))] if row.neff_header else [])
+        return listed + ([_neff(platform, folder, compiler.logical_cores)] if row.neff_header else [])
 
 
 def _neff(platform: str, folder: Path, cores: int) -> Assumption:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.prepare import Context, prepare
+from neuronbuild.artifact.action import CompileAction
 from neuronbuild.artifact.manifest import Manifest
 from neuronbuild.digest import ActionKey
 from neuronbuild.errors import DamageError, ForeignRecordError, SourceError, StoreError, UsageError
@@ -126,8 +127,8 @@ def _wanted(source: CasStore, prepared: list[Prepared] | None) -> set[ActionKey]
     keys = {action.key for each in prepared for _, action in each.steps}
     weights = {digest.sha256 for each in prepared for digest in each.model.snapshot.weights.values()}
     for manifest in source.manifests():
-        of = manifest.action.get("weights")
-        if manifest.action.get("kind") != "compile" and isinstance(of, dict) and weights.issuperset(map(str, of.values())):
+        action = manifest.action
+        if not isinstance(action, CompileAction) and action.checkpoint and weights.issuperset(action.checkpoint.values()):
             keys.add(manifest.key)
     return keys
 

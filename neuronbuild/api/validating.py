@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from neuronbuild.api.wanted import wanted_of
+from neuronbuild.artifact.action import ModelPart
 from neuronbuild.errors import SourceError, ToolchainError
 from neuronbuild.platforms import PLATFORMS
 from neuronbuild.recipe.grid import grid_issues, options_for
@@ -51,7 +52,7 @@ def _options(located: Located, settings: Settings) -> Iterator[Issue]:
     """Options that a Neuron compiler can't be given. Without a task only its flags are looked at: the rest may depend on it."""
     recipe = located.recipe
     task = TASKS[recipe.task or "feature-extraction"]
-    document = {"config": {"model_type": ""}, "auto_class": task.auto_class}
+    model = ModelPart(task.auto_class, {"model_type": ""})
     told: set[str] = set()
     for platform in recipe.platforms:
         options = options_for(recipe, platform, task.name)
@@ -60,7 +61,7 @@ def _options(located: Located, settings: Settings) -> Iterator[Issue]:
         setup = settings.toolchain(options.toolchain)
         pinned = replace(setup, sdk=setup.sdk or NEWEST.get(options.toolchain) or _newest())
         try:
-            open_toolchain(options.toolchain, platform, pinned).options(options, document)
+            open_toolchain(options.toolchain, platform, pinned).options(options, model)
         except OptionError as error:
             if str(error) not in told and (recipe.task or error.keys == EXTRA):
                 told.add(str(error))

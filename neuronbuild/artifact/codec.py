@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from neuronbuild.artifact.action import Action, StoredAction, UnknownAction
 from neuronbuild.digest import digest_json
 from neuronbuild.files import parse_json
 
@@ -26,6 +27,9 @@ SEAL = "seal"
 
 SIGNATURES = "signatures"
 """The key of what builders say of a record: for each, the name of its key and the signature."""
+
+ACTION = "action"
+"""The key of the action of a manifest, which may be of another version."""
 
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
@@ -46,6 +50,9 @@ def encode(record: object, sign: Callable[[str], dict[str, str]] | None = None) 
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"not a record: {record!r}")
     plain = dataclasses.asdict(record)
+    action = getattr(record, ACTION, None)
+    if isinstance(action, Action):
+        plain[ACTION] = action.document()
     signatures = list(plain.pop(SIGNATURES, ()))
     plain[SEAL] = seal = digest_json(plain).sha256
     if sign is not None:
@@ -72,7 +79,9 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
         whole = unseal(loaded)
         if signatures and any(field.name == SIGNATURES for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
             loaded[SIGNATURES] = signatures
-        record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
+        if ACTION in loaded:
+            loaded[ACTION] = dataclasses.asdict(parse_action(loaded[ACTION]))
+        record: Record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -124,9 +133,30 @@ def decode_part(kind: type[Record], value: object) -> Record:
         DecodeError: it is something else.
     """
     try:
-        return _adapter(kind).validate_json(json.dumps(value), strict=True)
+        record: Record = _adapter(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise DecodeError("worker's answer", str(error.errors(include_url=False)[0])) from None
+    return record
+
+
+def parse_action(document: object) -> Action:
+    """The record of an action's document that was stored.
+
+    Raises:
+        ValueError: it is no JSON object.
+
+    >>> parse_action({"kind": "check", "format": 1, "action": "ab", "files": {}, "weights": {}}).action
+    'ab'
+    >>> parse_action({"kind": "link", "format": 9}).kind
+    'unknown'
+    """
+    if not isinstance(document, dict):
+        raise ValueError("an action is a JSON object")  # noqa: TRY004  # of what was read
+    try:
+        record: StoredAction = _adapter(cast("type[StoredAction]", StoredAction)).validate_json(json.dumps(document), strict=True)
+    except ValidationError:
+        return UnknownAction(document)
+    return record if record.document() == document else UnknownAction(document)  # it has keys that were passed over
 
 
 def _adapter(kind: type[Record]) -> TypeAdapter[Record]:

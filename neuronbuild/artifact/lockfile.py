@@ -87,4 +87,4 @@ class LockFile:
 def locked_toolchain(fingerprint: Fingerprint) -> LockedToolchain:
     """A fingerprint as a lock holds it."""
     versions: Mapping[str, str] = fingerprint.versions
-    return LockedToolchain(fingerprint.toolchain, fingerprint.platform, dict(versions), dict(fingerprint.flags))
+    return LockedToolchain(fingerprint.name, fingerprint.platform, dict(versions), dict(fingerprint.flags))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import Action, CompileAction, action_key
 from neuronbuild.artifact.signature import Signature
-from neuronbuild.digest import ActionKey, Digest, Pieces, digest_json, is_hex_digest
+from neuronbuild.digest import ActionKey, Digest, Pieces, is_hex_digest
 from neuronbuild.files import check_name, check_names, fold_name
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Manifest:
     """
 
     key: ActionKey
-    action: dict[str, object]
+    action: Action
     files: tuple[FileEntry, ...]
     provenance: Provenance
     signature: Signature | None = None
@@ -93,16 +94,27 @@ class Manifest:
     signatures: tuple[Signed, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if not is_hex_digest(self.key) or digest_json(self.action).sha256 != self.key:
+        if not is_hex_digest(self.key) or action_key(self.action) != self.key:
             raise ValueError("the key is not the digest of the action that the manifest holds")
         check_names(entry.path for entry in self.files)
         if any(fold_name(entry.path) == FILENAME for entry in self.files):
             raise ValueError(f"{FILENAME} is the manifest's own name")
-        if self.action.get("kind") == "compile" and not self.files:
+        if isinstance(self.action, CompileAction) and not self.files:
             raise ValueError("a manifest of compiled code names no files")
         omitted = self.facts.get("omitted", [])
         if not isinstance(omitted, list | tuple) or not all(isinstance(name, str) for name in omitted):
             raise ValueError("the outputs that a manifest calls omitted are no names")
+
+    @property
+    def compiled(self) -> CompileAction:
+        """The compile that it is of.
+
+        Raises:
+            ValueError: it is of something else.
+        """
+        if not isinstance(self.action, CompileAction):
+            raise ValueError(f"{self.key} is no compiled graph: {self.action.kind}")  # noqa: TRY004  # of a record's content
+        return self.action
 
     def file(self, path: str) -> Digest | None:
         """Digest of the file at that path, or `None`."""

@@ -170,7 +170,7 @@ def _judge(step: Step, toolchain: Toolchain, answer: Answer, folder: Path) -> _R
         result = _read(step, answer.result)
     except (ValueError, KeyError, TypeError) as error:
         return StepError("internal", f"the compiled graph can't be used: {type(error).__name__}: {error}")
-    fault = toolchain.fault(folder, result.files, step.action.document)
+    fault = toolchain.fault(folder, result.files, step.action.record)
     return StepError("output", fault) if fault else result
 
 
@@ -195,7 +195,7 @@ def _read(step: Step, said: dict[str, object]) -> _Result:
 def _store(step: Step, answer: Answer, result: _Result, store: ArtifactStore, folder: Path) -> Manifest:
     manifest = Manifest(
         key=step.action.key,
-        action=step.action.document,
+        action=step.action.record,
         files=tuple(store.add(name, folder / name) for name in result.files),
         signature=result.signature,
         checks=result.checks,
@@ -209,10 +209,9 @@ def _store(step: Step, answer: Answer, result: _Result, store: ArtifactStore, fo
 def _signature(said: object, step: Step) -> Signature:
     """The worker's word on tensors, with the axis of each dimension from the task table."""
     parts = decode_part(dict[str, list[dict[str, object]]], said)
-    graph, model = TASKS[step.target.task].graph(step.target.graph), step.action.document["model"]
-    config = decode_part(dict[str, object], decode_part(dict[str, object], model)["config"])
-    sizes = all_sizes(step.target.shape.as_dict(), config)
-    axes = {entry.name: entry.axes for entry in _inputs(graph, str(config["model_type"]))}
+    graph, model = TASKS[step.target.task].graph(step.target.graph), step.action.record.model
+    sizes = all_sizes(step.target.shape.as_dict(), model.config)
+    axes = {entry.name: entry.axes for entry in _inputs(graph, model.model_type)}
     return Signature(
         inputs=tuple(_tensor(entry, axes[str(entry["name"])], sizes) for entry in parts["inputs"]),
         outputs=tuple(_tensor(entry, graph.axes_of(str(entry["name"])), sizes) for entry in parts["outputs"]),

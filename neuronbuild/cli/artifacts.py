@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import CompileAction, ConvertAction, document_of
 from neuronbuild.cli.output import clean
 from neuronbuild.counts import counted, size_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from neuronbuild.artifact.action import Action
     from neuronbuild.artifact.manifest import Manifest
+
+WITH_TOOLCHAIN = (CompileAction, ConvertAction)
+"""Actions that say the toolchain and the model."""
 
 COLUMNS = ("key", "model", "task", "shape", "platform", "size", "age")
 SHORT = 12
@@ -21,14 +26,14 @@ SHORT = 12
 def row_of(manifest: Manifest) -> dict[str, object]:
     """As `cache ls --json` prints it."""
     action = manifest.action
-    toolchain = action.get("toolchain")
+    compiled = action if isinstance(action, CompileAction) else None
     return {
         "key": manifest.key,
-        "kind": action.get("kind"),
+        "kind": action.kind,
         "model": model_of(manifest),
-        "task": action.get("task", "-"),
-        "platform": toolchain.get("platform") if isinstance(toolchain, dict) else "-",
-        "shape": action.get("shape", "-"),
+        "task": compiled.task if compiled else "-",
+        "platform": action.toolchain.platform if isinstance(action, WITH_TOOLCHAIN) else "-",
+        "shape": compiled.shape if compiled else "-",
         "size": sum(digest.size for digest in manifest.blobs()),
         "seconds": manifest.provenance.seconds,
         "built_at": manifest.provenance.built_at,
@@ -37,11 +42,8 @@ def row_of(manifest: Manifest) -> dict[str, object]:
 
 def model_of(manifest: Manifest) -> str:
     """The model that it was built for first, where that was noted, or else the model's type; others may use it too."""
-    noted = manifest.facts.get("model")
-    model = manifest.action.get("model")
-    config = model.get("config") if isinstance(model, dict) else None
-    told = noted or (config.get("model_type") if isinstance(config, dict) else None)
-    return str(told) if told else "-"
+    noted, action = manifest.facts.get("model"), manifest.action
+    return str(noted or (action.model.model_type if isinstance(action, WITH_TOOLCHAIN) else "") or "-")
 
 
 def table(rows: Sequence[dict[str, object]], now: datetime.datetime) -> Iterator[str]:
@@ -83,15 +85,14 @@ def age_text(built_at: str, now: datetime.datetime) -> str:
 def summary(manifest: Manifest, now: datetime.datetime) -> Iterator[tuple[str, str]]:
     """What there is to know of an artifact, each with its name."""
     row = row_of(manifest)
-    action = manifest.action
     yield "key", manifest.key
     yield "kind", str(row["kind"])
     yield "model", str(row["model"])
     if row["kind"] == "compile":
-        yield "task", f"{row['task']}, graph {action.get('graph', '-')}"
+        yield "task", f"{row['task']}, graph {manifest.compiled.graph}"
         yield "shape", shape_text(row["shape"])
     yield "platform", str(row["platform"])
-    yield from _toolchain(action)
+    yield from _toolchain(manifest.action)
     yield "built", f"{manifest.provenance.built_at} ({age_text(manifest.provenance.built_at, now)} ago)"
     yield "", f"by {manifest.provenance.tool}, in {manifest.provenance.seconds:.1f} s"
     sizes = [(entry.path, entry.digest.size) for entry in manifest.files]
@@ -106,13 +107,10 @@ def summary(manifest: Manifest, now: datetime.datetime) -> Iterator[tuple[str, s
         yield "note", note
 
 
-def _toolchain(action: dict[str, object]) -> Iterable[tuple[str, str]]:
-    toolchain = action.get("toolchain")
-    if not isinstance(toolchain, dict):
+def _toolchain(action: Action) -> Iterable[tuple[str, str]]:
+    if not isinstance(action, WITH_TOOLCHAIN):
         return
-    versions = toolchain.get("versions")
-    if isinstance(versions, dict):
-        yield "toolchain", ", ".join(f"{name} {version}" for name, version in versions.items())
-    compiler = action.get("compiler")
-    if isinstance(compiler, dict) and compiler:
-        yield "options", ", ".join(f"{name}={value}" for name, value in compiler.items())
+    yield "toolchain", ", ".join(f"{name} {version}" for name, version in action.toolchain.versions.items())
+    options = document_of(action.compiler)
+    if options:
+        yield "options", ", ".join(f"{name}={value}" for name, value in options.items())

@@ -17,9 +17,10 @@ from neuronbuild.plan.explain import Difference, Nearest, comparable, find_diffe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from neuronbuild.artifact.action import CompileAction
     from neuronbuild.artifact.fields import Path
     from neuronbuild.digest import ActionKey
-    from neuronbuild.plan.action import Action
+    from neuronbuild.plan.action import KeyedAction
 
 PARTS = ("model", "toolchain", "compiler", "weights", "dtype")
 """What grids of one model family are first compared by: it takes a microsecond."""
@@ -48,8 +49,8 @@ Group = tuple[str, ...]
 class NearestActions:
     """The known actions by what they have in common."""
 
-    def __init__(self, actions: Iterable[KnownAction], commons: Mapping[str, Mapping[str, object]]) -> None:
-        """`commons` are what actions of a grid share, by digest."""
+    def __init__(self, actions: Iterable[KnownAction], commons: Mapping[str, CompileAction]) -> None:
+        """`commons` are actions without a graph and a shape, for what those of a grid share, by its digest."""
         self._commons = commons
         self._grids: dict[tuple[str, str], _Grid] = {}
         self._groups: dict[Group, list[str]] = {}
@@ -62,11 +63,9 @@ class NearestActions:
                 self._groups.setdefault(_group(commons[action.common], action.graph), []).append(action.common)
             grid.actions.append(action)
 
-    def find(self, action: Action) -> Nearest | None:
+    def find(self, action: KeyedAction) -> Nearest | None:
         """The one that differs from an action in the fewest fields; `None` where none of its family is known."""
-        sizes = action.document["shape"]
-        if not isinstance(sizes, dict) or not self._grids:
-            return None
+        sizes = action.record.shape
         best: Nearest | None = None
         for shared, grid in self._closest_grids(action):
             fewest = len(shared) + (not grid.has(sizes))
@@ -77,22 +76,22 @@ class NearestActions:
                     best = Nearest(known.key, differences)
         return best
 
-    def _closest_grids(self, action: Action) -> list[tuple[tuple[Difference, ...], _Grid]]:
+    def _closest_grids(self, action: KeyedAction) -> list[tuple[tuple[Difference, ...], _Grid]]:
         """The closest grids with what differs, the closest first; worked out once for all actions of a grid."""
-        document, graph = action.document, str(action.document["graph"])
-        place = action.common or digest_json(common_part(document)).sha256, graph
+        graph = action.record.graph
+        place = action.common or digest_json(common_part(action.document)).sha256, graph
         if place not in self._compared:
-            common = common_part(document)
-            group = self._groups.get(_group(document, graph), [])[:MOST_GRIDS]
-            closest = sorted(group, key=lambda name: _parts_differing(self._commons[name], common))[:CLOSEST]
-            wanted = comparable(common)
+            record = action.record
+            group = self._groups.get(_group(record, graph), [])[:MOST_GRIDS]
+            closest = sorted(group, key=lambda name: _parts_differing(self._commons[name], record))[:CLOSEST]
+            wanted = comparable(common_part(record.document()))
             compared = [(find_differences(self._fields_of(name), wanted), self._grids[name, graph]) for name in closest]
             self._compared[place] = sorted(compared, key=lambda pair: len(pair[0]))
         return self._compared[place]
 
     def _fields_of(self, common: str) -> dict[Path, str]:
         if common not in self._fields:
-            self._fields[common] = comparable(self._commons[common])
+            self._fields[common] = comparable(common_part(self._commons[common].document()))
         return self._fields[common]
 
 
@@ -151,15 +150,9 @@ def _size_differences(before: Mapping[str, int], after: Mapping[str, int]) -> tu
     )
 
 
-def _parts_differing(one: Mapping[str, object], other: Mapping[str, object]) -> int:
-    return sum(one.get(name) != other.get(name) for name in PARTS)
+def _parts_differing(one: CompileAction, other: CompileAction) -> int:
+    return sum(getattr(one, name) != getattr(other, name) for name in PARTS)
 
 
-def _group(document: Mapping[str, object], graph: str) -> Group:
-    toolchain, config = _part(document, "toolchain"), _part(_part(document, "model"), "config")
-    return graph, *map(str, (document.get("task"), toolchain.get("platform"), config.get("model_type")))
-
-
-def _part(document: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}
+def _group(action: CompileAction, graph: str) -> Group:
+    return graph, action.task, action.toolchain.platform, action.model.model_type

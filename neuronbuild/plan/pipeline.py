@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import Lora, ModelPart
 from neuronbuild.plan.config import normalise_config
 from neuronbuild.plan.subject import Subject, SubjectError
 from neuronbuild.tasks import PIPELINES, TASKS
@@ -68,15 +69,15 @@ def make_pipeline(
         problem = f"optimum-neuron takes no ControlNet for {chosen} by a {pipeline.name}; it does for {', '.join(able)}"
         raise SubjectError("controlnet", problem)
     row = TASKS[chosen]
-    document: dict[str, object] = {
-        "auto_class": row.auto_class,
-        "config": normalise_config(config, row),
-        "controlnets": additions.controlnets,
-        "files": {path: sha256 for path, sha256 in files.items() if path != INDEX and not path.startswith(UNREAD)},
-        "lora": [{"weights": weights, "scale": float(scale)} for weights, scale in additions.lora],
-    }
+    model = ModelPart(
+        row.auto_class,
+        normalise_config(config, row),
+        controlnets=additions.controlnets,
+        files={path: sha256 for path, sha256 in files.items() if path != INDEX and not path.startswith(UNREAD)},
+        lora=tuple(Lora(weights, float(scale)) for weights, scale in additions.lora),
+    )
     fixed = (SEQUENCE,) if config.get(SECOND) not in (None, [None, None]) and not pipeline.takes_lengths else ()
-    return Subject(row, pipeline.family, document, _sizes(documents), fixed=fixed)
+    return Subject(row, pipeline.family, model, _sizes(documents), fixed=fixed)
 
 
 def _sizes(documents: Mapping[str, object]) -> dict[str, int]:

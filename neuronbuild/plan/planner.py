@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from neuronbuild.artifact.lowering import Lowering
     from neuronbuild.digest import ActionKey
-    from neuronbuild.plan.action import Action
+    from neuronbuild.plan.action import KeyedAction
     from neuronbuild.plan.explain import Nearest
     from neuronbuild.plan.troubles import Trouble
     from neuronbuild.recipe.target import Target
@@ -39,7 +39,7 @@ class Step:
     """
 
     target: Target
-    action: Action
+    action: KeyedAction
     state: State
     reason: str
     lowering: Lowering | None = None
@@ -56,13 +56,14 @@ class Step:
     @property
     def trouble(self) -> Trouble | None:
         """What compiling it is known to run into."""
-        model = _part(self.action.document, "model")
-        return foretold(_versions(self), str(_part(model, "config").get("model_type")), self.target.options)
+        record = self.action.record
+        return foretold(record.toolchain.versions, record.model.model_type, self.target.options)
 
     @property
-    def arguments(self) -> object:
+    def arguments(self) -> list[str] | None:
         """What a Neuron compiler is called with, word by word; `None` for `cpu`, whose compiler isn't called so."""
-        return _part(self.action.document, "compiler").get("arguments")
+        arguments = self.action.record.compiler.arguments
+        return None if arguments is None else list(arguments)
 
     def as_json(self) -> dict[str, object]:
         """As `plan --json` prints it."""
@@ -126,7 +127,7 @@ class Plan:
         found = ((step, known(step.action.key)) for step in self.steps)
         return replace(self, steps=tuple(step if each is None else replace(step, lowering=each) for step, each in found))
 
-    def with_nearest(self, find: Callable[[Action], Nearest | None]) -> Plan:
+    def with_nearest(self, find: Callable[[KeyedAction], Nearest | None]) -> Plan:
         """The same plan with what is most like each of those steps that the store has no record of."""
         steps = (replace(step, nearest=find(step.action)) if step.reason == MISSING else step for step in self.steps)
         return replace(self, steps=tuple(steps))
@@ -147,7 +148,7 @@ class Plan:
         return {"version": 1, "steps": [step.as_json() for step in self.steps], "summary": summary, **more}
 
 
-def make_plan(actions: Iterable[tuple[Target, Action]], known: Mapping[ActionKey, str | None]) -> Plan:
+def make_plan(actions: Iterable[tuple[Target, KeyedAction]], known: Mapping[ActionKey, str | None]) -> Plan:
     """Say of each action whether the store has it.
 
     `known` is the store's word on keys: absent if it has no record, `None` if the artifact is whole, else what it lacks.
@@ -155,7 +156,7 @@ def make_plan(actions: Iterable[tuple[Target, Action]], known: Mapping[ActionKey
     return Plan(tuple(_step(target, action, known) for target, action in actions))
 
 
-def _step(target: Target, action: Action, known: Mapping[ActionKey, str | None]) -> Step:
+def _step(target: Target, action: KeyedAction, known: Mapping[ActionKey, str | None]) -> Step:
     if action.key not in known:
         return Step(target, action, "miss", MISSING)
     lack = known[action.key]
@@ -175,7 +176,7 @@ def explain_move(before: Plan, after: Plan, names: tuple[str | None, str]) -> Pl
         if PLATFORMS[step.target.options.platform].is_neuron:
             old = had.get(_place(step))
             packages.setdefault(_toolchain(step), None if old is None else _changes(old, step))
-    versions = {_toolchain(step): _versions(step) for step in after.steps if _toolchain(step) in packages}
+    versions = {_toolchain(step): dict(_versions(step)) for step in after.steps if _toolchain(step) in packages}
     changed = sum(had[_place(step)].action.key != step.action.key for step in after.steps if _place(step) in had)
     steps = tuple(_moved(step, had.get(_place(step))) for step in after.steps)
     return replace(after, steps=steps, move=Move(*names, packages, versions, changed))
@@ -194,15 +195,8 @@ def _changes(old: Step, step: Step) -> Changes:
     return {name: (was.get(name), now.get(name)) for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
 
 
-def _versions(step: Step) -> dict[str, str]:
-    versions = _part(_part(step.action.document, "toolchain"), "versions")
-    return {name: str(version) for name, version in versions.items()}
-
-
-def _part(document: Mapping[str, object], name: str) -> dict[str, object]:
-    """A document in a document, empty where there is none."""
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}
+def _versions(step: Step) -> Mapping[str, str]:
+    return step.action.record.toolchain.versions
 
 
 def _toolchain(step: Step) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import ModelPart
 from neuronbuild.counts import counted
 from neuronbuild.digest import canonical_json
 from neuronbuild.plan.config import normalise_config, whole_config
@@ -38,7 +39,7 @@ class SubjectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A task, a family, and the model's document as it stands in every action for it.
+    """A task, a family, and the model's part of every action for it.
 
     `sizes` are those that its config decides, for axes that a recipe may leave out, and for dimensions that no axis decides;
     no axis of `fixed` can have another. `optional` are inputs that its graphs take besides those that all graphs of the task
@@ -47,7 +48,7 @@ class Subject:
 
     task: Task
     family: Family
-    document: dict[str, object]
+    model: ModelPart
     sizes: dict[str, int]
     optional: tuple[str, ...] = ()
     dtype: str | None = None
@@ -56,8 +57,7 @@ class Subject:
     @property
     def left_out(self) -> frozenset[str]:
         """Inputs that optimum-neuron's classes never pass: graphs that they may load don't take them."""
-        config = self.document.get("config")
-        return left_out(self.task.name, self.family, config if isinstance(config, dict) else {})
+        return left_out(self.task.name, self.family, self.model.config)
 
     @property
     def longest(self) -> int | None:
@@ -75,15 +75,14 @@ class Subject:
             return self._too_long(size)
         if axis == AUDIO and self.sizes.get(AUDIO, size) != size:
             return f"{axis} must be {self.sizes[AUDIO]}: this model reads features of just so many frames"
-        config = self.document["config"]
-        if axis == AUDIO and isinstance(config, dict) and frames(size, config) == 0:
+        if axis == AUDIO and frames(size, self.model.config) == 0:
             return f"{axis} {size} is too short: this model's convolutions leave no frame of it"
         return None
 
     def _too_long(self, size: int) -> str:
         """Why a sequence is too long: for the model's table of positions, or for its rotary embeddings."""
-        config, most = self.document["config"], counted(self.longest or 0, "token")
-        if isinstance(config, dict) and fixed_length(config) == self.longest:
+        most = counted(self.longest or 0, "token")
+        if fixed_length(self.model.config) == self.longest:
             change = "beyond which its rotary embeddings (longrope, dynamic) take other frequencies"
             return f"{SEQUENCE} {size} is longer than this model can be compiled for: {most}, {change}"
         return f"{SEQUENCE} {size} is longer than this model can read: {most}"
@@ -115,23 +114,22 @@ def make_subject(
     normal = normalise_config(config, chosen) if listed else whole_config(config)
     if family.variants:
         normal["architectures"] = [name for name in names if name in family.variants]
-    document: dict[str, object] = {
-        "auto_class": chosen.auto_class,
-        "outputs": outputs_of(chosen),
-        "config": normal,
-        "attention": family.attention,
-        **({} if family.no_types is None else {"no_token_types": family.no_types}),
-    }
     _refuse_strange(normal)
-    optional: tuple[str, ...] = ()
+    steps: list[dict[str, object]] | None = None
     if chosen.name == "sentence-similarity":
         steps = _sentence_steps(documents or {}, {**normal, "architectures": names})
-        document["sentence_modules"] = steps
-        optional = (POOLING_MASK,) if leaves_prompts_out(steps) else ()
-    if code:
-        document["code"] = dict(code)
+    optional = (POOLING_MASK,) if steps is not None and leaves_prompts_out(steps) else ()
+    model = ModelPart(
+        chosen.auto_class,
+        normal,
+        tuple(outputs_of(chosen)),
+        family.attention,
+        family.no_types,
+        None if steps is None else tuple(steps),
+        dict(code) if code else None,
+    )
     dtype = _stated_dtype(config) if delegated and chosen.name in DECODING else None
-    return Subject(chosen, family, document, _sizes(normal, family), optional, dtype)
+    return Subject(chosen, family, model, _sizes(normal, family), optional, dtype)
 
 
 def _family_and_task(

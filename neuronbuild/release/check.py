@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import CheckAction, action_key
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.manifest import Check, Manifest
-from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.store.provenance import provenance
 
 if TYPE_CHECKING:
@@ -32,28 +32,26 @@ def check_bucket(
     Raises:
         ReleaseError: the difference is out of tolerance.
     """
-    document: dict[str, object] = {
-        "format": 1,
-        "kind": "check",
-        "action": manifest.key,
-        "files": {entry.path: entry.digest.sha256 for entry in manifest.files},
-        "weights": {path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
-    }
-    key = ActionKey(digest_json(document).sha256)
+    action = CheckAction(
+        action=manifest.key,
+        files={entry.path: entry.digest.sha256 for entry in manifest.files},
+        weights={path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
+    )
+    key = action_key(action)
     known = store.lookup(key)
     if known is not None:
         return known.checks
 
     def keep(_: Path, result: Mapping[str, object], seconds: float) -> Manifest:
         checks = decode_part(tuple[Check, ...], result["checks"])
-        record = Manifest(key, document, (), provenance(seconds), checks=checks)
+        record = Manifest(key, action, (), provenance(seconds), checks=checks)
         return store.record(record)
 
     release, bucket = places
     bindings = _places(manifest, weights, release, release / bucket.folder)
     job: dict[str, object] = {
         "kind": "check",
-        "action": manifest.action,
+        "action": manifest.action.document(),
         "package": str(release / bucket.file),
         "sha256": manifest.files[0].digest.sha256,
         "bindings": {name: [str(file), tensor] for name, (file, tensor) in bindings.items()},

@@ -203,10 +203,8 @@ def _small_files(model: Model, layout: Layout) -> list[str]:
 
 
 def _put_bucket(request: ReleaseRequest, manifest: Manifest, layout: Layout, store: ArtifactReader, files: Files) -> Bucket:
-    sizes = manifest.action["shape"]
-    if not isinstance(sizes, dict):
-        raise ReleaseError(request.name, f"the manifest of {manifest.key} holds no shape")
-    graph = str(manifest.action["graph"])
+    sizes = manifest.compiled.shape
+    graph = manifest.compiled.graph
     folder = f"buckets/{graph}-{Shape.of(sizes).label}"
     places = {entry: layout.place(manifest, entry.path, folder) for entry in manifest.files}
     for entry, path in places.items():

@@ -14,6 +14,7 @@ from neuronbuild.tasks.loaders import INF1, VERSION, Compiled, refusal, remarks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from neuronbuild.artifact.action import CompileAction
     from neuronbuild.artifact.manifest import Manifest
 
 TRACED = "model.neuron"
@@ -61,7 +62,7 @@ def lay_out(manifests: Sequence[Manifest], wanted: str = "") -> Layout:
     traced = [manifest for manifest in manifests if manifest.file(TRACED) is not None]
     if not traced:
         return Layout(None, said, any(entry.path.startswith(EXPORTED) for each in manifests for entry in each.files))
-    compiled = Compiled.of([manifest.action for manifest in traced])
+    compiled = compiled_by([manifest.compiled for manifest in traced])
     refused = refusal(compiled)
     if refused is not None:
         return Layout(None, (*said, refused))
@@ -82,6 +83,21 @@ EVERY = (
 LARGEST = " That is the largest shape; with `release: {layout: optimum}` in the recipe every shape is a folder that it loads."
 
 
+def compiled_by(actions: Sequence[CompileAction]) -> Compiled:
+    """What some actions of one release make, as the facts about optimum-neuron's loader ask it."""
+    first = actions[0]
+    return Compiled(
+        task=first.task,
+        model_type=first.model.model_type,
+        toolchain=first.toolchain.name,
+        separate=first.is_separate,
+        graphs=frozenset(action.graph for action in actions),
+        inputs=frozenset(each.name for each in first.inputs),
+        config=first.model.config,
+        shapes=tuple(action.shape for action in actions),
+    )
+
+
 def _told(compiled: Compiled, path: str, more: str) -> str:
     """How optimum-neuron loads it."""
     name = compiled.loader.name if compiled.loader else ""
@@ -89,5 +105,4 @@ def _told(compiled: Compiled, path: str, more: str) -> str:
 
 
 def _size(manifest: Manifest) -> int:
-    shape = manifest.action["shape"]
-    return math.prod(shape.values()) if isinstance(shape, dict) else 0
+    return math.prod(manifest.compiled.shape.values())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import ConvertAction, action_key
 from neuronbuild.artifact.codec import decode_part
 from neuronbuild.artifact.header import HeaderError, read_header
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.release_index import Binding
-from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.errors import ReleaseError
 from neuronbuild.release.binding import match_constants
 from neuronbuild.store.provenance import provenance
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction
     from neuronbuild.release.request import ReleaseRequest, RunJob
     from neuronbuild.store.base import ArtifactStore
 
@@ -47,14 +48,14 @@ def settle_weights(request: ReleaseRequest, manifests: Sequence[Manifest], store
     """
     first = manifests[0]
     constants = {each.name: each for manifest in manifests if manifest.signature for each in manifest.signature.constants}
-    if first.action["weights"] != "separate":
+    if not first.compiled.is_separate:
         return Weights({}, (), _unpacked(request, first, store, run), first.omitted)
     match = match_constants(constants.values(), _headers(request), str(first.facts.get("prefix", "")))
     files = tuple(sorted({binding.file for binding in match.bound.values()}))
     if not match.unbound:
         return Weights(match.bound, files, (), ())
     names = sorted(set(match.unbound.values()))
-    converted = _convert(request, first.action, names, store, run)
+    converted = _convert(request, first.compiled, names, store, run)
     bindings = match.bound | {name: Binding(DERIVED, tensor) for name, tensor in match.unbound.items()}
     return Weights(bindings, files, converted.files, converted.omitted)
 
@@ -63,7 +64,7 @@ def _unpacked(request: ReleaseRequest, first: Manifest, store: ArtifactStore, ru
     """Config and tokenizer of a checkpoint that holds them itself."""
     if request.model.snapshot.describes_itself:
         return ()
-    converted = _convert(request, first.action, [], store, run)
+    converted = _convert(request, first.compiled, [], store, run)
     return tuple(entry for entry in converted.files if entry.path != DERIVED)
 
 
@@ -79,28 +80,24 @@ def _headers(request: ReleaseRequest) -> dict[str, dict[str, tuple[str, tuple[in
         raise ReleaseError(request.folder.name, problem, hint="get the model's files again") from None
 
 
-def _convert(
-    request: ReleaseRequest, action: Mapping[str, object], names: list[str], store: ArtifactStore, run: RunJob
-) -> Manifest:
+def _convert(request: ReleaseRequest, action: CompileAction, names: list[str], store: ArtifactStore, run: RunJob) -> Manifest:
     """The derived file, from the store or made now. Its key holds the source's digests and everything that shapes it."""
-    document: dict[str, object] = {
-        "format": 1,
-        "kind": "convert",
-        "model": action["model"],
-        "dtype": action["dtype"],
-        "compiler": action["compiler"],
-        "toolchain": action["toolchain"],
-        "weights": {path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
-        "names": names,
-    }
-    key = ActionKey(digest_json(document).sha256)
+    conversion = ConvertAction(
+        model=action.model,
+        dtype=action.dtype,
+        compiler=action.compiler,
+        toolchain=action.toolchain,
+        weights={path: digest.sha256 for path, digest in request.model.snapshot.weights.items()},
+        names=tuple(names),
+    )
+    key = action_key(conversion)
     known = store.lookup(key)
     if known is not None and store.missing(known) is None:
         return known
 
     def keep(folder: Path, result: Mapping[str, object], seconds: float) -> Manifest:
         entries = tuple(store.add(name, folder / name) for name in decode_part(list[str], result["files"]))
-        manifest = Manifest(key, document, entries, provenance(seconds), facts={"omitted": result["omitted"]})
+        manifest = Manifest(key, conversion, entries, provenance(seconds), facts={"omitted": result["omitted"]})
         return store.record(manifest)
 
-    return run({"kind": "convert", "action": dict(action), "names": names}, request.model, keep)
+    return run({"kind": "convert", "action": action.document(), "names": names}, request.model, keep)

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import CompileAction
 from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FILENAME as MANIFEST
 from neuronbuild.artifact.manifest import FORMAT as MANIFEST_FORMAT
@@ -265,25 +266,20 @@ def _read_bucket(folder: Path, bucket: Bucket, listed: Mapping[str, Digest]) -> 
         raise _unreadable(folder, path, error) from None
     except (OSError, DecodeError) as error:
         raise ReleaseError(str(folder), f"{path} can't be read: {error}", hint=AGAIN) from None
-    if manifest.signature is None or manifest.key != bucket.key or digest_bytes(data) != listed.get(path):
+    action = manifest.action
+    listed_so = manifest.key == bucket.key and digest_bytes(data) == listed.get(path)
+    if manifest.signature is None or not isinstance(action, CompileAction) or not listed_so:
         raise ReleaseError(str(folder), f"{bucket.folder} holds another artifact than the index says", hint=AGAIN)
     file = folder / bucket.file if bucket.file else place / PACKAGE
     paths = [os.path.relpath(file, place), *(entry.path for entry in manifest.files[1:])]
     files = dict(zip(paths, (entry.digest for entry in manifest.files), strict=True))
-    model = _part(manifest.action, "model")
-    no_types = model.get("no_token_types")
     return CompiledShape(
         bucket.graph,
         Shape.of(bucket.shape),
         place,
         file,
         manifest.signature,
-        _part(model, "config"),
+        action.model.config,
         files,
-        no_types if isinstance(no_types, int) else None,
+        action.model.no_token_types,
     )
-
-
-def _part(document: Mapping[str, object], name: str) -> dict[str, object]:
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}

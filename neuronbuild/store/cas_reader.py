@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from neuronbuild.artifact.action import CompileAction
 from neuronbuild.artifact.codec import DecodeError, decode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
 from neuronbuild.counts import counted
@@ -61,7 +62,7 @@ class CasReader(ArtifactReader):
         if found.age > self.objects.fresh and not self.objects.touch(action_name(key)) and not self.read_only:
             with contextlib.suppress(StoreError):  # of another user: the same bytes as this one's count as used
                 self.objects.write(action_name(key), found.data, found.tag)
-        if manifest.action.get("kind") == "compile":
+        if isinstance(manifest.action, CompileAction):
             self.used[key] = Use(manifest.provenance.seconds, sum(entry.digest.size for entry in manifest.files))
         return manifest
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from neuronbuild.digest import ActionKey
     from neuronbuild.store.cas import CasStore
 
-SEPARATE = "separate"
-
 HEARSAY = (
     "the weights of {model} aren't shared: only a snapshot that no trusted builder signed says what may be done with them "
     "(name the recipes of the model, so that it is looked at here)"
@@ -37,10 +35,7 @@ KEPT = (
 
 def carried_weights(manifest: Manifest) -> frozenset[str]:
     """SHA-256 of the checkpoint's files whose values are in an artifact's own: none for code compiled with weights apart."""
-    weights = manifest.action.get("weights", SEPARATE)
-    if not manifest.files or not isinstance(weights, dict):
-        return frozenset()
-    return frozenset(map(str, weights.values()))
+    return frozenset(manifest.action.checkpoint.values()) if manifest.files else frozenset()
 
 
 def kept_here(store: CasStore, key: ActionKey) -> str | None:

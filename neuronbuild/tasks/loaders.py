@@ -16,7 +16,7 @@ from neuronbuild.tasks.sizes import config_sizes
 from neuronbuild.tasks.table import FORWARD, TOKEN_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from neuronbuild.tasks.families import Family
     from neuronbuild.tasks.table import Task
@@ -101,25 +101,6 @@ class Compiled:
     config: Mapping[str, object]
     shapes: tuple[Mapping[str, int], ...]
 
-    @classmethod
-    def of(cls, actions: Sequence[Mapping[str, object]]) -> Compiled:
-        """By the actions that they are made by."""
-        first = actions[0]
-        config = _part(_part(first, "model"), "config")
-        inputs = first.get("inputs")
-        return cls(
-            task=str(first.get("task")),
-            model_type=str(config.get("model_type")),
-            toolchain=str(_part(first, "toolchain").get("name")),
-            separate=first.get("weights") == "separate",
-            graphs=frozenset(str(action.get("graph")) for action in actions),
-            inputs=frozenset(str(each["name"]) for each in inputs) if isinstance(inputs, list | tuple) else frozenset(),
-            config=config,
-            shapes=tuple(
-                {axis: size for axis, size in _part(action, "shape").items() if isinstance(size, int)} for action in actions
-            ),
-        )
-
     @property
     def loader(self) -> Loader | None:
         """The class that may load them."""
@@ -130,11 +111,6 @@ class Compiled:
         """Whether they take images of other sizes than the model's config says."""
         said = config_sizes(self.config)
         return any(shape.get(axis, said[axis]) != said[axis] for shape in self.shapes for axis in (HEIGHT, WIDTH))
-
-
-def _part(document: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

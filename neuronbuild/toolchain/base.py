@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction, CompilerPart, ModelPart
     from neuronbuild.artifact.fingerprint import Fingerprint
     from neuronbuild.artifact.shape import Shape
     from neuronbuild.recipe.target import Options
@@ -53,7 +54,7 @@ class Toolchain(ABC):
         """
 
     @abstractmethod
-    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
+    def options(self, options: Options, model: ModelPart) -> CompilerPart:
         """What an action says of the compiler's options: all that decides the bytes, with defaults written out.
 
         `model` is the model's part of the action.
@@ -79,7 +80,7 @@ class Toolchain(ABC):
         """How to start a worker."""
 
     @abstractmethod
-    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:
+    def fault(self, folder: Path, files: list[str], action: CompileAction) -> str | None:
         """What is wrong with the files that a compile of an action left, or `None`: an empty file is not a result."""
 
     @abstractmethod

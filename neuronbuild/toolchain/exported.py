@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction
+
 ENCODER_AND_DECODER = ("encoder", "decoder")
 FILE, SHARDED = "model.neuron", "model.pt"
 SUCCESS = "optimum-neuron reported success, but"
@@ -24,7 +26,7 @@ ROWS = "vae_encoder"
 """The part of a pipeline whose sizes are those of the images, as many as come of a batch."""
 
 
-def exporter_fault(folder: Path, found: set[str], action: Mapping[str, object]) -> str | None:
+def exporter_fault(folder: Path, found: set[str], action: CompileAction) -> str | None:
     """What is wrong with the exporter's folder, whose files are `found`, or `None`."""
     faults = _decoder_faults if "neuron_config.json" in found else _part_faults
     try:
@@ -33,12 +35,11 @@ def exporter_fault(folder: Path, found: set[str], action: Mapping[str, object]) 
         return f"what optimum-neuron left can't be read: {error}"
 
 
-def _part_faults(folder: Path, found: set[str], action: Mapping[str, object]) -> Iterator[str]:
+def _part_faults(folder: Path, found: set[str], action: CompileAction) -> Iterator[str]:
     """Of parts in folders of their own: a graph and its config each, and for several cores what each of them holds."""
-    model, cores = _mapping(action["model"]), int(str(_mapping(action["compiler"])["num_cores"]))
-    config = _mapping(model["config"])
-    of_pipeline = config.get("model_type") in PIPELINES
-    parts = parts_of(config, int(str(model["controlnets"]))) if of_pipeline else ENCODER_AND_DECODER
+    model, cores = action.model, action.compiler.num_cores or 1
+    of_pipeline = model.model_type in PIPELINES
+    parts = parts_of(model.config, model.controlnets or 0) if of_pipeline else ENCODER_AND_DECODER
     for part in parts:
         graphs = _graphs(part, found, cores)
         if not {*graphs, f"{part}/config.json"} <= found:
@@ -49,7 +50,7 @@ def _part_faults(folder: Path, found: set[str], action: Mapping[str, object]) ->
         lacking = [name for name in _shards(f"{part}/weights", cores) if apart and name not in found]
         yield from (f"optimum-neuron left no {name}" for name in lacking[:1])
         block = json.loads((folder / part / "config.json").read_bytes())["neuron"]
-        asked = (_image_sizes(action) if part == ROWS else {}) if of_pipeline else _mapping(action["shape"])
+        asked = (_image_sizes(action) if part == ROWS else {}) if of_pipeline else action.shape
         yield from _differences({f"static_{axis}": size for axis, size in asked.items()}, block, only_stated=not of_pipeline)
 
 
@@ -70,31 +71,26 @@ def _graph_faults(path: Path, name: str, *, traced: bool) -> Iterator[str]:
         yield f"{SUCCESS} {name} {error}"
 
 
-def _image_sizes(action: Mapping[str, object]) -> dict[str, object]:
-    shape = _mapping(action["shape"])
-    batch = int(str(shape["batch_size"])) * int(str(shape["num_images_per_prompt"]))
+def _image_sizes(action: CompileAction) -> dict[str, int]:
+    shape = action.shape
+    batch = shape["batch_size"] * shape["num_images_per_prompt"]
     return {"batch_size": batch, "height": shape["height"], "width": shape["width"]}
 
 
-def _decoder_faults(folder: Path, found: set[str], action: Mapping[str, object]) -> Iterator[str]:
+def _decoder_faults(folder: Path, found: set[str], action: CompileAction) -> Iterator[str]:
     if SHARDED not in found:
         yield f"{SUCCESS} left no usable {SHARDED}"
     yield from _graph_faults(folder / SHARDED, SHARDED, traced=False)
-    asked = _asked(action)
-    yield from _differences(asked, json.loads((folder / "neuron_config.json").read_bytes()))
-    lacking = [name for name in _shards("checkpoint/weights", int(str(asked["tp_degree"]))) if name not in found]
-    yield from (f"optimum-neuron left no {name}: the folder would need the checkpoint again" for name in lacking[:1])
-
-
-def _asked(action: Mapping[str, object]) -> dict[str, object]:
-    flags = _mapping(_mapping(action["toolchain"])["flags"])
-    cores = _mapping(action["compiler"])["num_cores"]
-    return {
-        **_mapping(action["shape"]),
+    cores = action.compiler.num_cores or 1
+    asked = {
+        **action.shape,
         "tp_degree": cores,
-        "target": flags["target_override"],
-        "torch_dtype": action["dtype"],
+        "target": action.toolchain.flags["target_override"],
+        "torch_dtype": action.dtype,
     }
+    yield from _differences(asked, json.loads((folder / "neuron_config.json").read_bytes()))
+    lacking = [name for name in _shards("checkpoint/weights", cores) if name not in found]
+    yield from (f"optimum-neuron left no {name}: the folder would need the checkpoint again" for name in lacking[:1])
 
 
 def _differences(asked: Mapping[str, object], said: Mapping[str, object], *, only_stated: bool = False) -> Iterator[str]:
@@ -109,9 +105,3 @@ def _differences(asked: Mapping[str, object], said: Mapping[str, object], *, onl
 
 def _shards(folder: str, cores: int) -> list[str]:
     return [f"{folder}/tp{rank}_sharded_checkpoint.safetensors" for rank in range(cores)]
-
-
-def _mapping(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} where a mapping was expected")
-    return value

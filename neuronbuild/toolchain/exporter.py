@@ -11,8 +11,7 @@ from neuronbuild.tasks.table import BEAMS
 from neuronbuild.toolchain.base import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from neuronbuild.artifact.action import ModelPart
     from neuronbuild.artifact.shape import Shape
     from neuronbuild.recipe.target import Options
     from neuronbuild.tasks import Pipeline
@@ -44,19 +43,19 @@ ONE_CORE = ("whisper",)
 """Model types of which the exporter hands several cores the folder's name instead of the model."""
 
 
-def exporter_arguments(options: Options, model: Mapping[str, object], version: str) -> list[str]:
+def exporter_arguments(options: Options, model: ModelPart, version: str) -> list[str]:
     """The arguments for a model, but for its shape and its place.
 
     Raises:
         OptionError: the exporter would drop one of them, or can't do what they ask.
     """
-    task = EXPORTED_TASKS.get(str(model.get("auto_class")))
+    task = EXPORTED_TASKS.get(model.auto_class)
     if task is None:
         raise OptionError(_asked(options), "optimum-neuron isn't used for this task; leave this out")
-    pipeline = PIPELINES.get(type_of(model))
+    pipeline = PIPELINES.get(model.model_type)
     _refuse_dropped(options, task, pipeline)
     if pipeline is None:
-        _refuse_model(options, type_of(model), task, version)
+        _refuse_model(options, model.model_type, task, version)
     else:
         _refuse_additions(options, model, pipeline)
     return [*_arguments(options, task), *(() if pipeline is None else _additions(options, model))]
@@ -68,12 +67,6 @@ def beams_fault(options: Options, shape: Shape, version: str) -> tuple[str, str]
         return None
     problem = f"optimum-neuron {version} can't compile beams over several cores (it stops at _share_filename_)"
     return BEAMS, f"{problem}: use {BEAMS}: 1, or num_cores: 1"
-
-
-def type_of(model: Mapping[str, object]) -> str:
-    """The model type, or the class of a pipeline."""
-    config = model.get("config")
-    return str(config.get("model_type")) if isinstance(config, dict) else ""
 
 
 def _asked(options: Options) -> tuple[str, ...]:
@@ -125,11 +118,11 @@ def _refuse_model(options: Options, model_type: str, task: str, version: str) ->
         raise OptionError(DTYPE, f"{problem}: leave this out, or use num_cores: 1")
 
 
-def _refuse_additions(options: Options, model: Mapping[str, object], pipeline: Pipeline) -> None:
+def _refuse_additions(options: Options, model: ModelPart, pipeline: Pipeline) -> None:
     """Stop at pairs that don't go together in a pipeline."""
     if options.num_cores > 1 and not pipeline.sharded:
         raise OptionError(CORES, f"optimum-neuron doesn't spread a {pipeline.name} over cores: leave this out")
-    if model.get("lora") and pipeline.own_way:
+    if model.lora and pipeline.own_way:
         parts = " and ".join(pipeline.own_way)
         problem = f"optimum-neuron reads {parts} of a {pipeline.name} from the checkpoint anew, without any LoRA"
         raise OptionError(("lora",), f"{problem}: leave it out")
@@ -137,7 +130,7 @@ def _refuse_additions(options: Options, model: Mapping[str, object], pipeline: P
         problem = f"optimum-neuron stops at the text encoder of a {pipeline.name} for {options.platform}"
         reason = "it looks for a config that isn't there"
         raise OptionError(("platforms",), f"{problem} ({reason}): leave {options.platform} out")
-    if model.get("controlnets") and options.dtype != FULL:
+    if model.controlnets and options.dtype != FULL:
         raise OptionError(DTYPE, "optimum-neuron compiles ControlNets in float32, whatever the rest is in: leave this out")
 
 
@@ -152,15 +145,14 @@ def _arguments(options: Options, task: str) -> list[str]:
     return [*words, "--auto_cast", options.auto_cast, f"-O{options.optlevel}", "--inline-weights-neff"]
 
 
-def _additions(options: Options, model: Mapping[str, object]) -> list[str]:
+def _additions(options: Options, model: ModelPart) -> list[str]:
     """What only pipelines are given. The exporter passes over a LoRA without a file name, and over several without names."""
-    lora, controlnets = model.get("lora"), model.get("controlnets")
     words = ["--dynamic-batch-size"] if options.dynamic_batch_size else []
-    if isinstance(lora, list) and lora:
-        names = [adapter_folder(index) for index in range(len(lora))]
+    if model.lora:
+        names = [adapter_folder(index) for index in range(len(model.lora))]
         words += ["--lora_model_ids", *(f"{MODEL}/{name}" for name in names)]
-        words += ["--lora_weight_names", *(str(each["weights"]) for each in lora), "--lora_adapter_names", *names]
-        words += ["--lora_scales", *(repr(each["scale"]) for each in lora)]
-    if isinstance(controlnets, int) and controlnets:
-        words += ["--controlnet_ids", *(f"{MODEL}/{controlnet_folder(index)}" for index in range(controlnets))]
+        words += ["--lora_weight_names", *(each.weights for each in model.lora), "--lora_adapter_names", *names]
+        words += ["--lora_scales", *(repr(each.scale) for each in model.lora)]
+    if model.controlnets:
+        words += ["--controlnet_ids", *(f"{MODEL}/{controlnet_folder(index)}" for index in range(model.controlnets))]
     return words

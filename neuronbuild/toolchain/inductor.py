@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, ClassVar, final
 
+from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.digest import digest_json
 from neuronbuild.errors import ToolchainError
@@ -19,9 +20,9 @@ from neuronbuild.toolchain.base import Toolchain, WorkerCommand
 from neuronbuild.toolchain.isa import LEVELS, Level, highest_level, level_named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction, ModelPart
     from neuronbuild.recipe.target import Options
 
 PACKAGES = ("torch", "transformers")
@@ -86,12 +87,10 @@ class Inductor(Toolchain):
         }
         return Fingerprint(self.name, platform, versions, flags)
 
-    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
+    def options(self, options: Options, model: ModelPart) -> CompilerPart:  # noqa: ARG002
         """Casts and optlevel; the type of a cast that isn't asked for is left out."""
-        document: dict[str, object] = {"auto_cast": options.auto_cast, "optlevel": options.optlevel}
-        if options.auto_cast != "none":
-            document["auto_cast_type"] = options.auto_cast_type
-        return document
+        cast = None if options.auto_cast == "none" else options.auto_cast_type
+        return CompilerPart(auto_cast=options.auto_cast, auto_cast_type=cast, optlevel=options.optlevel)
 
     def runs_here(self, platform: str) -> bool:
         """Preflight has seen to it."""
@@ -121,7 +120,7 @@ class Inductor(Toolchain):
         }
         return WorkerCommand(sys.executable, environment, self.name)
 
-    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:  # noqa: ARG002
+    def fault(self, folder: Path, files: list[str], action: CompileAction) -> str | None:  # noqa: ARG002
         """Both files must be there and hold something; the numeric check has run them already."""
         for name in FILES:
             if name not in files or not (folder / name).is_file() or (folder / name).stat().st_size == 0:

@@ -6,6 +6,7 @@ import os
 import zipfile
 from typing import TYPE_CHECKING, ClassVar, final
 
+from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.sdks import INDEX, INF1, TRANSFORMERS
 from neuronbuild.toolchain.base import OptionError
 from neuronbuild.toolchain.interpreter import Fault
@@ -13,9 +14,9 @@ from neuronbuild.toolchain.neuronx import has_cache
 from neuronbuild.toolchain.sdk import SdkToolchain, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction, ModelPart
     from neuronbuild.recipe.target import Options
     from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Installed
@@ -46,7 +47,7 @@ class Neuron(SdkToolchain):
     name: ClassVar[str] = "neuron"
     package: ClassVar[str] = "torch-neuron"
 
-    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
+    def options(self, options: Options, model: ModelPart) -> CompilerPart:
         """neuron-cc's arguments."""
         if has_cache(model):
             raise OptionError(("platforms",), "text isn't generated on inf1; leave it out, or use inf2")
@@ -58,12 +59,12 @@ class Neuron(SdkToolchain):
             raise OptionError(("compiler", "optlevel"), "neuron-cc (inf1) has no levels of optimization; leave it out")
         if options.num_cores > CORES:
             raise OptionError(("num_cores",), f"an inf1 chip has {CORES} cores")
-        return {
-            "arguments": arguments(options),
-            "dynamic_batch_size": options.dynamic_batch_size,
-            "fallback": True,
-            "minimum_segment_size": 2,
-        }
+        return CompilerPart(
+            arguments=tuple(arguments(options)),
+            dynamic_batch_size=options.dynamic_batch_size,
+            fallback=True,
+            minimum_segment_size=2,
+        )
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:  # noqa: ARG002
         """The same in every release."""
@@ -90,7 +91,7 @@ class Neuron(SdkToolchain):
             faults.append(Fault("the compiler neuron-cc is not on PATH", "install it in the same environment as torch-neuron"))
         return faults
 
-    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:  # noqa: ARG002
+    def fault(self, folder: Path, files: list[str], action: CompileAction) -> str | None:  # noqa: ARG002
         """There must be a file that is whole; the worker has refused one without a compiled part."""
         path = folder / FILE
         if FILE not in files or not path.is_file() or not os.path.getsize(path):  # noqa: PTH202

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, final
 
+from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.errors import ToolchainError
 from neuronbuild.neff import NeffError, find_neff
 from neuronbuild.platforms import PLATFORMS
@@ -16,9 +17,9 @@ from neuronbuild.toolchain.interpreter import neuronx_faults
 from neuronbuild.toolchain.sdk import SdkToolchain, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction, ModelPart
     from neuronbuild.recipe.target import Options
     from neuronbuild.sdks import Sdk
     from neuronbuild.toolchain.interpreter import Fault, Installed
@@ -43,20 +44,19 @@ class Neuronx(SdkToolchain):
         super().__init__(setup)
         self._platform = platform
 
-    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
+    def options(self, options: Options, model: ModelPart) -> CompilerPart:
         """The list of `compiler_args` as it is handed over, and what is done around it."""
-        config = model["config"]
-        model_type = str(config["model_type"]) if isinstance(config, dict) else ""
         if options.weights == "separate" and has_cache(model):
             raise OptionError(("weights",), "a model with a cache keeps its weights inside on Neuron; use `weights: inline`")
-        if options.weights == "separate" and model_type not in SEPARABLE.get(str(model["auto_class"]), ()):
-            problem = f"that {model_type} keeps every weight apart in its graph was not shown"
+        if options.weights == "separate" and model.model_type not in SEPARABLE.get(model.auto_class, ()):
+            problem = f"that {model.model_type} keeps every weight apart in its graph was not shown"
             raise OptionError(("weights",), f"{problem} (docs/neuron-graphs.md); use `weights: inline`")
-        return {
-            "arguments": arguments(options, self.versions()["neuronx-cc"], model_type),
-            "dynamic_batch_size": options.dynamic_batch_size,
-            **dict.fromkeys(options.loading, True),
-        }
+        return CompilerPart(
+            arguments=tuple(arguments(options, self.versions()["neuronx-cc"], model.model_type)),
+            dynamic_batch_size=options.dynamic_batch_size,
+            lazy_load="lazy_load" in options.loading or None,
+            async_load="async_load" in options.loading or None,
+        )
 
     def pinned(self, sdk: Sdk) -> dict[str, str]:
         """The newest torch that the release has a framework package for, and what that package was built with."""
@@ -89,7 +89,7 @@ class Neuronx(SdkToolchain):
         device = {"NEURONBUILD_DEVICE": "1"} if self.runs_here(self._platform) else {}
         return WorkerCommand(command.interpreter, {**command.environment, **override, **device}, self._platform, TRACES)
 
-    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:
+    def fault(self, folder: Path, files: list[str], action: CompileAction) -> str | None:
         """A NEFF whose header is sound must be in the file, made for as many physical cores a core as was asked for."""
         path = folder / FILE
         if FILE not in files or not path.is_file() or not os.path.getsize(path):  # noqa: PTH202
@@ -98,23 +98,15 @@ class Neuronx(SdkToolchain):
             neff = find_neff(path)
         except NeffError as error:
             return f"the compiler reported success, but {FILE} {error}"
-        wanted = wanted_cores(action)
+        wanted = action.compiler.logical_cores
         if neff.lnc_size not in {0, wanted}:
             return f"the NEFF in {FILE} is for {neff.lnc_size} physical cores a core, {wanted} was asked for"
         return None
 
 
-def wanted_cores(action: Mapping[str, object]) -> int:
-    """Physical cores that make one, as an action's arguments say it."""
-    compiler = action.get("compiler")
-    arguments = compiler.get("arguments", []) if isinstance(compiler, dict) else []
-    said = [word.partition("=")[2] for word in arguments if word.startswith("--lnc=")]
-    return int(said[0]) if said else 1
-
-
 CACHED = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq")
 
 
-def has_cache(model: Mapping[str, object]) -> bool:
+def has_cache(model: ModelPart) -> bool:
     """Whether a model's graphs keep a cache from call to call."""
-    return model.get("auto_class") in CACHED
+    return model.auto_class in CACHED

@@ -8,21 +8,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, final
 
+from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.errors import ToolchainError
 from neuronbuild.platforms import PLATFORMS
 from neuronbuild.sdks import EXPORTERS, LIBRARIES, minor_of
 from neuronbuild.tasks import PIPELINES
 from neuronbuild.toolchain.base import WorkerCommand
 from neuronbuild.toolchain.exported import exporter_fault
-from neuronbuild.toolchain.exporter import beams_fault, exporter_arguments, type_of
+from neuronbuild.toolchain.exporter import beams_fault, exporter_arguments
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.interpreter import Fault, neuronx_faults
 from neuronbuild.toolchain.sdk import SdkToolchain, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from neuronbuild.artifact.action import CompileAction, ModelPart
     from neuronbuild.artifact.shape import Shape
     from neuronbuild.recipe.target import Options
     from neuronbuild.sdks import Sdk
@@ -51,16 +52,16 @@ class Optimum(SdkToolchain):
         super().__init__(setup)
         self._platform = platform
 
-    def options(self, options: Options, model: Mapping[str, object]) -> dict[str, object]:
+    def options(self, options: Options, model: ModelPart) -> CompilerPart:
         """The exporter's own arguments, apart from shapes, which follow from the action's."""
         versions = self.versions()
         refuse_platform(options.platform, minor_of(versions["neuronx-cc"]))
         arguments = exporter_arguments(options, model, versions["optimum-neuron"])
-        said: dict[str, object] = {"arguments": arguments, "num_cores": options.num_cores}
-        if type_of(model) not in PIPELINES:
-            return said
+        if model.model_type not in PIPELINES:
+            return CompilerPart(arguments=tuple(arguments), num_cores=options.num_cores)
         libraries = LIBRARIES.get(versions.get("optimum-neuron", ""), {}) if self._setup.sdk else self.installed.packages
-        return {**said, "libraries": {name: versions.get(name) or libraries.get(name, "") for name in OF_PIPELINES}}
+        pinned = {name: versions.get(name) or libraries.get(name, "") for name in OF_PIPELINES}
+        return CompilerPart(arguments=tuple(arguments), num_cores=options.num_cores, libraries=pinned)
 
     def misfit(self, options: Options, shape: Shape) -> tuple[str, str] | None:
         """Beams over several cores, before the version that can compile them."""
@@ -106,7 +107,7 @@ class Optimum(SdkToolchain):
         """Never: its loader runs it, not ours."""
         return False
 
-    def fault(self, folder: Path, files: list[str], action: Mapping[str, object]) -> str | None:
+    def fault(self, folder: Path, files: list[str], action: CompileAction) -> str | None:
         """The exporter writes its config before it compiles, and may report success all the same: all is looked at."""
         found = {name.removeprefix(EXPORTED) for name in files if name.startswith(EXPORTED)}
         empty = sorted(name for name in files if not os.path.getsize(folder / name))  # noqa: PTH202

@@ -50,18 +50,30 @@ class SentenceModule(typing.TypedDict, total=False):
     dimension: int
 
 
+class Lora(typing.TypedDict):
+    """A LoRA that is merged into a pipeline."""
+
+    weights: str
+    scale: float
+
+
 class _ModelPart(typing.TypedDict):
     auto_class: str
-    outputs: list[str]
     config: dict[str, typing.Any]  # transformers' own, of any family
-    attention: str
 
 
 class ModelPart(_ModelPart, total=False):
-    """What a graph is of. `no_token_types` is the token type that stands for none, where a family has one."""
+    """What a graph is of, as `neuronbuild.artifact.action.ModelPart` describes it. All graphs traced here have `outputs`."""
 
+    outputs: list[str]
+    attention: str
     no_token_types: int
     sentence_modules: list[SentenceModule]
+    code: dict[str, str]
+    commits: dict[str, str]
+    controlnets: int
+    files: dict[str, str]
+    lora: list[Lora]
 
 
 class CompilerPart(typing.TypedDict, total=False):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, final
 
+from neuronbuild.artifact.action import CompileAction, CompilerPart, InputPart, ModelPart, action_key
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.build.builder import Place
@@ -21,9 +22,8 @@ from neuronbuild.build.executor import Executor, InterruptedBuildError
 from neuronbuild.build.progress import Progress
 from neuronbuild.build.report import Outcome
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.digest import ActionKey, digest_json
 from neuronbuild.errors import NeuronBuildError
-from neuronbuild.plan.action import Action
+from neuronbuild.plan.action import KeyedAction
 from neuronbuild.plan.planner import Plan, make_plan
 from neuronbuild.recipe.target import Options, Target
 from neuronbuild.store.base import BuildStore
@@ -60,8 +60,8 @@ class FakeToolchain(Toolchain):
     def fingerprint(self, platform: str) -> Fingerprint:
         return Fingerprint(self.name, platform, {"fake": "1.0"}, {"level": 1})
 
-    def options(self, options, model) -> dict[str, object]:
-        return {"optlevel": options.optlevel}
+    def options(self, options, model) -> CompilerPart:
+        return CompilerPart(optlevel=options.optlevel)
 
     def runs_here(self, platform: str) -> bool:
         return True
@@ -100,23 +100,21 @@ class FakeToolchain(Toolchain):
 OPTIONS = Options("cpu", "none", "bf16", 2, (), "separate", "float32", 1, dynamic_batch_size=False)
 
 
-def fake_action(step: int) -> tuple[Target, Action]:
+def fake_action(step: int) -> tuple[Target, KeyedAction]:
     """What step number `step` compiles: the number is its batch size."""
     shape = Shape((("batch_size", step), ("sequence_length", 16)))
-    names = ("input_ids", "attention_mask")
-    document: dict[str, object] = {
-        "format": 1,
-        "kind": "compile",
-        "task": "fill-mask",
-        "graph": "forward",
-        "model": {"config": {"model_type": "bert"}},
-        "weights": "separate",
-        "shape": shape.as_dict(),
-        "inputs": [{"name": name, "dtype": "int64", "shape": [step, 16]} for name in names],
-        "toolchain": Fingerprint("fake", "cpu", {"fake": "1.0"}, {"level": 1}).as_json(),
-    }
-    key = ActionKey(digest_json(document).sha256)
-    return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), Action(document, key)
+    record = CompileAction(
+        task="fill-mask",
+        model=ModelPart("AutoModelForMaskedLM", {"model_type": "bert"}),
+        graph="forward",
+        shape=shape.as_dict(),
+        inputs=tuple(InputPart(name, "int64", (step, 16)) for name in ("input_ids", "attention_mask")),
+        weights="separate",
+        dtype="float32",
+        compiler=CompilerPart(optlevel=2),
+        toolchain=Fingerprint("fake", "cpu", {"fake": "1.0"}, {"level": 1}),
+    )
+    return Target("fake", "./model", "fill-mask", "forward", shape, OPTIONS), KeyedAction(record, action_key(record))
 
 
 def fake_plan(steps: int | list[int], store: BuildStore) -> Plan:

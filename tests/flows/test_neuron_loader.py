@@ -12,9 +12,11 @@ import pytest
 import torch
 import transformers
 
+from neuronbuild.artifact.codec import parse_action
 from neuronbuild.models import MODEL_CLASSES
+from neuronbuild.release.layout import compiled_by
 from neuronbuild.tasks import FAMILIES, TASKS
-from neuronbuild.tasks.loaders import LOADERS, VERSION, Compiled, refusal
+from neuronbuild.tasks.loaders import LOADERS, VERSION, refusal
 from tests.conftest import run_cli, write_recipe
 from tests.doubles.neuron_sdk import install_sdk
 from tests.flows import loaders
@@ -100,7 +102,7 @@ def swept(tmp_path_factory) -> Loaded:
 
 def expected_refusal(swept: Loaded, case) -> str | None:
     manifests = [json.loads(file.read_text()) for file in swept.folder(case).glob("buckets/*/manifest.json")]
-    return refusal(Compiled.of([manifest["action"] for manifest in manifests]))
+    return refusal(compiled_by([parse_action(manifest["action"]) for manifest in manifests]))
 
 
 @pytest.mark.soak

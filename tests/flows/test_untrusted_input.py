@@ -105,7 +105,7 @@ class World:
         for name in ("model.pt2", "constants.safetensors"):
             (self.root / name).write_bytes(name.encode())
             files.append(self.near.add(name, self.root / name))
-        manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), Signature((), ()))
+        manifest = Manifest(action.key, action.record, tuple(files), provenance(1.0), Signature((), ()))
         return self.near.record(manifest)
 
     def recipes(self):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.build.workbench import Workbench
 from neuronbuild.toolchain.base import Toolchain, WorkerCommand
@@ -25,6 +26,7 @@ from neuronbuild.toolchain.setup import Setup
 from tests.conftest import ROOT
 from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
 from tests.doubles.toolchain import FakeToolchain, fake_action
+from tests.unit.artifact.actions import compile_action
 from tests.unit.neffs import archive, neff
 
 
@@ -75,7 +77,7 @@ def toolchain(make) -> Toolchain:
 
 def test_it_is_one_and_has_a_name(toolchain, kind):
     assert isinstance(toolchain, Toolchain)
-    assert toolchain.fingerprint(kind.platform).toolchain == toolchain.name
+    assert toolchain.fingerprint(kind.platform).name == toolchain.name
 
 
 def test_a_fingerprint_is_the_same_every_time_and_wherever_it_keeps_its_scratch(make, kind):
@@ -147,10 +149,11 @@ def put(folder: Path, files: dict[str, bytes]) -> list[str]:
     return list(files)
 
 
-ACTION = {
-    "shape": {"batch_size": 1}, "dtype": "float32", "compiler": {"num_cores": 1, "arguments": []},
-    "toolchain": {"flags": {"target_override": "trn1"}},
-}  # fmt: skip
+ACTION = compile_action(
+    shape={"batch_size": 1},
+    compiler=CompilerPart(num_cores=1, arguments=()),
+    toolchain=Fingerprint("any", "trn1", {}, {"target_override": "trn1"}),
+)
 
 
 def test_files_that_are_there_and_are_sound_have_no_fault(toolchain, kind, tmp_path):

@@ -21,7 +21,7 @@ from neuronbuild.worker import graph_classes, padding, weights
 from tests.conftest import make_model
 from tests.tools.action_keys import CPU
 from tests.tools.exported import ExportedSessions, export_graph, release_index
-from tests.unit.plan.cases import OPTIONS, way
+from tests.unit.plan.cases import OPTIONS, compile_options
 
 TASK = "sentence-similarity"
 AS_IS = replace(OPTIONS, auto_cast="none", auto_cast_type=None, extra_args=(), platform="cpu")
@@ -101,7 +101,7 @@ def open_release(folder: Path, place: Path, shapes: list[dict[str, int]]) -> Neu
     link_model(model, place)
     buckets, sessions, seen = [], [], []
     for sizes in shapes:
-        action = ActionMaker(subject, way(AS_IS, CPU["fingerprint"])).make("forward", Shape.of(sizes))
+        action = ActionMaker(subject, compile_options(AS_IS, CPU["fingerprint"])).make("forward", Shape.of(sizes))
         loaded, _ = weights.load(str(place), action.document, torch.float32)
         module = graph_classes.open_graph(loaded, action.document)
         session, bucket = export_graph(module, action, TASK, "forward", sizes)

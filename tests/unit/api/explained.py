@@ -30,5 +30,5 @@ def record_all(recipe: Path, cache: Path) -> list[str]:
     steps = [step for each in prepare(load_recipes([recipe]), context) for step in each.steps]
     for _, action in steps:
         digest = context.store.add_bytes(action.key.encode())
-        context.store.record(Manifest(action.key, action.document, (FileEntry("model.pt2", digest),), provenance(0.0)))
+        context.store.record(Manifest(action.key, action.record, (FileEntry("model.pt2", digest),), provenance(0.0)))
     return [action.key for _, action in steps]

@@ -11,7 +11,7 @@ from neuronbuild.api.locking import write_lock
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.lockfile import LockedModel, LockFile, locked_toolchain
 from neuronbuild.artifact.release_index import FILENAME, Bucket
-from neuronbuild.digest import digest_bytes, digest_json
+from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import LockError, StoreError, UsageError
 from neuronbuild.store.care.stats import Run, note_run
 from neuronbuild.store.cas_reader import quarantine
@@ -100,7 +100,7 @@ def test_what_a_release_elsewhere_names_stays_if_it_is_named(settings, tmp_path)
 
 
 def test_what_a_lock_names_stays(settings, tmp_path):
-    subject = digest_json(fake_action(1)[1].document["model"]).sha256
+    subject = fake_action(1)[1].record.model.digest
     model = LockedModel("./model", None, ".", None, {}, {}, (subject,))
     fingerprint = FakeToolchain(tmp_path / "toolchain").fingerprint("cpu")
     write_lock(settings.lock, LockFile((model,), (locked_toolchain(fingerprint),)))

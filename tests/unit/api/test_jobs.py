@@ -5,17 +5,18 @@ import json
 import pytest
 
 from neuronbuild.api.jobs import ReleaseJobs
+from neuronbuild.artifact.action import UnknownAction, action_key
 from neuronbuild.artifact.manifest import Manifest, Provenance
 from neuronbuild.artifact.snapshot import Model, Snapshot
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.digest import ActionKey, digest_bytes, digest_json
+from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import ReleaseError
 from tests.doubles.toolchain import FakeToolchain, fake_action
 from tests.tools.fault_matrix import note
 from tests.unit.store.disks import fill, small_disk
 
-ACTION = {"kind": "any"}
-MANIFEST = Manifest(ActionKey(digest_json(ACTION).sha256), ACTION, (), Provenance("test", "2026-01-01T00:00:00Z", 1.0))
+ACTION = UnknownAction({"kind": "any"})
+MANIFEST = Manifest(action_key(ACTION), ACTION, (), Provenance("test", "2026-01-01T00:00:00Z", 1.0))
 
 
 @pytest.fixture

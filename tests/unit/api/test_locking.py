@@ -145,6 +145,17 @@ def test_another_release_of_the_sdk_is_named(locked, own, tmp_path):
             plan(own[1](), replace(locked, sdk="2.30.0", locked=True, no_build=no_build))
 
 
+@pytest.mark.parametrize("platform", ["cpu", "inf2"])
+def test_a_lock_names_the_models_part_of_the_actions_that_are_planned_with_it(locked, own, tmp_path, platform):
+    """By it a prune keeps what a lock pins: with the toolchain's own attention and outputs, as they stand in its actions."""
+    write_recipe(tmp_path / "recipes/own.yaml", model="../own", task="fill-mask", shapes=TEXT, platforms=[platform])
+    pinned = replace(locked, sdk="2.31.0")
+    lock(own[1](), pinned)
+    [prepared] = prepare(own[1](), Context.open(pinned))
+    [model] = read_lock(pinned.lock).models
+    assert set(model.subjects) == {action.record.model.digest for _, action in prepared.steps}
+
+
 def test_to_be_locked_there_must_be_a_lock(locked, own):
     with pytest.raises(LockError, match="there is none"):
         plan(own[1](), replace(locked, locked=True))

@@ -4,15 +4,21 @@ import pytest
 
 from neuronbuild.api import lowering
 from neuronbuild.api.lowering import Lowerings, read_lowering
+from neuronbuild.artifact.action import CompilerPart
+from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.lowering import Lowering
 from tests.doubles.front_end import SOUND
+from tests.unit.artifact.actions import compile_action
 
 BAKED = {"from": "weights", "dtype": "float32", "shape": [2, 48, 16]}
 
 
 def read(weights: object = None, platform: str = "inf2", **said) -> Lowering:
-    compiler = {"arguments": ["--lnc=2"] if platform == "trn2" else []}
-    action = {"weights": weights or {"model.safetensors": "5" * 64}, "compiler": compiler, "toolchain": {"platform": platform}}
+    action = compile_action(
+        weights=weights or {"model.safetensors": "5" * 64},
+        compiler=CompilerPart(arguments=("--lnc=2",) if platform == "trn2" else ()),
+        toolchain=Fingerprint("neuronx", platform, {}),
+    )
     return read_lowering({**SOUND, **said}, action)
 
 

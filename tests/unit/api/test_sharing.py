@@ -9,9 +9,10 @@ from neuronbuild.api import trusting
 from neuronbuild.api.prepare import Context, prepare
 from neuronbuild.api.sharing import pull, push
 from neuronbuild.api.trusting import open_trust
+from neuronbuild.artifact.action import action_key
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
-from neuronbuild.digest import ActionKey, digest_bytes, digest_json
+from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import UsageError
 from neuronbuild.store.location import Remote, open_store
 from neuronbuild.store.names import ACTIONS, action_name, blob_name, snapshot_name
@@ -19,6 +20,7 @@ from neuronbuild.store.provenance import provenance
 from neuronbuild.store.transfer import copy_artifact
 from neuronbuild.store.trust import Trust, make_key, open_signer
 from tests.unit.api.shared import folders
+from tests.unit.artifact.actions import convert_action
 from tests.unit.store.artifacts import contents, get, key_of, put
 
 WEIGHTS = digest_bytes(b"weights")
@@ -33,9 +35,9 @@ def shared(tmp_path):
 
 def converted(store, weights=WEIGHTS) -> Manifest:
     """An artifact that holds a model's weights."""
-    action: dict[str, object] = {"format": 1, "kind": "convert", "weights": {"model.safetensors": weights.sha256}}
+    action = convert_action({"model.safetensors": weights.sha256})
     files = (FileEntry("weights.safetensors", store.add_bytes(b"converted")),)
-    manifest = Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
+    manifest = Manifest(action_key(action), action, files, provenance(1.0))
     store.record(manifest)
     return manifest
 
@@ -122,7 +124,7 @@ def test_recipes_choose_what_goes(settings, recipe, tmp_path):
     (moved,) = push(recipe(), settings)
     (each,) = prepare(recipe(), Context.open(settings))
     far = open_store(str(tmp_path / "far"))
-    kinds = sorted(str(manifest.action["kind"]) for manifest in far.manifests())
+    kinds = sorted(str(manifest.action.kind) for manifest in far.manifests())
     assert kinds == ["check", "compile"]
     assert far.lookup(each.steps[0][1].key) is not None
     assert moved.failures == ()

@@ -37,7 +37,7 @@ def test_sentence_embeddings_need_their_modules(bert):
     (bert / "config_sentence_transformers.json").write_text("{}")
     settings = {"sentence_bert_config.json", "config_sentence_transformers.json"}
     assert set(planning_documents(model(bert))) == {"modules.json", "1_Pooling/config.json", *settings}
-    kinds = [step["kind"] for step in subject_of(model(bert), None).document["sentence_modules"]]
+    kinds = [step["kind"] for step in subject_of(model(bert), None).model.sentence_modules]
     assert kinds == ["Pooling", "Normalize"]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
-from neuronbuild.artifact.codec import SEAL, encode
+from neuronbuild.artifact.action import action_key
+from neuronbuild.artifact.codec import SEAL, encode, parse_action
 from neuronbuild.artifact.manifest import Check, FileEntry, Manifest, Provenance
 from neuronbuild.artifact.release_index import Binding, Bucket, ReleasedFile, ReleaseIndex
 from neuronbuild.artifact.signature import ConstantSpec, Signature, TensorSpec
-from neuronbuild.digest import ActionKey, digest_bytes, digest_json
+from neuronbuild.digest import digest_bytes, digest_json
 
 ACTION: dict[str, object] = {"task": "fill-mask", "shape": {"batch_size": 1, "sequence_length": 64}, "eps": 1e-12, "é": None}
-KEY = ActionKey(digest_json(ACTION).sha256)
+KEY = action_key(parse_action(ACTION))
 CHECK = Check("random-weights", "eager", {"logits": 3e-6}, {"logits": 1.5}, 1e-4)
 SIGNATURE = Signature(
     inputs=(TensorSpec("input_ids", "int64", (1, 64), ("batch_size", "sequence_length")),),
@@ -20,7 +21,7 @@ SIGNATURE = Signature(
 )
 MANIFEST = Manifest(
     KEY,
-    ACTION,
+    parse_action(ACTION),
     (FileEntry("model.pt2", digest_bytes(b"code")), FileEntry("parts/constants.safetensors", digest_bytes(b""))),
     Provenance("neuronbuild 1.0", "2026-01-02T03:04:05Z", 12.5),
     SIGNATURE,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronbuild.artifact.action import action_key
 from neuronbuild.artifact.codec import SEAL, SIGNATURES, DecodeError, decode, decode_part, encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest, Provenance, Signed
 from neuronbuild.artifact.release_index import ReleaseIndex
@@ -71,7 +72,7 @@ def check_hostile(case):
     assert type(record) is kind
     check_names(entry.path for entry in record.files)
     if isinstance(record, Manifest):
-        assert digest_json(record.action).sha256 == record.key
+        assert action_key(record.action) == record.key
     assert decode(kind, encode(record), newest=FORMAT) == record
 
 
@@ -93,6 +94,8 @@ def test_a_record_reads_back_as_it_was_written(record):
 @every_record
 def test_a_record_is_readable_text_with_sorted_keys(record):
     said = {name: value for name, value in asdict(record).items() if name != SIGNATURES}
+    if isinstance(record, Manifest):
+        said["action"] = record.action.document()
     tree = {**said, SEAL: digest_json(said).sha256}
     assert encode(record).decode() == json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.artifact.codec import DecodeError, decode, encode
+from neuronbuild.artifact.action import action_key
+from neuronbuild.artifact.codec import DecodeError, decode, encode, parse_action
 from neuronbuild.artifact.manifest import FORMAT, PADDING, Check, FileEntry, Manifest
-from neuronbuild.digest import Digest, digest_bytes, digest_json
+from neuronbuild.digest import Digest, digest_bytes
 from neuronbuild.files import UnsafeNameError
+from tests.unit.artifact.actions import compile_action
 from tests.unit.artifact.records import ACTION, KEY, MANIFEST, UNSAFE_PATHS, plain, sealed
 
 
@@ -36,9 +38,9 @@ def test_no_file_of_an_artifact_is_called_like_its_manifest(path):
 
 
 def test_a_manifest_of_compiled_code_without_files_is_refused():
-    action = {**ACTION, "kind": "compile"}
+    action = compile_action()
     with pytest.raises(DecodeError, match="names no files"):
-        read(files=[], action=action, key=digest_json(action).sha256)
+        read(files=[], action=action.document(), key=action_key(action))
     assert read(files=[]).files == ()  # of a check, say
 
 
@@ -105,9 +107,9 @@ def test_two_paths_may_share_one_blob():
 
 
 def test_a_manifest_without_the_optional_parts_is_whole():
-    bare = Manifest(KEY, ACTION, (), MANIFEST.provenance)
+    bare = Manifest(KEY, parse_action(ACTION), (), MANIFEST.provenance)
     assert decode(Manifest, encode(bare), newest=FORMAT) == bare
-    assert bare.key == digest_json(bare.action).sha256
+    assert bare.key == action_key(bare.action)
 
 
 @pytest.mark.parametrize(

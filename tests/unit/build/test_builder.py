@@ -49,7 +49,7 @@ def test_a_build_is_recorded_with_all_that_came_of_it(bench):
     manifest = bench.store.lookup(outcome.step.action.key)
     assert outcome.kind == "built"
     assert outcome.manifest == manifest
-    assert manifest.action == outcome.step.action.document
+    assert manifest.action == outcome.step.action.record
     assert [entry.path for entry in manifest.files] == list(FILES)
     assert bench.store.missing(manifest) is None
     assert manifest.checks[0].kind == "random-weights"

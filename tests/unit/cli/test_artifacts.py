@@ -4,19 +4,18 @@ import datetime
 
 import pytest
 
+from neuronbuild.artifact.action import action_key
 from neuronbuild.artifact.manifest import Check, FileEntry, Manifest, Provenance
 from neuronbuild.cli.artifacts import age_text, model_of, row_of, summary, table
-from neuronbuild.digest import ActionKey, Digest, digest_json
+from neuronbuild.digest import Digest
+from tests.unit.artifact.actions import compile_action
 
 NOW = datetime.datetime(2026, 1, 3, tzinfo=datetime.UTC)
 
 
 def manifest(model: str | None = "org/one", **more) -> Manifest:
-    action = {
-        "kind": "compile", "task": "fill-mask", "graph": "forward", "shape": {"batch_size": 1, "sequence_length": 64},
-        "model": {"config": {"model_type": "bert"}}, "toolchain": {"platform": "cpu", "versions": {"torch": "2.13.0"}},
-    }  # fmt: skip
-    key = ActionKey(digest_json(action).sha256)
+    action = compile_action()
+    key = action_key(action)
     files = (FileEntry("model.pt2", Digest("ab" * 32, 1_500_000)),)
     built = Provenance("neuronbuild 0.1.0", "2026-01-01T00:00:00Z", 12.0)
     return Manifest(key, action, files, built, facts={"model": model} if model else {}, **more)

@@ -22,7 +22,7 @@ def known_store(steps: int):
     store = open_store("memory:")
     files = (FileEntry("model.pt2", store.add_bytes(b"code")),)
     for step in fake_plan(steps, store).steps:
-        store.record(Manifest(step.action.key, step.action.document, files, Provenance("test", "2026-01-01T00:00:00Z", 1.0)))
+        store.record(Manifest(step.action.key, step.action.record, files, Provenance("test", "2026-01-01T00:00:00Z", 1.0)))
     return store
 
 

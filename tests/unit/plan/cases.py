@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from neuronbuild.artifact.action import CompilerPart, ModelPart
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.plan.action import Action, ActionMaker, Way
+from neuronbuild.plan.action import ActionMaker, CompileOptions, KeyedAction
 from neuronbuild.plan.pipeline import Additions, is_pipeline, make_pipeline
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.target import Options
@@ -64,7 +65,7 @@ def make_action(
     graph="forward",
     compiler=None,
     **options,
-) -> Action:
+) -> KeyedAction:
     """The action for a model and shape; `options` replace some of `OPTIONS`, `compiler` what a toolchain makes of them."""
     subject = (
         make_pipeline(config, task=task, documents={}, files={"unet/config.json": "6" * 64}, additions=ADDITIONS)
@@ -72,22 +73,22 @@ def make_action(
         else make_subject(config, task=task, documents=documents)
     )
     if compiler is not None:
-        maker = ActionMaker(subject, Way(OPTIONS.dtype, compiler, fingerprint, weights))
+        maker = ActionMaker(subject, CompileOptions(OPTIONS.dtype, compiler, fingerprint, weights))
         return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
-    maker = ActionMaker(subject, way(replace(OPTIONS, **options), fingerprint, weights))
+    maker = ActionMaker(subject, compile_options(replace(OPTIONS, **options), fingerprint, weights))
     return maker.make(graph, Shape.of({**subject.sizes, **sizes}, TASKS[subject.task.name].graph(graph).axes))
 
 
-def way(options=OPTIONS, fingerprint=FINGERPRINT, weights=None) -> Way:
-    """The way to compile that a toolchain's own word on options makes."""
-    if fingerprint.toolchain == "inductor":
-        compiler = Inductor(Path()).options(options, {})
-    elif fingerprint.toolchain == "neuron":
-        compiler = {"arguments": neuron.arguments(options)}
+def compile_options(options=OPTIONS, fingerprint=FINGERPRINT, weights=None) -> CompileOptions:
+    """What a toolchain makes of a recipe's options."""
+    if fingerprint.name == "inductor":
+        compiler = Inductor(Path()).options(options, ModelPart("AutoModel", {}))
+    elif fingerprint.name == "neuron":
+        compiler = CompilerPart(arguments=tuple(neuron.arguments(options)))
     else:
         arguments = flags.arguments(options, fingerprint.versions["neuronx-cc"], "bert")
-        compiler = {"arguments": arguments, "dynamic_batch_size": options.dynamic_batch_size}
-    return Way(options.dtype, compiler, fingerprint, weights)
+        compiler = CompilerPart(arguments=tuple(arguments), dynamic_batch_size=options.dynamic_batch_size)
+    return CompileOptions(options.dtype, compiler, fingerprint, weights)
 
 
 def key(**changes) -> str:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronbuild.artifact.action import FORMAT, CompilerPart
 from neuronbuild.artifact.fields import canonical_fields, write_fields
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.digest import digest_bytes, digest_json
-from neuronbuild.plan.action import FORMAT, ActionMaker, common_part
+from neuronbuild.plan.action import ActionMaker, common_part
 from neuronbuild.plan.subject import make_subject
 from neuronbuild.recipe.grid import expand
 from neuronbuild.recipe.located import Located
@@ -23,12 +24,12 @@ from neuronbuild.tasks import TASKS
 from neuronbuild.tasks.families import TEXT
 from tests.tools.action_keys import compute_keys, read_golden
 from tests.tools.fuzz import few, json_values, random_mapping, random_text
-from tests.unit.plan.cases import BERT, FINGERPRINT, SIZES, key, make_action, way, without
+from tests.unit.plan.cases import BERT, FINGERPRINT, SIZES, compile_options, key, make_action, without
 
 KEY = key()
 NONE = {"auto_cast": "none"}
 CPU = {"platform": "cpu", "extra_args": ()}
-CPU_FINGERPRINT = replace(FINGERPRINT, toolchain="inductor", platform="cpu")
+CPU_FINGERPRINT = replace(FINGERPRINT, name="inductor", platform="cpu")
 
 
 def config(**changes):
@@ -88,7 +89,7 @@ def test_what_decides_nothing_is_not_in_the_key(change):
         {"extra_args": ()},
         {"extra_args": ("--enable-saturate-infinity", "--model-type=generic")},
         {"dynamic_batch_size": True},
-        {"fingerprint": replace(FINGERPRINT, toolchain="other")},
+        {"fingerprint": replace(FINGERPRINT, name="other")},
         {"fingerprint": replace(FINGERPRINT, platform="trn1")},
         {"fingerprint": replace(FINGERPRINT, versions={**FINGERPRINT.versions, "torch": "2.9.0+cpu"})},
         {"fingerprint": replace(FINGERPRINT, versions={**FINGERPRINT.versions, "new": "1"})},
@@ -134,7 +135,7 @@ def test_a_recipes_own_words_are_not_in_the_key(words):
         )
         targets = expand(Located(recipe, Path("a.yaml"), Document({})), "fill-mask")
         subject = make_subject(BERT, task="fill-mask")
-        return [ActionMaker(subject, way(t.options)).make(t.graph, t.shape).key for t in targets]
+        return [ActionMaker(subject, compile_options(t.options)).make(t.graph, t.shape).key for t in targets]
 
     assert keys(**words) == keys()
 
@@ -174,11 +175,10 @@ def test_the_document_holds_json_and_nothing_else():
 
 
 def test_two_actions_of_one_maker_share_nothing_that_changes():
-    maker = ActionMaker(make_subject(BERT, task="fill-mask"), way())
+    maker = ActionMaker(make_subject(BERT, task="fill-mask"), compile_options())
     shape = Shape.of({"batch_size": 1, "sequence_length": 64})
     first = maker.make("forward", shape)
-    first.document["inputs"].clear()
-    first.document["shape"].clear()
+    first.record.shape.clear()
     assert maker.make("forward", shape).key == first.key == digest_json(maker.make("forward", shape).document).sha256
 
 
@@ -198,7 +198,11 @@ def actions(draw):
         fingerprint=fingerprint,
         weights=draw(st.none() | st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=2)),
         sizes={axis: draw(st.integers(1, 1 << 24)) for axis in SIZES},
-        compiler=draw(st.dictionaries(st.text(max_size=6), json_values, max_size=3)),
+        compiler=CompilerPart(
+            arguments=draw(st.none() | st.lists(st.text(max_size=6), max_size=3).map(tuple)),
+            optlevel=draw(st.none() | st.integers()),
+            libraries=draw(st.none() | st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=2)),
+        ),
     )
 
 
@@ -233,7 +237,7 @@ def random_action(chance):
         fingerprint=Fingerprint(random_text(chance, 6), random_text(chance, 6), words(), random_mapping(chance, longest=6)),
         weights=chance.choice([None, words()]),
         sizes={axis: chance.randint(1, 1 << 24) for axis in SIZES},
-        compiler=random_mapping(chance, longest=6),
+        compiler=CompilerPart(arguments=tuple(words()), num_cores=chance.choice([None, 1, 2]), libraries=words()),
     )
 
 
@@ -258,7 +262,7 @@ def test_the_order_of_a_configs_keys_makes_no_difference(seed):
 def test_the_commits_of_what_another_tool_reads_whole_are_in_its_key():
     subject, shape = make_subject(BERT, task="text-classification"), Shape.of({"batch_size": 1, "sequence_length": 64})
     made = {
-        commit: ActionMaker(subject, replace(way(), commits={"": commit} if commit else None)).make("forward", shape)
+        commit: ActionMaker(subject, replace(compile_options(), commits=commit and {"": commit})).make("forward", shape)
         for commit in (None, "a" * 40, "b" * 40)
     }
     assert len({action.key for action in made.values()}) == len(made)
@@ -270,7 +274,7 @@ def test_the_commits_of_what_another_tool_reads_whole_are_in_its_key():
 def test_keys_of_old_stay_as_they_are(name):
     assert compute_keys()[name] == read_golden()[name], (
         f"the key of {name!r} is another than in tests/golden/action_keys.json: every store would miss it. If that is meant, "
-        "raise FORMAT in neuronbuild/plan/action.py, say so in the changelog, and run `python -m tests.tools.action_keys`"
+        "raise FORMAT in neuronbuild/artifact/action.py, say so in the changelog, and run `python -m tests.tools.action_keys`"
     )
 
 

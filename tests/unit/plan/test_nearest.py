@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from neuronbuild.plan.action import common_part
 from neuronbuild.plan.explain import comparable, find_differences
 from neuronbuild.plan.nearest import KnownAction, NearestActions
 from tests.unit.plan.cases import BERT, FINGERPRINT, make_action
@@ -22,8 +21,8 @@ def differences_of(before, after):
 
 def known(*actions):
     """These actions as they are remembered."""
-    entries = [KnownAction(each.key, each.common, each.document["graph"], each.document["shape"]) for each in actions]
-    return NearestActions(entries, {each.common: common_part(each.document) for each in actions})
+    entries = [KnownAction(each.key, each.common, each.record.graph, each.record.shape) for each in actions]
+    return NearestActions(entries, {each.common: each.record for each in actions})
 
 
 def sized(batch, length, **changes):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from neuronbuild.artifact.action import document_of
 from neuronbuild.plan.pipeline import Additions, is_pipeline, make_pipeline
 from neuronbuild.plan.subject import SubjectError
 
@@ -28,19 +29,19 @@ def test_a_pipeline_says_its_class():
 
 def test_the_task_is_the_pipelines_first_unless_it_is_given():
     assert subject().task.name == "text-to-image"
-    assert subject(task="inpainting").document["auto_class"] == "AutoPipelineForInpainting"
+    assert subject(task="inpainting").model.auto_class == "AutoPipelineForInpainting"
 
 
 def test_small_files_are_in_the_key_but_for_what_nobody_reads():
-    assert subject().document["files"] == {"unet/config.json": "1" * 64}
+    assert subject().model.files == {"unet/config.json": "1" * 64}
 
 
 def test_who_saved_it_is_not_in_the_key():
-    assert subject({**INDEX, "_diffusers_version": "0.35.2"}).document == subject().document
+    assert subject({**INDEX, "_diffusers_version": "0.35.2"}).model == subject().model
 
 
 def test_additions_are_in_the_key():
-    document = subject(additions=Additions((("a.safetensors", 0.5),), 2)).document
+    document = document_of(subject(additions=Additions((("a.safetensors", 0.5),), 2)).model)
     assert (document["lora"], document["controlnets"]) == ([{"weights": "a.safetensors", "scale": 0.5}], 2)
 
 

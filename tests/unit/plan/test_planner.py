@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from neuronbuild.artifact.action import CompilerPart, action_key
+from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.lowering import Lowering
 from neuronbuild.artifact.shape import Shape
-from neuronbuild.digest import ActionKey, digest_json
-from neuronbuild.plan.action import Action
+from neuronbuild.digest import ActionKey
+from neuronbuild.plan.action import KeyedAction
 from neuronbuild.plan.explain import Difference, Nearest
 from neuronbuild.plan.planner import explain_move, make_plan
 from neuronbuild.recipe.target import Target
@@ -94,7 +96,7 @@ def test_a_plan_has_what_preflight_found_by_the_keys_of_its_steps():
 
 def test_a_compiler_that_is_given_no_words_has_no_arguments():
     [(target, action)] = steps(1)
-    own = Action({**action.document, "compiler": {"optlevel": 2}}, action.key)
+    own = KeyedAction(replace(action.record, compiler=CompilerPart(optlevel=2)), action.key)
     assert make_plan([(target, own)], {}).steps[0].as_json()["arguments"] is None
 
 
@@ -102,11 +104,11 @@ def troubled(*sizes, platform="inf2"):
     """Steps of a model that the last tracer is known to die of."""
     made = []
     for target, action in steps(*sizes):
-        model = {"config": {"model_type": "yolos"}}
-        toolchain = {"name": "neuronx", "versions": {"torch-neuronx": LAST_WITH_TRACE}}
-        document = {**action.document, "model": model, "toolchain": toolchain}
+        model = replace(action.record.model, config={"model_type": "yolos"})
+        toolchain = Fingerprint("neuronx", platform, {"torch-neuronx": LAST_WITH_TRACE})
+        record = replace(action.record, model=model, toolchain=toolchain)
         options = replace(target.options, platform=platform)
-        made.append((replace(target, options=options), Action(document, ActionKey(digest_json(document).sha256))))
+        made.append((replace(target, options=options), KeyedAction(record, action_key(record))))
     return made
 
 
@@ -127,9 +129,10 @@ def compiled_by(version: str, sizes=(1,), platform: str = "inf2"):
     """Steps as `steps` has them, of a toolchain with that version of its compiler."""
     made = []
     for target, action in steps(*sizes):
-        document = {**action.document, "toolchain": {"name": "neuronx", "versions": {"neuronx-cc": version, "torch": "2.9.0"}}}
+        toolchain = Fingerprint("neuronx", platform, {"neuronx-cc": version, "torch": "2.9.0"})
+        record = replace(action.record, toolchain=toolchain)
         options = replace(target.options, platform=platform)
-        made.append((replace(target, options=options), Action(document, ActionKey(digest_json(document).sha256))))
+        made.append((replace(target, options=options), KeyedAction(record, action_key(record))))
     return made
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from neuronbuild.artifact.action import document_of
 from neuronbuild.plan.subject import SubjectError, make_subject
 from neuronbuild.tasks import TASKS
 from tests.tools.action_keys import SENTENCES
@@ -41,7 +42,7 @@ def test_what_sentence_transformers_files_say_is_understood_or_refused(file, say
     assert key == "task"
     assert text.startswith(f"{file}: this version ")
     assert text.endswith("; use task feature-extraction")
-    assert make_subject(BERT, task="feature-extraction", documents={**SENTENCES, file: says}).document
+    assert make_subject(BERT, task="feature-extraction", documents={**SENTENCES, file: says}).model
 
 
 def test_only_graphs_that_leave_prompts_out_are_told_which_tokens_are_pooled():
@@ -86,7 +87,7 @@ def exported(config, **arguments):
 def test_a_type_that_only_another_tool_exports_is_planned_for_it_with_all_that_its_config_says():
     made = exported(MIXTRAL)
     assert (made.task.name, made.dtype, made.longest) == ("text-generation", "bfloat16", 256)
-    assert made.document["config"] == {
+    assert made.model.config == {
         "model_type": "mixtral", "num_local_experts": 4, "sliding_window": None, "max_position_embeddings": 256,
     }  # fmt: skip
     key, text = refusal(MIXTRAL)
@@ -96,8 +97,8 @@ def test_a_type_that_only_another_tool_exports_is_planned_for_it_with_all_that_i
 
 
 def test_a_type_that_is_known_here_is_keyed_for_it_as_for_us():
-    config = exported(QWEN3).document["config"]
-    assert config == make_subject(QWEN3, task=None).document["config"]
+    config = exported(QWEN3).model.config
+    assert config == make_subject(QWEN3, task=None).model.config
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_what_the_other_tool_doesnt_export_is_told_at_the_key_that_asks_for_it(c
 
 def test_a_decoder_that_embeds_has_a_task_only_there():
     made = exported(QWEN3, task="feature-extraction")
-    assert (made.task.name, made.document["auto_class"], made.dtype) == ("feature-extraction", "AutoModel", "bfloat16")
+    assert (made.task.name, made.model.auto_class, made.dtype) == ("feature-extraction", "AutoModel", "bfloat16")
     assert "`toolchain: optimum`" in refusal(QWEN3, task="feature-extraction")[1]
 
 
@@ -158,7 +159,7 @@ def test_a_task_that_a_family_lacks_is_told_who_has_it():
 def test_speech_recognition_is_what_the_family_does_of_it(model_type, task):
     made = make_subject({"model_type": model_type}, task="automatic-speech-recognition")
     assert made.task.name == task
-    assert made.document["auto_class"] == TASKS[task].auto_class
+    assert made.model.auto_class == TASKS[task].auto_class
 
 
 def test_what_another_family_calls_speech_recognition_is_refused_for_letters():
@@ -173,7 +174,7 @@ def test_a_model_that_brings_its_own_classes_is_refused():
 
 
 def test_the_document_says_what_the_worker_must_make():
-    document = make_subject(BERT, task="question-answering").document
+    document = document_of(make_subject(BERT, task="question-answering").model)
     assert document["auto_class"] == "AutoModelForQuestionAnswering"
     assert document["outputs"] == ["start_logits", "end_logits"]
     assert document["attention"] == "sdpa"
@@ -182,7 +183,7 @@ def test_the_document_says_what_the_worker_must_make():
 
 
 def test_python_files_that_come_with_the_model_are_part_of_it():
-    assert make_subject(BERT, task="fill-mask", code={"own.py": "1" * 64}).document["code"] == {"own.py": "1" * 64}
+    assert make_subject(BERT, task="fill-mask", code={"own.py": "1" * 64}).model.code == {"own.py": "1" * 64}
 
 
 @pytest.mark.parametrize(("model_type", "names"), [("bert", 3), ("roberta", 2), ("distilbert", 2)])
@@ -223,9 +224,7 @@ def test_a_value_that_no_key_can_hold_is_named(value, words):
 
 
 def test_a_value_that_is_dropped_may_be_anything():
-    assert (
-        make_subject({**BERT, "initializer_range": float("nan")}, task=None).document == make_subject(BERT, task=None).document
-    )
+    assert make_subject({**BERT, "initializer_range": float("nan")}, task=None).model == make_subject(BERT, task=None).model
 
 
 def test_more_layers_than_can_be_compiled_are_refused():

@@ -26,8 +26,7 @@ def test_casts_and_level_are_read_from_what_was_handed_over():
 
 
 def test_a_sentence_model_is_called_what_the_loader_calls_it():
-    made = traced()
-    made.action["model"]["sentence_modules"] = [{"kind": "Normalize"}]
+    made = traced(sentence_modules=({"kind": "Normalize"},))
     assert make_block("sentence-similarity", made)["model_type"] == "transformer"
 
 

@@ -81,9 +81,9 @@ def test_a_conversion_knows_its_source_and_all_that_shapes_it(case, tmp_path):
     before = {one.key for one in store.manifests()}
     settle_weights(half, [manifest], store, RecordingJob(tmp_path / "made", {"files": [DERIVED], "omitted": ["x"]}))
     [record] = [one for one in store.manifests() if one.key not in before]
-    assert record.action["weights"] == {FILE: half.model.snapshot.files[FILE].sha256}
-    assert record.action["dtype"] == "float32"
-    assert str(tmp_path) not in json.dumps(record.action)
+    assert record.action.weights == {FILE: half.model.snapshot.files[FILE].sha256}
+    assert record.action.dtype == "float32"
+    assert str(tmp_path) not in json.dumps(record.action.document())
 
 
 def test_a_model_without_weights_is_told(case):

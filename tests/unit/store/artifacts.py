@@ -35,7 +35,7 @@ def put(store: CasStore, number: int, size: int = 40) -> Manifest:
             files.append(store.add(name, path))
         log = store.add_bytes(f"log {number}".encode())
     action = fake_action(number)[1]
-    manifest = Manifest(action.key, action.document, tuple(files), provenance(1.0), log=log)
+    manifest = Manifest(action.key, action.record, tuple(files), provenance(1.0), log=log)
     store.record(manifest)
     return manifest
 

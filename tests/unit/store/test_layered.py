@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from neuronbuild.artifact.action import action_key
+from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
 from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import StoreError
@@ -11,9 +13,11 @@ from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
 from neuronbuild.store.names import action_name, blob_name, quarantine_name, snapshot_name
 from neuronbuild.store.objects.memory import MemoryObjects
+from neuronbuild.store.provenance import provenance
 from neuronbuild.store.remote_store import RemoteStore
 from neuronbuild.store.sharing import SharingPolicy
 from neuronbuild.store.trust import UNTRUSTED, Trust, make_key, open_signer
+from tests.unit.artifact.actions import convert_action
 from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
 from tests.unit.store.disks import make_read_only, small_disk
 from tests.unit.store.layers import break_down, far_memory, layered, near_memory
@@ -170,8 +174,7 @@ def test_the_far_lease_outlasts_the_upload(far):
 
 
 def test_weights_of_a_model_without_a_licence_stay_here(near, far):
-    action = {"format": 1, "kind": "convert", "weights": {"model.safetensors": "ab" * 32}}
-    manifest = with_action(near, action)
+    manifest = converted(near, {"model.safetensors": "ab" * 32})
     both = layered(near, far)
     both.record_snapshot(Snapshot("my/model", None, {"model.safetensors": digest_of("ab" * 32)}))
     both.record(manifest)
@@ -190,13 +193,10 @@ def digest_of(sha256: str):
     return Digest(sha256, 7)
 
 
-def with_action(store, action):
-    from neuronbuild.artifact.manifest import FileEntry, Manifest
-    from neuronbuild.digest import ActionKey, digest_json
-    from neuronbuild.store.provenance import provenance
-
+def converted(store, weights):
+    action = convert_action(weights)
     files = (FileEntry("weights.safetensors", store.add_bytes(b"weights")),)
-    return Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
+    return Manifest(action_key(action), action, files, provenance(1.0))
 
 
 def test_a_full_disk_near_is_told_and_leaves_no_half_artifact(far, tmp_path):

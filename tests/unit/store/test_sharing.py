@@ -5,24 +5,26 @@ from dataclasses import replace
 
 import pytest
 
+from neuronbuild.artifact.action import CheckAction, action_key
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
-from neuronbuild.digest import ActionKey, digest_bytes, digest_json
+from neuronbuild.digest import digest_bytes, digest_json
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.names import snapshot_name
 from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.sharing import SharingPolicy, carried_weights
 from neuronbuild.store.trust import Trust, make_key, open_signer
+from tests.unit.artifact.actions import compile_action
 
 WEIGHTS = digest_bytes(b"weights")
 FILES = {"config.json": digest_bytes(b"{}"), "model.safetensors": WEIGHTS}
 
 
 def artifact(weights: object, *names: str, kind: str = "compile") -> Manifest:
-    action: dict[str, object] = {"kind": kind, "weights": weights}
+    action = compile_action(weights=weights) if kind == "compile" else CheckAction("0" * 64, {}, weights)
     files = tuple(FileEntry(name, digest_bytes(b"")) for name in names)
-    return Manifest(ActionKey(digest_json(action).sha256), action, files, provenance(1.0))
+    return Manifest(action_key(action), action, files, provenance(1.0))
 
 
 INLINE = artifact({"model.safetensors": WEIGHTS.sha256}, "model.neff")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from neuronbuild.release.layout import compiled_by
 from neuronbuild.tasks import FAMILIES, TASKS, families_for
 from neuronbuild.tasks.images import IMAGE_TASKS
 from neuronbuild.tasks.loaders import LOADERS, REFUSALS, Compiled, left_out, outputs_of, refusal, remarks
@@ -16,41 +17,41 @@ UNKNOWN = {("modernbert", "multiple-choice"), ("modernbert", "question-answering
 """What is planned here and isn't in the registry there."""
 
 
-def document(task, family="bert", sizes=None, **options):
+def action(task, family="bert", sizes=None, **options):
     config = {**BERT, "model_type": family} if (family, task) not in CASES else {"model_type": family, **CASES[family, task][0]}
     given = sizes or CASES.get((family, task), (None, {"batch_size": 1, "sequence_length": 16, "num_choices": 2}))[1]
-    return make_action(task=task, config=config, sizes=given, weights=options.pop("weights", PLAIN_WEIGHTS), **options).document
+    return make_action(task=task, config=config, sizes=given, weights=options.pop("weights", PLAIN_WEIGHTS), **options).record
 
 
 def compiled(*arguments, **options) -> Compiled:
-    return Compiled.of([document(*arguments, **options)])
+    return compiled_by([action(*arguments, **options)])
 
 
 def inputs_of(made) -> list[str]:
-    return [entry["name"] for entry in made["inputs"]]
+    return [entry.name for entry in made.inputs]
 
 
 @pytest.mark.parametrize(
     "family", ["albert", "bert", "convbert", "deberta", "deberta-v2", "electra", "mobilebert", "roformer", "mpnet"]
 )
 def test_sentence_embeddings_take_the_two_inputs_that_are_passed_there(family):
-    made = document("sentence-similarity", family)
+    made = action("sentence-similarity", family)
     assert inputs_of(made) == ["input_ids", "attention_mask"]
-    assert refusal(Compiled.of([made])) is None
+    assert refusal(compiled_by([made])) is None
 
 
 @pytest.mark.parametrize("family", ["xlm", "flaubert"])
 def test_an_input_stays_where_zeros_are_not_the_same_as_none_and_the_loader_is_said_to_lack_it(family):
-    made = document("sentence-similarity", family)
-    assert (inputs_of(made)[-1], made["model"]["no_token_types"]) == ("token_type_ids", -1)
-    assert "optimum-neuron passes none for sentence embeddings" in refusal(Compiled.of([made]))
+    made = action("sentence-similarity", family)
+    assert (inputs_of(made)[-1], made.model.no_token_types) == ("token_type_ids", -1)
+    assert "optimum-neuron passes none for sentence embeddings" in refusal(compiled_by([made]))
 
 
 @pytest.mark.parametrize(("family", "size", "taken"), [("deberta", 0, False), ("deberta", 2, True), ("deberta-v2", 0, True)])
 def test_a_model_without_token_types_takes_none_where_the_loader_asks_for_none(family, size, taken):
     config = {**BERT, "model_type": family, "type_vocab_size": size}
     made = make_action(task="fill-mask", config=config)
-    assert ("token_type_ids" in inputs_of(made.document)) == taken
+    assert ("token_type_ids" in inputs_of(made.record)) == taken
     assert ("token_type_ids" in left_out("fill-mask", FAMILIES[family], config)) != taken
 
 
@@ -68,7 +69,7 @@ def test_a_model_without_token_types_takes_none_where_the_loader_asks_for_none(f
 )
 def test_outputs_that_only_its_classes_read_are_given_where_it_may_load_them(task, family, further):
     own = outputs_of(TASKS[task])
-    assert outputs_of(TASKS[task], "neuronx") == document(task, family)["model"]["outputs"] == [*own, *further]
+    assert outputs_of(TASKS[task], "neuronx") == list(action(task, family).model.outputs) == [*own, *further]
     assert not set(own) & set(further)
 
 
@@ -98,8 +99,8 @@ def test_a_type_of_model_that_isnt_known_there_is_refused(family, task):
 )
 def test_what_cant_be_loaded_is_said_with_its_reason(made, words):
     sizes = {"batch_size": 1, "sequence_length": 16, "prefill_length": 8, "num_beams": 1}
-    action = make_action(**{"weights": PLAIN_WEIGHTS, "sizes": sizes, **made})
-    assert refusal(Compiled.of([action.document])).startswith(words)
+    planned = make_action(**{"weights": PLAIN_WEIGHTS, "sizes": sizes, **made})
+    assert refusal(compiled_by([planned.record])).startswith(words)
 
 
 @pytest.mark.parametrize(

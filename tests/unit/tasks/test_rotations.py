@@ -35,7 +35,7 @@ def test_the_longest_sequence_is_that_up_to_which_frequencies_are_constants(conf
     assert subject.misfit("sequence_length", longest) is None
     fault = subject.misfit("sequence_length", longest + 1)
     assert f"{longest:,} tokens" in fault
-    assert ("other frequencies" in fault) == (fixed_length(subject.document["config"]) is not None)
+    assert ("other frequencies" in fault) == (fixed_length(subject.model.config) is not None)
 
 
 def test_every_kind_of_layer_counts():

@@ -2,27 +2,35 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from neuronbuild.artifact.action import CompilerPart, ModelPart
+from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.toolchain.exported import exporter_fault
+from tests.unit.artifact.actions import compile_action
 from tests.unit.neffs import neff
 
-TOOLCHAIN = {"toolchain": {"flags": {"target_override": "trn1"}}, "dtype": "float32"}
-DECODER = {**TOOLCHAIN, "shape": {"batch_size": 1}, "compiler": {"num_cores": 2}, "model": {"config": {"model_type": "llama"}}}
-TWO_PARTS = {
-    **TOOLCHAIN,
-    "shape": {"batch_size": 2, "sequence_length": 16},
-    "compiler": {"num_cores": 1},
-    "model": {"config": {"model_type": "whisper"}},
-}
+TOOLCHAIN = Fingerprint("optimum", "trn1", {}, {"target_override": "trn1"})
+ONE, TWO = CompilerPart(num_cores=1), CompilerPart(num_cores=2)
+DECODER = compile_action(
+    toolchain=TOOLCHAIN, shape={"batch_size": 1}, compiler=TWO, model=ModelPart("AutoModelForCausalLM", {"model_type": "llama"})
+)
+TWO_PARTS = compile_action(
+    toolchain=TOOLCHAIN,
+    shape={"batch_size": 2, "sequence_length": 16},
+    compiler=ONE,
+    model=ModelPart("AutoModelForSpeechSeq2Seq", {"model_type": "whisper"}),
+)
 INDEX = {"model_type": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
-PIPELINE = {
-    **TOOLCHAIN,
-    "shape": {"batch_size": 1, "num_images_per_prompt": 2, "height": 64, "width": 64},
-    "compiler": {"num_cores": 1},
-    "model": {"config": INDEX, "controlnets": 1},
-}
+DRAWING = ModelPart("AutoPipelineForText2Image", INDEX, controlnets=1)
+PIPELINE = compile_action(
+    toolchain=TOOLCHAIN,
+    shape={"batch_size": 1, "num_images_per_prompt": 2, "height": 64, "width": 64},
+    compiler=ONE,
+    model=DRAWING,
+)
 IMAGES = {"static_batch_size": 2, "static_height": 64, "static_width": 64}
 
 
@@ -55,13 +63,13 @@ def test_other_sizes_are_told(tmp_path):
 
 
 def test_a_part_may_be_a_folder_of_ranks(tmp_path):
-    action = {**TWO_PARTS, "compiler": {"num_cores": 1}}
+    action = TWO_PARTS
     root = write(tmp_path, ("encoder", "decoder"), name="model.neuron/tp_0.pt")
     assert "no usable encoder/model.neuron" in fault(root, action)
-    assert "no usable encoder/model.neuron" in fault(root, {**action, "compiler": {"num_cores": 2}})
+    assert "no usable encoder/model.neuron" in fault(root, replace(action, compiler=TWO))
     for part in ("encoder", "decoder"):
         (root / part / "model.neuron/tp_1.pt").write_bytes((root / part / "model.neuron/tp_0.pt").read_bytes())
-    assert fault(root, {**action, "compiler": {"num_cores": 2}}) is None
+    assert fault(root, replace(action, compiler=TWO)) is None
 
 
 def test_a_pipeline_is_all_of_its_parts_for_images_of_the_size(tmp_path):
@@ -76,7 +84,7 @@ def test_a_pipeline_is_all_of_its_parts_for_images_of_the_size(tmp_path):
 
 
 def test_parts_with_weights_apart_have_those_of_every_core(tmp_path):
-    action = {**PIPELINE, "model": {"config": INDEX, "controlnets": 0}, "compiler": {"num_cores": 2}}
+    action = replace(PIPELINE, model=replace(DRAWING, controlnets=0), compiler=TWO)
     root = write(tmp_path, ("unet", "vae_encoder", "vae_decoder"), block=IMAGES)
     (root / "unet/weights").mkdir()
     (root / "unet/weights/tp0_sharded_checkpoint.safetensors").touch()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from neuronbuild.artifact.action import Lora, ModelPart
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.tasks import PIPELINES
 from neuronbuild.toolchain.base import OptionError
@@ -16,11 +17,11 @@ TWO = replace(ONE, num_cores=2)
 
 
 def model(model_type, auto_class):
-    return {"config": {"model_type": model_type}, "auto_class": auto_class}
+    return ModelPart(auto_class, {"model_type": model_type})
 
 
 def pipeline(name, **more):
-    return {**model(name, "AutoPipelineForText2Image"), "lora": [], "controlnets": 0, **more}
+    return replace(model(name, "AutoPipelineForText2Image"), **{"lora": (), "controlnets": 0, **more})
 
 
 LLAMA = model("llama", "AutoModelForCausalLM")
@@ -28,7 +29,7 @@ T5 = model("t5", "AutoModelForSeq2SeqLM")
 WHISPER = model("whisper", "AutoModelForSpeechSeq2Seq")
 EMBEDDER = model("qwen3", "AutoModel")
 SD, FLUX, PIXART = (pipeline(f"{name}Pipeline") for name in ("StableDiffusion", "Flux", "PixArtAlpha"))
-LORA = {"lora": [{"weights": "a.safetensors", "scale": 0.5}, {"weights": "b.bin", "scale": 1.0}]}
+LORA = {"lora": (Lora("a.safetensors", 0.5), Lora("b.bin", 1.0))}
 
 
 def arguments(options=ONE, said=LLAMA, version=VERSION):
@@ -54,7 +55,7 @@ def test_speech_to_text_is_in_its_own_word():
 
 
 def test_every_lora_gets_a_file_a_name_and_a_scale():
-    said = arguments(ONE, {**SD, **LORA, "controlnets": 1})
+    said = arguments(ONE, replace(SD, **LORA, controlnets=1))
     assert said[said.index("--lora_model_ids") :] == [
         "--lora_model_ids", "model/lora_0", "model/lora_1", "--lora_weight_names", "a.safetensors", "b.bin",
         "--lora_adapter_names", "lora_0", "lora_1", "--lora_scales", "0.5", "1.0", "--controlnet_ids", "model/controlnet_0",
@@ -81,7 +82,7 @@ CAST, LEVEL = ("compiler", "auto_cast"), ("compiler", "optlevel")
         (TWO, SD, ("num_cores",), "doesn't spread a StableDiffusionPipeline over cores"),
         (TWO, WHISPER, ("num_cores",), "doesn't spread whisper over cores"),
         (replace(TWO, dtype="bfloat16"), T5, ("dtype",), "loads a t5 over several cores in float32, whatever is said"),
-        (replace(ONE, dtype="bfloat16"), {**SD, "controlnets": 1}, ("dtype",), "compiles ControlNets in float32"),
+        (replace(ONE, dtype="bfloat16"), replace(SD, controlnets=1), ("dtype",), "compiles ControlNets in float32"),
         (TWO, model("gpt2", "AutoModelForCausalLM"), ("num_cores",), "0.4.5 doesn't export gpt2 for text-generation, only"),
         (ONE, model("mt5", "AutoModelForSeq2SeqLM"), ("toolchain",), "doesn't export mt5 for text2text-generation, only t5"),
         (ONE, model("bert", "AutoModel"), ("toolchain",), "doesn't export bert for feature-extraction, only qwen3"),
@@ -116,7 +117,7 @@ def test_parts_that_are_read_from_the_checkpoint_anew_have_no_lora(options):
     with pytest.raises(
         OptionError, match=r"transformer and text_encoder_2 of a FluxPipeline from the checkpoint anew"
     ) as caught:
-        arguments(options, {**FLUX, **LORA})
+        arguments(options, replace(FLUX, **LORA))
     assert caught.value.keys == ("lora",)
 
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from neuronbuild.artifact.action import CompilerPart, ModelPart
 from neuronbuild.toolchain.base import OptionError
-from neuronbuild.toolchain.neuronx import FILE, Neuronx, has_cache, wanted_cores
+from neuronbuild.toolchain.neuronx import FILE, Neuronx, has_cache
 from neuronbuild.toolchain.setup import Setup
+from tests.unit.artifact.actions import compile_action
 from tests.unit.neffs import archive, neff
 from tests.unit.toolchain.test_flags import PLAIN
 
-BERT = {"config": {"model_type": "bert"}, "auto_class": "AutoModel"}
-LLAMA = {"config": {"model_type": "llama"}, "auto_class": "AutoModelForCausalLM"}
+BERT = ModelPart("AutoModel", {"model_type": "bert"})
+LLAMA = ModelPart("AutoModelForCausalLM", {"model_type": "llama"})
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ def neuronx(tmp_path):
 
 def test_what_an_action_says_is_what_is_handed_over(neuronx):
     said = neuronx.options(replace(PLAIN, dynamic_batch_size=True), BERT)
-    assert said["arguments"][-1] == "--target=inf2"
-    assert said["dynamic_batch_size"] is True
+    assert said.arguments[-1] == "--target=inf2"
+    assert said.dynamic_batch_size is True
 
 
 def test_a_model_with_a_cache_keeps_its_weights_inside(neuronx):
@@ -33,10 +35,10 @@ def test_a_model_with_a_cache_keeps_its_weights_inside(neuronx):
 
 
 def test_weights_lie_apart_only_where_that_was_shown_of_the_graph(neuronx):
-    bert = {"auto_class": "AutoModelForMaskedLM", "config": {"model_type": "bert"}}
+    bert = ModelPart("AutoModelForMaskedLM", {"model_type": "bert"})
     neuronx.options(replace(PLAIN, weights="separate"), bert)
     with pytest.raises(OptionError, match="that hum keeps every weight apart in its graph was not shown") as caught:
-        neuronx.options(replace(PLAIN, weights="separate"), {**bert, "config": {"model_type": "hum"}})
+        neuronx.options(replace(PLAIN, weights="separate"), replace(bert, config={"model_type": "hum"}))
     assert caught.value.keys == ("weights",)
 
 
@@ -46,12 +48,12 @@ def test_masks_are_never_looked_into_by_attention(neuronx):
 
 @pytest.mark.parametrize(("arguments", "cores"), [(["--lnc=2", "--target=trn2"], 2), (["--lnc=1"], 1), ([], 1)])
 def test_cores_are_read_from_the_arguments(arguments, cores):
-    assert wanted_cores({"compiler": {"arguments": arguments}}) == cores
+    assert CompilerPart(arguments=tuple(arguments)).logical_cores == cores
 
 
 def test_a_file_with_a_neff_has_no_fault(neuronx, tmp_path):
     archive(tmp_path / FILE, neff(lnc=2))
-    assert neuronx.fault(tmp_path, [FILE], {"compiler": {"arguments": ["--lnc=2"]}}) is None
+    assert neuronx.fault(tmp_path, [FILE], compile_action(compiler=CompilerPart(arguments=("--lnc=2",)))) is None
 
 
 @pytest.mark.parametrize(
@@ -66,4 +68,4 @@ def test_a_file_with_a_neff_has_no_fault(neuronx, tmp_path):
 )
 def test_a_success_without_a_usable_file_is_none(neuronx, tmp_path, make, message):
     make(tmp_path / FILE)
-    assert message in neuronx.fault(tmp_path, [FILE], {"compiler": {"arguments": []}})
+    assert message in neuronx.fault(tmp_path, [FILE], compile_action())

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from neuronbuild import sdks
+from neuronbuild.artifact.action import ModelPart, document_of
 from neuronbuild.artifact.shape import Shape
 from neuronbuild.errors import ToolchainError
 from neuronbuild.toolchain.base import OptionError
@@ -14,8 +15,8 @@ from neuronbuild.toolchain.setup import Setup
 from tests.unit.toolchain.test_flags import PLAIN
 from tests.unit.toolchain.test_neuronx import LLAMA
 
-T5 = {"config": {"model_type": "t5"}, "auto_class": "AutoModelForSeq2SeqLM"}
-GEMMA3 = {**LLAMA, "config": {"model_type": "gemma3_text"}}
+T5 = ModelPart("AutoModelForSeq2SeqLM", {"model_type": "t5"})
+GEMMA3 = replace(LLAMA, config={"model_type": "gemma3_text"})
 BEAMS = Shape.of({"num_beams": 2}, ("num_beams",))
 TWO = replace(PLAIN, platform="trn1", num_cores=2)
 
@@ -27,15 +28,15 @@ def optimum(tmp_path):
 
 def test_its_arguments_and_cores_are_what_is_keyed(optimum):
     said = optimum.options(TWO, LLAMA)
-    assert set(said) == {"arguments", "num_cores"}
-    assert (said["arguments"][:2], said["num_cores"]) == (["--task", "text-generation"], 2)
+    assert set(document_of(said)) == {"arguments", "num_cores"}
+    assert (said.arguments[:2], said.num_cores) == (("--task", "text-generation"), 2)
 
 
 def test_its_own_version_decides_what_it_can(optimum, tmp_path):
     with pytest.raises(OptionError, match=r"optimum-neuron 0\.4\.5 doesn't export gemma3_text"):
         optimum.options(TWO, GEMMA3)
     later = Optimum(Setup(tmp_path, sdk="2.26.1", versions={"optimum-neuron": "0.4.7"}), "trn1")
-    assert later.options(TWO, GEMMA3)["num_cores"] == 2
+    assert later.options(TWO, GEMMA3).num_cores == 2
     assert [each.misfit(TWO, BEAMS) is None for each in (optimum, later)] == [False, True]
 
 
@@ -72,17 +73,12 @@ def test_an_empty_file_is_a_fault(optimum, tmp_path):
     assert "an empty file: exported/model.pt" in optimum.fault(tmp_path, ["exported/model.pt"], {})
 
 
-SD = {
-    "config": {"model_type": "StableDiffusionPipeline"},
-    "auto_class": "AutoPipelineForText2Image",
-    "lora": [],
-    "controlnets": 0,
-}
+SD = ModelPart("AutoPipelineForText2Image", {"model_type": "StableDiffusionPipeline"}, lora=(), controlnets=0)
 ONE = replace(TWO, num_cores=1)
 
 
 def test_the_libraries_that_load_a_pipeline_are_in_its_key(optimum, tmp_path):
-    assert optimum.options(ONE, SD)["libraries"] == {"diffusers": "0.35.2", "peft": "0.17.0"}
+    assert optimum.options(ONE, SD).libraries == {"diffusers": "0.35.2", "peft": "0.17.0"}
     other = Optimum(Setup(tmp_path, sdk="2.26.1", versions={"diffusers": "0.35.1"}), "trn1")
-    assert other.options(ONE, SD)["libraries"]["diffusers"] == "0.35.1"
-    assert "libraries" not in optimum.options(ONE, T5)
+    assert other.options(ONE, SD).libraries["diffusers"] == "0.35.1"
+    assert optimum.options(ONE, T5).libraries is None

@@ -7,7 +7,7 @@ import typing
 
 import pytest
 
-from neuronbuild.artifact import manifest, signature
+from neuronbuild.artifact import action, manifest, signature
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.worker import contract, registry
 from tests.unit.plan.cases import make_action
@@ -34,8 +34,14 @@ def keys(record: type) -> set[str]:
         (contract.Signature, fields(signature.Signature)),
         (contract.ConstantSpec, fields(signature.ConstantSpec)),
         (contract.TensorSpec, fields(signature.TensorSpec) - {"axes"}),  # the builder's own, from the task table
+        (contract.TensorSpec, fields(action.InputPart)),
+        (contract.Action, fields(action.CompileAction)),
+        (contract.ModelPart, fields(action.ModelPart)),
+        (contract.CompilerPart, fields(action.CompilerPart)),
+        (contract.Lora, fields(action.Lora)),
+        (contract.ToolchainPart, fields(Fingerprint)),
     ],
-    ids=["check", "signature", "constant", "tensor"],
+    ids=["check", "signature", "constant", "tensor", "input", "action", "model", "compiler", "lora", "toolchain"],
 )
 def test_a_record_has_the_fields_of_the_builders(record, ours):
     assert keys(record) == ours
