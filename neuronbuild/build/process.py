@@ -68,6 +68,8 @@ class Worker:
         if line:
             said = json.loads(line)
             log = self._log.read_bytes()[offset:]
+            if said["last"]:
+                self.close()
             if said["ok"]:
                 return Answer(seconds, said["result"], log=log)
             return Answer(seconds, error=StepError(said["error"]["class"], said["error"]["message"]), log=log)

@@ -73,14 +73,13 @@ class Workbench:
     def run(self, toolchain: Toolchain | FrontEnd, job: dict[str, object], folder: Path) -> Answer:
         """Have one job done by an idle worker of that toolchain, or by a new one.
 
-        A process that has done a job which is the last one for it is ended before the worker is idle again.
-
         Raises:
             OSError: the folder can't be written.
         """
-        path = folder / "job.json"
-        path.write_text(json.dumps({**job, "folder": str(folder), "timeout": self._timeout}), encoding="utf-8")
-        command = toolchain.worker()
+        path, command = folder / "job.json", toolchain.worker()
+        own_process = job["kind"] in command.own_process
+        whole = {**job, "folder": str(folder), "timeout": self._timeout, "own_process": own_process}
+        path.write_text(json.dumps(whole), encoding="utf-8")
         worker = self._take(command)
         try:
             try:
@@ -94,8 +93,6 @@ class Workbench:
                 return answer
             return replace(answer, error=blame_disk(answer.error, answer.log, folder, command.environment))
         finally:
-            if job["kind"] in command.last:
-                worker.close()
             with self._lock:
                 self._idle.append(worker)
 

@@ -33,8 +33,8 @@ class WorkerCommand:
     session: str = field(default="")
     """Workers of one session may be handed each other's jobs."""
 
-    last: tuple[str, ...] = ()
-    """Kinds of jobs that a process does as its last one: the next job gets a new process."""
+    own_process: tuple[str, ...] = ()
+    """Kinds of jobs that get a process which does no other job."""
 
 
 class Toolchain(ABC):

@@ -127,12 +127,16 @@ class Action(typing.TypedDict):
 
 
 class Job(typing.TypedDict):
-    """What every kind of job has: files go into `folder`, and the builder waits `timeout` seconds."""
+    """What every kind of job has: files go into `folder`, and the builder waits `timeout` seconds.
+
+    `own_process` asks for a process that does no other job.
+    """
 
     kind: str
     action: Action
     folder: str
     timeout: float
+    own_process: bool
 
 
 class CompileJob(Job, total=False):
@@ -277,7 +281,7 @@ Result = typing.Union[CompileResult, ConvertResult, CheckResult, LowerResult, Se
 
 
 class Success(typing.TypedDict):
-    """The answer to a job that was done."""
+    """The answer to a job that was done. `serve` adds `last`: whether this process must get no other job."""
 
     ok: typing.Literal[True]
     result: Result

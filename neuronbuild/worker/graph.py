@@ -32,8 +32,17 @@ MASK = "attention_mask"
 PADDINGS = ("none", "right", "left")
 """Where rows of a probe are padded, in turn."""
 
+MODELLING = ("PreTrainedModel", "GenerationMixin")
+"""Classes below all models: with their modules come nearly all that a model imports."""
+
 Named = dict[str, torch.Tensor]
 """Tensors by the name of an input, state or output."""
+
+
+def import_models() -> None:
+    """Import what transformers' models have in common: transformers itself imports nothing until a name of it is asked for."""
+    for name in MODELLING:
+        getattr(transformers, name)
 
 
 class Graph(torch.nn.Module):

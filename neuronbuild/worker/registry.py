@@ -19,6 +19,12 @@ def function_of(job: contract.Job) -> typing.Callable[[typing.Any], contract.Res
     return KINDS[job["kind"]]
 
 
+def prepare(kind: str) -> None:
+    """Import what every job of a kind needs, whatever its toolchain. The frameworks of toolchains aren't imported."""
+    if kind in PREPARATIONS:
+        PREPARATIONS[kind]()
+
+
 def toolchain_of(action: contract.Action) -> Compiler:
     """The module of the toolchain that an action names.
 
@@ -29,6 +35,12 @@ def toolchain_of(action: contract.Action) -> Compiler:
     if name not in TOOLCHAINS:
         raise UserError(f"this worker knows no toolchain {name!r}")
     return TOOLCHAINS[name]()
+
+
+def _prepare_graphs() -> None:
+    from . import graph, graph_classes, padding, weights  # noqa: F401
+
+    graph.import_models()
 
 
 def _compile(job: contract.CompileJob) -> contract.CompileResult:
@@ -94,6 +106,9 @@ KINDS: dict[str, typing.Callable[[typing.Any], contract.Result]] = {
     "selftest": _selftest,
 }
 """By the kind of a job, the function that does it: which job it takes follows from the kind."""
+
+PREPARATIONS: dict[str, typing.Callable[[], None]] = {"compile": _prepare_graphs, "lower": _prepare_graphs}
+"""By the kind of a job, what imports the modules that all jobs of this kind need."""
 
 TOOLCHAINS: dict[str, typing.Callable[[], Compiler]] = {
     "inductor": _inductor,

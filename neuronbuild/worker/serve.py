@@ -11,8 +11,9 @@ import os
 import sys
 import time
 import traceback
+import typing
 
-from . import errors, registry, supervise
+from . import errors, forks, registry, supervise
 from .contract import Answer
 
 
@@ -25,13 +26,42 @@ def main(lifeline: int) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     for line in jobs:
-        answer = _run(line.strip())
+        _serve(line.strip(), answers)
+
+
+def _serve(path: str, answers: typing.TextIO) -> None:
+    """Do one job, in a process of its own if it asks for one: a fork of this one, or this one as its last job."""
+    alone = _prepare(path)
+    _flush()  # what is buffered would be written by both
+    child = forks.fork() if alone else None
+    if child:
         _save_coverage()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # the log's disk is full: the answer is what counts
-                stream.flush()
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        forks.wait(child)
+        return
+    answer = _run(path)
+    _save_coverage()
+    _flush()
+    answers.write(json.dumps({**answer, "last": alone and child is None}) + "\n")
+    answers.flush()
+    if child == 0:
+        os._exit(forks.ANSWERED)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the log's disk is full: the answer is what counts
+            stream.flush()
+
+
+def _prepare(path: str) -> bool:
+    """Whether a job asks for a process of its own; if so, what jobs of its kind import is imported here, for all forks."""
+    job: dict[str, typing.Any] = {}
+    with contextlib.suppress(Exception):  # the job meets the same, and answers it
+        with open(path, encoding="utf-8") as file:
+            job = json.load(file)
+        if job.get("own_process"):
+            registry.prepare(job["kind"])
+    return bool(job.get("own_process"))
 
 
 def _run(path: str) -> Answer:

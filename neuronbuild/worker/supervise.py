@@ -32,7 +32,7 @@ def split(lifeline: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for unused in (waking, wake, lifeline):
             os.close(unused)
-        _die_with_parent()
+        die_with_parent()
         return
     for standard in (0, 1):
         os.close(standard)
@@ -47,6 +47,11 @@ def _watch(lifeline: int, waking: int, child: int) -> None:
             os.killpg(0, signal.SIGKILL)
         os.read(waking, 64)
         ended, status = os.waitpid(child, os.WNOHANG)
+    end_as(status)
+
+
+def end_as(status: int) -> None:
+    """End this process as another one has ended, by what `os.waitpid` says of it."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
@@ -54,6 +59,7 @@ def _watch(lifeline: int, waking: int, child: int) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

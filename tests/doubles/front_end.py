@@ -51,7 +51,8 @@ for line in sys.stdin:
             open(os.path.join(job["folder"], name), "w").write("HloModule")
         answer["files"] = ["graph.hlo", "graph.hlo.txt"]
     error = {{"class": "user", "message": said["error"]}} if said["error"] else None
-    print(json.dumps({{"ok": error is None, "result": answer, "error": error, "seconds": 0.1}}), flush=True)
+    answer = {{"ok": error is None, "result": answer, "error": error, "seconds": 0.1, "last": job["own_process"]}}
+    print(json.dumps(answer), flush=True)
 """
 
 

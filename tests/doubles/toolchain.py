@@ -44,8 +44,8 @@ class FakeToolchain(Toolchain):
 
     name: ClassVar[str] = "fake"
 
-    last: tuple[str, ...] = ()
-    """Kinds of jobs that end a worker's process."""
+    own_process: tuple[str, ...] = ()
+    """Kinds of jobs that get a process of their own."""
 
     def __init__(self, folder: Path, acts: dict[int, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class FakeToolchain(Toolchain):
     def worker(self) -> WorkerCommand:
         acts = json.dumps(self.acts)
         environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
-        return WorkerCommand(str(self.interpreter), environment, self.name, self.last)
+        return WorkerCommand(str(self.interpreter), environment, self.name, self.own_process)
 
     def fault(self, folder: Path, files: list[str], action) -> str | None:
         bad = [

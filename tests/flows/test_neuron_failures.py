@@ -209,7 +209,9 @@ def test_a_compiler_that_hangs_is_stopped_with_all_that_it_started(request, tmp_
             whole = bench.run(toolchain, job, folder)
         assert whole.error is None
         replayed.sdk.set(acts={f"{stage} 1": name})
-        bench._timeout = 3.0 + (2 * whole.seconds if toolchain.worker().last else 0)  # a new process has its imports to do
+        bench._timeout = 3.0 + (
+            2 * whole.seconds if toolchain.worker().own_process else 0
+        )  # a new process has its imports to do
         with bench.folder() as folder:
             answer = bench.run(toolchain, job, folder)
     assert (answer.error.kind, f"longer than {bench._timeout:g} s" in answer.error.message) == ("timeout", True)

@@ -59,7 +59,7 @@ def test_a_worker_serves_again_and_again(bench, tmp_path):
 
 def test_a_process_does_no_job_after_one_that_is_its_last(bench, tmp_path):
     toolchain = FakeToolchain(tmp_path / "toolchain", {2: "user"})
-    toolchain.last = ("compile",)
+    toolchain.own_process = ("compile",)
     assert [run(bench, toolchain, step).error is None for step in (1, 2, 3)] == [True, False, True]
     assert len(set(toolchain.processes())) == 3
     wait_until(lambda: all(map(is_gone, toolchain.processes())))
@@ -67,7 +67,7 @@ def test_a_process_does_no_job_after_one_that_is_its_last(bench, tmp_path):
 
 def test_a_job_of_another_kind_is_not_the_last_one(bench, tmp_path):
     toolchain = FakeToolchain(tmp_path / "toolchain")
-    toolchain.last = ("selftest",)
+    toolchain.own_process = ("selftest",)
     for step in (1, 2):
         run(bench, toolchain, step)
     assert len(set(toolchain.processes())) == 1

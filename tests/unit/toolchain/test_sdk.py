@@ -116,8 +116,8 @@ def test_no_backend_loads_itself_in_the_worker(tmp_path, sdk, monkeypatch):
 
 def test_a_process_traces_once_for_the_framework_that_counts_its_traces(tmp_path, sdk):
     place = str(sdk.python)
-    assert opened(tmp_path, python=place).worker().last == ("compile", "selftest")
-    assert Neuron(Setup(tmp_path, python=place)).worker().last == ()
+    assert opened(tmp_path, python=place).worker().own_process == ("compile", "selftest")
+    assert Neuron(Setup(tmp_path, python=place)).worker().own_process == ()
 
 
 @pytest.mark.parametrize(("platform", "said"), [("inf2", "trn1"), ("trn1n", "trn1"), ("trn2", "trn2"), ("trn3", "trn3")])

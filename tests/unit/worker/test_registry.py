@@ -3,11 +3,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import subprocess
+import sys
 
 import pytest
 
 from neuronbuild.worker import inductor, registry
 from neuronbuild.worker.errors import JobError, UserError
+from tests.conftest import ROOT
 
 
 def test_every_kind_of_job_and_every_toolchain_has_a_module_that_is_there():
@@ -38,3 +41,15 @@ def test_graphs_that_the_worker_cannot_run_are_not_checked():
     job = {"kind": "check", "action": {"toolchain": {"name": "optimum"}}}
     with pytest.raises(JobError, match="graphs of toolchain optimum can't be run by the worker"):
         registry.function_of(job)(job)
+
+
+def test_any_kind_of_job_may_be_prepared_for_and_only_some_import_something():
+    assert registry.PREPARATIONS.keys() <= registry.KINDS.keys()
+    registry.prepare("none")
+
+
+def test_preparing_for_compiles_imports_what_models_stand_on_and_no_toolchain():
+    program = "import sys; from neuronbuild.worker import registry; registry.prepare('compile'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"transformers.modeling_utils", "neuronbuild.worker.weights"} <= set(done.stdout.split())
+    assert [name for name in registry.TOOLCHAINS if f"neuronbuild.worker.{name}" in done.stdout.split()] == []

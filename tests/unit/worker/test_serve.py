@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -40,6 +41,61 @@ def test_what_a_job_raises_is_its_answer_and_its_traceback_is_in_the_log(answer,
 
 def test_a_job_that_cannot_be_read_is_answered(tmp_path):
     assert serve._run(str(tmp_path / "none.json"))["error"]["class"] == "system"
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """A worker of this interpreter; its log is the file `log`."""
+    (tmp_path / "log").touch()
+    made = Worker(WorkerCommand(sys.executable, dict(os.environ)), tmp_path / "log")
+    yield made
+    made.close()
+
+
+def write_job(folder, **keys):
+    path = folder / "job.json"
+    path.write_text(json.dumps({"folder": str(folder), "action": {"toolchain": {"name": "none"}}, **keys}))
+    return path
+
+
+def test_a_process_that_forks_for_a_job_of_its_own_does_the_next_one_too(worker, tmp_path):
+    processes = []
+    for own in (True, True, False):
+        answer = worker.run(write_job(tmp_path, kind="check", own_process=own), SOON)
+        assert answer.error.message == "this worker knows no toolchain 'none'"
+        processes.append(worker._child.pid)
+    assert len(set(processes)) == 1
+
+
+def test_what_jobs_of_a_kind_import_is_imported_before_the_fork_for_those_that_ask_for_their_own_process(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(registry, "prepare", calls.append)
+    monkeypatch.setattr(serve.forks, "fork", lambda: calls.append("fork"))
+    for own in (True, False):
+        serve._serve(str(write_job(tmp_path, kind="compile", own_process=own)), io.StringIO())
+    assert calls == ["compile", "fork"]
+
+
+def test_a_job_is_answered_also_where_its_imports_fail(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "prepare", lambda kind: 1 / 0)
+    monkeypatch.setattr(serve.forks, "fork", lambda: None)
+    answers = io.StringIO()
+    serve._serve(str(write_job(tmp_path, kind="none", own_process=True)), answers)
+    assert json.loads(answers.getvalue())["last"] is True
+
+
+def test_a_job_that_asks_for_its_own_process_is_the_last_of_one_that_cannot_be_forked(tmp_path, monkeypatch):
+    monkeypatch.setattr(serve.forks, "fork", lambda: None)
+    answers = io.StringIO()
+    for own in (True, False):
+        serve._serve(str(write_job(tmp_path, kind="none", own_process=own)), answers)
+    assert [json.loads(line)["last"] for line in answers.getvalue().splitlines()] == [True, False]
+
+
+def test_a_job_that_cannot_be_read_asks_for_no_process(tmp_path):
+    answers = io.StringIO()
+    serve._serve(str(tmp_path / "none.json"), answers)
+    assert json.loads(answers.getvalue())["last"] is False
 
 
 def measured_lines(folder, name: str) -> set[int]:
