@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 from neuronbuild.errors import ToolchainError
 from neuronbuild.sdks import TRANSFORMERS
-from neuronbuild.toolchain.base import WorkerCommand
+from neuronbuild.toolchain.base import WORKER_SETTINGS, WorkerCommand
 from neuronbuild.toolchain.interpreter import Fault, ask, locate, search_path
 from neuronbuild.toolchain.sdk import CLEARED
 
@@ -64,7 +64,7 @@ class FrontEnd:
         """The interpreter, with torch-xla on the CPU and nothing else in the environment that would change a graph."""
         place = locate(self._interpreter)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
-        environment |= {"PATH": search_path(place), "PJRT_DEVICE": "CPU", "HF_HUB_OFFLINE": "1"}
+        environment |= {"PATH": search_path(place), "PJRT_DEVICE": "CPU", **WORKER_SETTINGS}
         environment.pop("PYTHONPATH", None)
         return WorkerCommand(place, environment, NAME, ("lower",))
 

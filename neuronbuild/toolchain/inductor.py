@@ -16,7 +16,7 @@ from neuronbuild.digest import digest_json
 from neuronbuild.errors import ToolchainError
 from neuronbuild.host import cpu_flags
 from neuronbuild.platforms import PLATFORMS
-from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.base import WORKER_SETTINGS, Toolchain, WorkerCommand
 from neuronbuild.toolchain.isa import LEVELS, Level, highest_level, level_named
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ class Inductor(Toolchain):
         environment |= {
             "TORCHINDUCTOR_CACHE_DIR": str(scratch / "cache"),
             "TMPDIR": str(scratch / "tmp"),
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
+            **WORKER_SETTINGS,
         }
         return WorkerCommand(sys.executable, environment, self.name)
 

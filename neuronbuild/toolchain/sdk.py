@@ -14,7 +14,7 @@ from neuronbuild.errors import ToolchainError
 from neuronbuild.host import neuron_platform
 from neuronbuild.platforms import PLATFORMS, generation_of
 from neuronbuild.sdks import SDKS, Sdk, minor_of, releases_like
-from neuronbuild.toolchain.base import OptionError, Toolchain, WorkerCommand
+from neuronbuild.toolchain.base import WORKER_SETTINGS, OptionError, Toolchain, WorkerCommand
 from neuronbuild.toolchain.flags import refuse_platform
 from neuronbuild.toolchain.inductor import CLEARED as OF_TORCH
 from neuronbuild.toolchain.interpreter import QUIET, Fault, ask, locate, search_path
@@ -92,7 +92,7 @@ class SdkToolchain(Toolchain):
         """The interpreter, its compilers first on PATH, with nothing in the environment that the key doesn't hold."""
         place = locate(self._interpreter())
         environment = {key: value for key, value in os.environ.items() if key.startswith(KEPT) or not key.startswith(CLEARED)}
-        environment |= {"PATH": search_path(place), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **QUIET}
+        environment |= {"PATH": search_path(place), **WORKER_SETTINGS, **QUIET}
         return WorkerCommand(place, environment, self.name)
 
     def objection(self, platform: str) -> Fault | None:

@@ -29,7 +29,7 @@ from neuronbuild.recipe.target import Options, Target
 from neuronbuild.store.base import BuildStore
 from neuronbuild.store.lease import TTL
 from neuronbuild.store.location import Remote, open_layers
-from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.base import WORKER_SETTINGS, Toolchain, WorkerCommand
 from tests.limits import SOON
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ class FakeToolchain(Toolchain):
 
     def worker(self) -> WorkerCommand:
         acts = json.dumps(self.acts)
-        environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8"}
+        environment = {"FAKE_ACTS": acts, "FAKE_DIARY": str(self.diary), "LC_ALL": "C.UTF-8", **WORKER_SETTINGS}
         return WorkerCommand(str(self.interpreter), environment, self.name, self.own_process)
 
     def fault(self, folder: Path, files: list[str], action) -> str | None:

@@ -205,13 +205,12 @@ def test_a_compiler_that_hangs_is_stopped_with_all_that_it_started(request, tmp_
     replayed.sdk.set(acts={})
     with Workbench(tmp_path / "work", 300.0) as bench:
         job = {"kind": "compile", "action": action.document, "model": each.located.recipe.model}
-        with bench.folder() as folder:
-            whole = bench.run(toolchain, job, folder)
-        assert whole.error is None
+        for _ in range(2):  # the first one includes the worker's imports
+            with bench.folder() as folder:
+                whole = bench.run(toolchain, job, folder)
+            assert whole.error is None
         replayed.sdk.set(acts={f"{stage} 1": name})
-        bench._timeout = 3.0 + (
-            2 * whole.seconds if toolchain.worker().own_process else 0
-        )  # a new process has its imports to do
+        bench._timeout = 3.0 + 3 * whole.seconds
         with bench.folder() as folder:
             answer = bench.run(toolchain, job, folder)
     assert (answer.error.kind, f"longer than {bench._timeout:g} s" in answer.error.message) == ("timeout", True)

@@ -17,7 +17,7 @@ import pytest
 from neuronbuild.artifact.action import CompilerPart
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.build.workbench import Workbench
-from neuronbuild.toolchain.base import Toolchain, WorkerCommand
+from neuronbuild.toolchain.base import WORKER_SETTINGS, Toolchain, WorkerCommand
 from neuronbuild.toolchain.inductor import Inductor
 from neuronbuild.toolchain.neuron import Neuron
 from neuronbuild.toolchain.neuronx import Neuronx
@@ -115,6 +115,12 @@ def test_what_would_change_a_compile_doesnt_reach_the_worker(toolchain, monkeypa
     for name in names:
         monkeypatch.setenv(name, "1")
     assert not set(names) & set(toolchain.worker().environment)
+
+
+def test_the_settings_of_all_workers_hold_whatever_the_caller_has_set(toolchain, monkeypatch):
+    for name in WORKER_SETTINGS:
+        monkeypatch.setenv(name, "another")
+    assert WORKER_SETTINGS.items() <= toolchain.worker().environment.items()
 
 
 def test_a_machine_that_has_all_passes_the_preflight(toolchain):
