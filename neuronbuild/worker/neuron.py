@@ -17,6 +17,7 @@ from . import graph, neuron_log, padding, probes, traced
 from .contract import Action, Check, CompileJob, CompileResult
 from .errors import JobError, UserError, first_line
 from .toolchain import Compiled, Tensors
+from .versions import versions
 
 FILE = "model.neuron"
 WORK = "work"
@@ -54,7 +55,7 @@ def compile_action(job: CompileJob) -> CompileResult:
         "facts": {
             "prefix": module.model.base_model_prefix,
             "omitted": omitted,
-            "versions": traced.versions(PACKAGES),
+            "versions": versions(PACKAGES),
             "cpu_share": share,
             "notes": notes,
         },

@@ -15,6 +15,7 @@ from . import graph, graph_classes, neuron_log, noise, padding, probes, traced
 from .contract import Action, Check, CompileJob, CompileResult
 from .errors import JobError, UserError, first_line
 from .toolchain import Compiled, Tensors
+from .versions import versions
 
 FILE = "model.neuron"
 WORK = "work"
@@ -49,7 +50,7 @@ def compile_action(job: CompileJob) -> CompileResult:
         "files": [FILE],
         "signature": traced.signature(action, module, inputs, outputs, apart=apart),
         "checks": [*_checks(action, folder, module), *_padding(action, module)],
-        "facts": {"prefix": module.model.base_model_prefix, "omitted": omitted, "versions": traced.versions(PACKAGES)},
+        "facts": {"prefix": module.model.base_model_prefix, "omitted": omitted, "versions": versions(PACKAGES)},
     }
 
 

@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 
-from . import neuron_log, traced
+from . import neuron_log
 from .contract import Action, CompileJob, CompileResult
 from .errors import JobError, UserError
+from .versions import versions
 
 MODULE = "optimum.exporters.neuron"
 MODEL, EXPORTED, WORK = "model", "exported", "work"
@@ -44,7 +45,7 @@ def compile_action(job: CompileJob) -> CompileResult:
         "files": sorted(_made(folder)),
         "signature": {"inputs": [], "outputs": [], "constants": [], "states": []},
         "checks": [],
-        "facts": {"versions": traced.versions(PACKAGES), "notes": []},
+        "facts": {"versions": versions(PACKAGES), "notes": []},
     }
 
 
@@ -61,7 +62,7 @@ def _refuse_other_libraries(wanted: dict[str, str]) -> None:
     Raises:
         UserError: a library is missing, or of another version.
     """
-    here = traced.versions(tuple(wanted))
+    here = versions(tuple(wanted))
     for name, version in sorted(wanted.items()):
         if here.get(name) != (version or None):
             found = "isn't installed" if name not in here else f"is {here[name]}, and {version or 'none'} was planned for"

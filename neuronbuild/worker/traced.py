@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import itertools
 import os
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 
@@ -159,14 +157,3 @@ def save(made: torch.jit.ScriptModule, folder: str, name: str) -> None:
     with open(os.path.join(place, name), "rb+") as file:
         os.fsync(file.fileno())
     os.replace(os.path.join(place, name), os.path.join(folder, name))
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """What it was made with in full, builds included; the key may hold less of it."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -48,8 +48,20 @@ def test_any_kind_of_job_may_be_prepared_for_and_only_some_import_something():
     registry.prepare("none")
 
 
-def test_preparing_for_compiles_imports_what_models_stand_on_and_no_toolchain():
-    program = "import sys; from neuronbuild.worker import registry; registry.prepare('compile'); print(*sys.modules)"
+def modules_after(statement: str) -> set[str]:
+    """The modules that a new process has imported once it has run a statement over the registry."""
+    program = f"import sys; from neuronbuild.worker import registry; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"transformers.modeling_utils", "neuronbuild.worker.weights"} <= set(done.stdout.split())
-    assert [name for name in registry.TOOLCHAINS if f"neuronbuild.worker.{name}" in done.stdout.split()] == []
+    return set(done.stdout.split())
+
+
+def test_preparing_for_compiles_imports_what_models_stand_on_and_no_toolchain():
+    imported = modules_after("registry.prepare('compile')")
+    assert {"transformers.modeling_utils", "neuronbuild.worker.weights"} <= imported
+    assert [name for name in registry.TOOLCHAINS if f"neuronbuild.worker.{name}" in imported] == []
+
+
+def test_what_optimum_neuron_exports_in_another_process_takes_no_framework_in_this_one():
+    imported = modules_after("registry.toolchain_of({'toolchain': {'name': 'optimum'}})")
+    assert "neuronbuild.worker.optimum" in imported
+    assert not {"torch", "transformers", "numpy"} & imported
