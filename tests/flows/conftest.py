@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TEXT, write_recipe
-from tests.doubles.neuron_sdk import install_inf1, install_optimum, install_sdk
+from tests.doubles.neuron_sdk import FakeSdk, install_inf1, install_optimum, install_sdk
 from tests.flows import checkpoints
 from tests.flows.neuron import Host, NeuronBuilt, build_all
 from tests.flows.stores import applied, copy_store, folder_of, records
@@ -64,11 +64,15 @@ def variants(models, built, tmp_path_factory) -> Variants:
 
 
 @pytest.fixture(scope="session")
-def neuron_built(models, tmp_path_factory) -> NeuronBuilt:
-    """What doubles of the Neuron SDK compiled, once a run."""
-    root = tmp_path_factory.mktemp("neuron")
-    environments = install_sdk(root / "sdk"), install_inf1(root / "inf1"), install_optimum(root / "optimum")
-    return build_all(*environments, root / "work", models)
+def neuron_built(models, once, tmp_path_factory) -> NeuronBuilt:
+    """What doubles of the Neuron SDK compiled, once a run. The environments are this process's own: tests change them."""
+    built = once("neuron", lambda folder: build_all(*install_all(folder), folder / "work", models))
+    return NeuronBuilt.read(*install_all(tmp_path_factory.mktemp("neuron")), built / "work")
+
+
+def install_all(root: Path) -> tuple[FakeSdk, FakeSdk, FakeSdk]:
+    """An environment for each of the SDK's toolchains."""
+    return install_sdk(root / "sdk"), install_inf1(root / "inf1"), install_optimum(root / "optimum")
 
 
 @pytest.fixture

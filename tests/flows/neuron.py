@@ -17,10 +17,13 @@ from neuronbuild import host
 from tests.conftest import TEXT, run_cli, write_recipe
 from tests.doubles.neuron_sdk import FakeSdk
 
+BUILT = "built.json"
+"""The file in a workspace with the report, the log and the calls of its `apply`."""
+
 
 @dataclass
 class NeuronBuilt:
-    """An environment, a workspace, and what `apply` said there. Treat it as read-only."""
+    """Environments, a workspace that was built in others like them, and what `apply` said there. Treat it as read-only."""
 
     sdk: FakeSdk
     old: FakeSdk
@@ -29,6 +32,11 @@ class NeuronBuilt:
     report: dict
     log: str
     calls: dict[str, list[dict]]
+
+    @classmethod
+    def read(cls, sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path) -> NeuronBuilt:
+        """With these environments, and what `build_all` left in a workspace."""
+        return cls(sdk, old, optimum, root, **json.loads((root / BUILT).read_text()))
 
     def release(self, name: str, platform: str = "inf2") -> Path:
         return self.root / f"releases/{name}-{platform}"
@@ -83,13 +91,14 @@ def as_half(model: Path, folder: Path, **said: object) -> Path:
     return folder
 
 
-def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: dict[str, Path]) -> NeuronBuilt:
-    """One `apply`, in a process of its own."""
+def build_all(sdk: FakeSdk, old: FakeSdk, optimum: FakeSdk, root: Path, models: dict[str, Path]) -> None:
+    """One `apply`, in a process of its own; what came of it is kept in the workspace."""
     sdk.workspace(root, neuron=old, optimum=optimum)
     recipes_for(root, models)
     done = run_cli("apply", "--json", "-k", "-j", 1, cwd=root)
     assert done.returncode == 0, done.stderr
-    return NeuronBuilt(sdk, old, optimum, root, json.loads(done.stdout), done.stderr, _calls(sdk, old, optimum))
+    built = {"report": json.loads(done.stdout), "log": done.stderr, "calls": _calls(sdk, old, optimum)}
+    (root / BUILT).write_text(json.dumps(built))
 
 
 def _calls(*environments: FakeSdk) -> dict[str, list[dict]]:
