@@ -153,7 +153,9 @@ def parse_action(document: object) -> Action:
     if not isinstance(document, dict):
         raise ValueError("an action is a JSON object")  # noqa: TRY004  # of what was read
     try:
-        record: StoredAction = _adapter(cast("type[StoredAction]", StoredAction)).validate_json(json.dumps(document), strict=True)
+        record: StoredAction = _adapter(cast("type[StoredAction]", StoredAction)).validate_json(
+            json.dumps(document), strict=True
+        )
     except ValidationError:
         return UnknownAction(document)
     return record if record.document() == document else UnknownAction(document)  # it has keys that were passed over
