@@ -9,4 +9,4 @@ __all__ = ["MODEL_CLASSES", "NeuronModel", "open_model"]
 def __getattr__(name: str) -> type[NeuronModel]:
     if name not in BY_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return BY_NAME[name]
+    return MODEL_CLASSES[BY_NAME[name]]

@@ -1,24 +1,35 @@
-"""The classes, one a task. Those that are only called are made from the task table; the others stand here or beside."""
+"""The classes, one a task. Those that are only called are made from the task table; the others have modules of their own."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import final
 
 from neuronbuild.models.base import ForwardModel, NeuronModel
-from neuronbuild.models.causal_lm import NeuronModelForCausalLM
 from neuronbuild.models.registry import register
-from neuronbuild.models.sentences import NeuronSentenceTransformers
-from neuronbuild.models.seq2seq import NeuronModelForSeq2SeqLM
-from neuronbuild.models.speech import NeuronModelForSpeechSeq2Seq
 from neuronbuild.runtime.reader import read_index
 from neuronbuild.tasks import OWN_TASKS
 
-_OWN: tuple[type[NeuronModel], ...] = (
-    NeuronSentenceTransformers,
-    NeuronModelForCausalLM,
-    NeuronModelForSeq2SeqLM,
-    NeuronModelForSpeechSeq2Seq,
-)
+_MODULES = {
+    "sentence-similarity": "neuronbuild.models.sentences",
+    "text-generation": "neuronbuild.models.causal_lm",
+    "text2text-generation": "neuronbuild.models.seq2seq",
+    "speech-seq2seq": "neuronbuild.models.speech",
+}
+"""Modules that have the class of a task. Importing transformers' generation takes as long as half of torch."""
+
+
+@functools.cache
+def _class_of(task: str) -> type[NeuronModel]:
+    """The class of a task, which transformers' pipelines know from then on."""
+    register([OWN_TASKS[task]])
+    if task not in _MODULES:
+        return _make_class(task)
+    own: type[NeuronModel] = getattr(importlib.import_module(_MODULES[task]), OWN_TASKS[task].model_class)
+    return own
 
 
 def _make_class(task: str) -> type[NeuronModel]:
@@ -30,14 +41,24 @@ def _make_class(task: str) -> type[NeuronModel]:
     return type(row.model_class, (ForwardModel,), members)
 
 
-MODEL_CLASSES: dict[str, type[NeuronModel]] = {task: _make_class(task) for task in OWN_TASKS} | {
-    each.task: each for each in _OWN
-}
-"""Classes by task."""
+@final
+class _ModelClasses(Mapping[str, type[NeuronModel]]):
+    """Classes by task, each imported or made when it is asked for."""
 
-register(OWN_TASKS.values())
+    def __getitem__(self, task: str) -> type[NeuronModel]:
+        return _class_of(task)
 
-BY_NAME = {each.__name__: each for each in MODEL_CLASSES.values()}
+    def __iter__(self) -> Iterator[str]:
+        return iter(OWN_TASKS)
+
+    def __len__(self) -> int:
+        return len(OWN_TASKS)
+
+
+MODEL_CLASSES = _ModelClasses()
+
+BY_NAME = {row.model_class: task for task, row in OWN_TASKS.items()}
+"""Tasks by the names of their classes."""
 
 
 def open_model(folder: str | Path) -> NeuronModel:

@@ -48,5 +48,12 @@ def test_loading_a_release_imports_no_building_room(built):
     assert not loaded_after(code, ROOT) & {"yaml", "click", "rich", "boto3", "huggingface_hub", "transformers"}
 
 
+@pytest.mark.parametrize("name", ["NeuronSentenceTransformers", "NeuronModelForMaskedLM"])
+def test_a_class_that_generates_nothing_imports_no_generation(name):
+    generating = ["neuronbuild.models.generation", "transformers.generation.utils", "transformers.models.whisper"]
+    code = f"from neuronbuild import {name}\nimport sys\nassert not [name for name in {generating!r} if name in sys.modules]"
+    assert "neuronbuild" in loaded_after(code, ROOT)
+
+
 def test_help_needs_no_models(tmp_path):
     assert "recipes" in run_cli("--help", cwd=tmp_path).stdout
