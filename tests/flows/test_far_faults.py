@@ -107,4 +107,4 @@ def test_a_pull_through_any_fault_leaves_the_near_store_right(proxy, near, tmp_p
 
 def open_far(proxy: Proxy):
     """A new place behind the proxy that gives up on silence soon."""
-    return open_store(s3.location(proxy.endpoint, timeout=1))
+    return open_store(s3.location(proxy.endpoint, timeout=5))

@@ -39,7 +39,7 @@ def test_an_artifact_goes_there_and_back_over_any_server_or_is_refused_with_a_re
         near, back, far = (
             open_store(str(tmp_path / "near")),
             open_store(str(tmp_path / "back")),
-            CasStore(open_objects(server.location(timeout=1), RetryPolicy(unknown=1.0, known=3.0))),
+            CasStore(open_objects(server.location(timeout=5), RetryPolicy(unknown=5.0, known=5.0))),
         )
         put(near, 1, 2 * PIECE + 5000)
 
