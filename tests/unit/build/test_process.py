@@ -104,9 +104,9 @@ def test_a_worker_that_died_between_two_jobs_is_started_again(desk):
 @pytest.mark.parametrize("act", ["hang", "hang-with-child"])
 def test_a_job_that_hangs_is_ended_with_its_whole_group(desk, act):
     desk = desk({1: act})
-    error = desk.run(1, timeout=0.6).error
+    error = desk.run(1, timeout=3.0).error
     assert error.kind == "timeout"
-    assert error.message.startswith("it took longer than 0.6 s")
+    assert error.message.startswith("it took longer than 3 s")
     wait_until(lambda: all(map(is_gone, desk.toolchain.processes())))
 
 
