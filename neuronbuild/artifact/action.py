@@ -19,6 +19,9 @@ FORMAT: Final = 3
 SEPARATE: Final = "separate"
 """Stands for the weights of a graph that are bound to it when it is loaded."""
 
+JSON = (str, int, float, dict)
+"""What stands in a document as it is. What else a record holds are tuples and records."""
+
 Digests = dict[str, str]
 """SHA-256 of files by path."""
 
@@ -203,6 +206,6 @@ def document_of(record: object) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value):
-        return document_of(value)
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    if isinstance(value, JSON):
+        return value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else document_of(value)

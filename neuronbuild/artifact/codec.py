@@ -79,9 +79,7 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
         whole = unseal(loaded)
         if signatures and any(field.name == SIGNATURES for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
             loaded[SIGNATURES] = signatures
-        if ACTION in loaded:
-            loaded[ACTION] = dataclasses.asdict(parse_action(loaded[ACTION]))
-        record: Record = _adapter(kind).validate_json(json.dumps(loaded), strict=True)
+        record = _validate(kind, loaded)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -93,6 +91,20 @@ def decode(kind: type[Record], data: bytes, *, newest: int) -> Record:
     if not whole:
         raise DecodeError(kind.__name__, "it was altered or damaged: its seal doesn't fit")
     return record
+
+
+def _validate(kind: type[Record], loaded: dict[str, object]) -> Record:
+    """The record of a tree of JSON. An action of another version is kept as it is.
+
+    A field of it that was passed over is noticed by the key, which is then not the digest of what was read.
+    """
+    try:
+        return _adapter(kind).validate_json(json.dumps(loaded), strict=True)
+    except ValidationError:
+        action = parse_action(loaded[ACTION]) if ACTION in loaded else None
+        if not isinstance(action, UnknownAction):
+            raise
+    return _adapter(kind).validate_json(json.dumps({**loaded, ACTION: dataclasses.asdict(action)}), strict=True)
 
 
 def _check_format(kind: type[object], loaded: object, newest: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronbuild.artifact.action import FORMAT, CompilerPart
+from neuronbuild.artifact.codec import parse_action
 from neuronbuild.artifact.fields import canonical_fields, write_fields
 from neuronbuild.artifact.fingerprint import Fingerprint
 from neuronbuild.artifact.shape import Shape
@@ -210,6 +211,12 @@ def actions(draw):
 @given(actions())
 def test_the_key_is_the_digest_of_the_document(action):
     assert digest_json(action.document).sha256 == action.key
+
+
+@few
+@given(actions())
+def test_what_was_planned_is_read_back_as_it_was_planned(action):
+    assert parse_action(json.loads(json.dumps(action.document))) == action.record
 
 
 @few

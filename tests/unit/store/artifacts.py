@@ -8,9 +8,9 @@ from pathlib import Path
 
 from neuronbuild.artifact.codec import encode
 from neuronbuild.artifact.manifest import FORMAT, Manifest
-from neuronbuild.digest import ActionKey, digest_file
+from neuronbuild.digest import ActionKey, digest_bytes, digest_file
 from neuronbuild.store.cas import CasStore
-from neuronbuild.store.names import BLOBS, action_name, digest_of
+from neuronbuild.store.names import BLOBS, action_name, blob_name, digest_of
 from neuronbuild.store.provenance import provenance
 from tests.doubles.toolchain import fake_action
 
@@ -23,6 +23,11 @@ def key_of(number: int) -> ActionKey:
 def contents(number: int, size: int = 40) -> dict[str, bytes]:
     """The files of an artifact; the second is the same in all."""
     return {"model.pt2": f"graph {number} ".encode().ljust(size, b"."), "constants.safetensors": b"constants".ljust(size, b".")}
+
+
+def model_blob(number: int) -> str:
+    """The name of the blob that holds an artifact's graph."""
+    return blob_name(digest_bytes(contents(number)["model.pt2"]).sha256)
 
 
 def put(store: CasStore, number: int, size: int = 40) -> Manifest:

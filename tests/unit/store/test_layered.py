@@ -5,41 +5,21 @@ import pytest
 from neuronbuild.artifact.action import action_key
 from neuronbuild.artifact.manifest import FileEntry, Manifest
 from neuronbuild.artifact.snapshot import Snapshot
-from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import StoreError
 from neuronbuild.store.cas import CasStore
 from neuronbuild.store.cas_reader import FEW
 from neuronbuild.store.layered import LayeredStore
 from neuronbuild.store.location import open_store
-from neuronbuild.store.names import action_name, blob_name, quarantine_name, snapshot_name
+from neuronbuild.store.names import action_name, quarantine_name, snapshot_name
 from neuronbuild.store.objects.memory import MemoryObjects
 from neuronbuild.store.provenance import provenance
 from neuronbuild.store.remote_store import RemoteStore
 from neuronbuild.store.sharing import SharingPolicy
 from neuronbuild.store.trust import UNTRUSTED, Trust, make_key, open_signer
 from tests.unit.artifact.actions import convert_action
-from tests.unit.store.artifacts import contents, get, key_of, make_newer, put
+from tests.unit.store.artifacts import contents, get, key_of, make_newer, model_blob, put
 from tests.unit.store.disks import make_read_only, small_disk
 from tests.unit.store.layers import break_down, far_memory, layered, near_memory
-
-
-@pytest.fixture
-def near():
-    return near_memory()
-
-
-@pytest.fixture
-def far():
-    return far_memory()
-
-
-@pytest.fixture
-def both(near, far):
-    return layered(near, far)
-
-
-def blob(number: int) -> str:
-    return blob_name(digest_bytes(contents(number)["model.pt2"]).sha256)
 
 
 def test_what_is_new_goes_far_in_the_background(far, both, tmp_path):
@@ -75,27 +55,27 @@ def test_a_read_only_far_store_is_read_only(near, far):
 
 def test_damage_in_a_read_only_far_store_stays_there(near, far):
     put(far, 1)
-    far.objects.write(blob(1), bytes(40))
+    far.objects.write(model_blob(1), bytes(40))
     both = layered(near, far, read_only=True)
     assert both.lookup(key_of(1)) is None
-    assert far.objects.read(blob(1)) == bytes(40)
+    assert far.objects.read(model_blob(1)) == bytes(40)
     assert list(far.objects.list("quarantine/")) == []
 
 
 @pytest.mark.parametrize("damage", [bytes(40), b"short", None])
 def test_a_damaged_far_blob_makes_a_miss_and_is_put_aside(near, far, both, caplog, damage):
     put(far, 1)
-    far.objects.delete(blob(1)) if damage is None else far.objects.write(blob(1), damage)
+    far.objects.delete(model_blob(1)) if damage is None else far.objects.write(model_blob(1), damage)
     assert both.prefetch([key_of(1)]) == {key_of(1)}
     assert both.known([key_of(1)])[key_of(1)] is not None
     assert both.lookup(key_of(1)) is None
     assert near.lookup(key_of(1)) is None
-    assert far.objects.read(blob(1)) is None
+    assert far.objects.read(model_blob(1)) is None
     assert [entry.size for entry in far.objects.list("quarantine/")] == ([] if damage is None else [len(damage)])
     assert len(caplog.records) == 1
     put(both, 1)
     both.close()
-    assert far.objects.read(blob(1)) == contents(1)["model.pt2"]
+    assert far.objects.read(model_blob(1)) == contents(1)["model.pt2"]
     assert far.missing(far.lookup(key_of(1))) is None
 
 

@@ -2,30 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from neuronbuild.digest import digest_bytes
 from neuronbuild.errors import BlobMissingError
-from neuronbuild.store.names import action_name, blob_name
-from tests.unit.store.artifacts import contents, get, key_of, put
-from tests.unit.store.layers import far_memory, layered, near_memory
-
-
-@pytest.fixture
-def near():
-    return near_memory()
-
-
-@pytest.fixture
-def far():
-    return far_memory()
-
-
-@pytest.fixture
-def both(near, far):
-    return layered(near, far)
-
-
-def blob(number: int) -> str:
-    return blob_name(digest_bytes(contents(number)["model.pt2"]).sha256)
+from neuronbuild.store.names import action_name
+from tests.unit.store.artifacts import contents, get, key_of, model_blob, put
 
 
 def test_what_is_far_comes_near_when_it_is_looked_up(near, far, both, tmp_path):
@@ -41,16 +20,16 @@ def test_what_is_far_comes_near_when_it_is_looked_up(near, far, both, tmp_path):
 def test_a_damaged_blob_near_is_put_aside_and_fetched_again(near, far, both, tmp_path, damage):
     put(far, 1)
     both.lookup(key_of(1))
-    near.objects.write(blob(1), damage)
+    near.objects.write(model_blob(1), damage)
     assert get(both, 1, tmp_path) == contents(1)
-    assert near.objects.read(blob(1)) == contents(1)["model.pt2"]
+    assert near.objects.read(model_blob(1)) == contents(1)["model.pt2"]
 
 
 def test_a_blob_that_is_nowhere_is_missing(near, far, both, tmp_path):
     put(both, 1)
     both.close()
-    near.objects.delete(blob(1))
-    far.objects.delete(blob(1))
+    near.objects.delete(model_blob(1))
+    far.objects.delete(model_blob(1))
     with pytest.raises(BlobMissingError):
         get(both, 1, tmp_path)
 
